@@ -1,0 +1,43 @@
+# Each target does the set-up that it needs; set-up runs once, and again when its inputs change.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help setup pipeline test test-long check format bench clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "UniForm needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+setup: $(READY)  ## install everything into .venv
+
+pipeline: setup  ## the whole system, end to end, on the offline default
+	$(BIN)/uniform run --preset tiny
+
+test: setup      ## every test that CI runs
+	$(BIN)/pytest -m "not long"
+
+test-long: setup ## the long forms too: a thousand kills, forty drivers
+	$(BIN)/pytest
+
+check: setup     ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup    ## write the format that `check` wants
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup     ## speed and memory, as ratios side by side
+	$(BIN)/pytest tests/bench -s -q -o python_files='bench_*.py' -o timeout=1800
+
+clean:           ## remove the virtual environment and caches; data/ stays
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

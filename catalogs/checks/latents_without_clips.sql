@@ -1,0 +1,5 @@
+-- Latents of clips, or of contents of clips, that are not there.
+SELECT 'latents' AS table_name, work_key, 'no clip ' || clip_id || ' with sha256 ' || clip_sha256 AS message
+FROM latents
+ANTI JOIN clips USING (clip_id, clip_sha256)
+ORDER BY work_key;

@@ -1,0 +1,142 @@
+"""Commands that look and change nothing: plan, status, query, doctor. None imports prefect, ray or torch."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import shutil
+import sys
+from typing import Any
+
+from flows.cli.show import print_json, seconds, size, table
+from uniform_core.catalog import Catalog
+from uniform_core.errors import CatalogError, ConfigError
+from uniform_core.settings import load_settings
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Print rows, bytes and failures of each table, and the models with their scores."""
+    settings = load_settings()
+    catalog = Catalog.open(settings)
+    tables = catalog.named_rows("status")
+    failures = catalog.named_rows("failures_by_class")
+    versions = catalog.versions()
+    if arguments.json:
+        print_json({"home": str(settings.home), "tables": tables, "failures": failures, "versions": versions})
+        return 0
+    print(f"home  {settings.home}\n")
+    print(table([row | {"version": versions.get(row["table_name"])} for row in tables]))
+    print("\nfailures\n" + table(failures) if failures else "\nno failures")
+    return 0
+
+
+def query(arguments: argparse.Namespace) -> int:
+    """Print the rows of one SELECT; without one, the tables with what each column means."""
+    catalog = Catalog.open(load_settings())
+    if arguments.sql is None:
+        described = [row for name in catalog.table_names for row in catalog.describe(name)]
+        print_json(described) if arguments.json else print(table(described, ("table", "column", "type", "meaning")))
+        return 0
+    try:
+        rows = catalog.query(arguments.sql, read_only_sql=True)
+    except CatalogError as error:
+        if error.item != "SQL":
+            raise
+        raise ConfigError(
+            error.item, expected=error.expected, found=error.found, fix=error.fix
+        ) from error  # a word of the call
+    if arguments.json:
+        print_json(rows.to_pylist())
+        return 0
+    shown = rows if arguments.limit == 0 else rows.slice(0, arguments.limit)
+    print(table(shown.to_pylist(), rows.column_names))
+    if shown.num_rows < rows.num_rows:
+        print(f"… {rows.num_rows - shown.num_rows} more rows: --limit 0 prints all")
+    return 0
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Print for each stage how much is done, how much would be done, and what it would cost."""
+    from uniform_core.build import build_run
+    from uniform_core.corpus.plan import plan_stages
+
+    settings = load_settings()
+    config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
+    stages = plan_stages(Catalog.open(settings), config, workers=settings.worker_cpus)
+    rows = [stage for stage in stages if arguments.stage in (None, stage.stage)]
+    if arguments.json:
+        print_json([row.as_dict() for row in rows])
+        return 0
+    print(
+        table(
+            [
+                {
+                    "stage": row.stage,
+                    "items": row.candidates,
+                    "done": row.already_done,
+                    "waiting": row.waiting,
+                    "to do": row.to_do,
+                    "unit": row.unit,
+                    "disk": size(row.bytes),
+                    "time": seconds(row.seconds) if row.to_do else "–",
+                    "note": row.note,
+                }
+                for row in rows
+            ]
+        )
+    )
+    print("\nTimes are of the last run on this home where there is one, else of two cores of a 2026 laptop.")
+    return 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Print what the machine has and what is wrong; 1 where something will stop a run."""
+    checks = [*_machine_checks(), *_package_checks()]
+    if arguments.json:
+        print_json(checks)
+    else:
+        print(table(checks, ("check", "found", "verdict")))
+    return 1 if any(check["verdict"] != "ok" for check in checks) else 0
+
+
+def _machine_checks() -> list[dict[str, Any]]:
+    settings = load_settings()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    place = next(p for p in (settings.home, *settings.home.parents) if p.exists())
+    free = shutil.disk_usage(place).free
+    shm = shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else 0  # noqa: PTH112, S108
+    python = ".".join(map(str, sys.version_info[:3]))
+    return [
+        _check("python", python, sys.version_info >= (3, 11), "3.11 or newer is needed"),
+        _check("cores", str(settings.worker_cpus), settings.worker_cpus >= 2, "two cores are needed for two trainers"),
+        _check("free memory", size(memory), memory > 4 << 30, "4 GiB are needed for the tiny preset"),
+        _check(f"free disk at {place}", size(free), free > 2 << 30, "2 GiB are needed for the tiny preset"),
+        _check("home is writable", str(place), os.access(place, os.W_OK), "set UNIFORM_HOME to a writable folder"),
+        _check("shared memory", size(shm), shm > 256 << 20, "Ray keeps its objects in /dev/shm: 256 MiB are needed"),
+    ]
+
+
+CEILINGS = {"fastapi": (0, 151), "sqlalchemy": (2, 1)}  # above these Prefect 3.8 breaks, the second one silently
+NEEDED = ("torch", "torchaudio", "ray", "prefect", "mlflow", "deltalake", "duckdb", "pyarrow", "av", "transformers")
+
+
+def _package_checks() -> list[dict[str, Any]]:
+    checks = []
+    for name in (*NEEDED, *CEILINGS):
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            checks.append(_check(name, "missing", False, "run `make setup`"))
+            continue
+        parts = tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
+        ceiling = CEILINGS.get(name)
+        words = (
+            "" if ceiling is None else f"below {ceiling[0]}.{ceiling[1]} is needed: newer ones break Prefect's flows"
+        )
+        checks.append(_check(name, version, ceiling is None or parts < ceiling, words + "; run `make setup`"))
+    return checks
+
+
+def _check(name: str, found: str, good: bool, otherwise: str) -> dict[str, Any]:
+    return {"check": name, "found": found, "verdict": "ok" if good else otherwise}

@@ -1,0 +1,146 @@
+"""The words of the command line, and how an error is said: one paragraph on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import NoReturn
+
+from uniform_core import __version__
+from uniform_core.errors import UniformError
+
+STAGES = ("ingest", "encode", "captions", "text", "train", "sample", "evaluate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Exit codes: 0 done; 1 the work failed; 2 the call was wrong; 130 interrupted."""
+    arguments = build_parser().parse_args(argv)
+    module, _, function = arguments.handler.partition(":")
+    try:
+        result: int = getattr(importlib.import_module(module), function)(arguments)
+    except UniformError as error:
+        print("\n" + textwrap.fill(f"error: {error}", 110, break_long_words=False), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was committed stays; run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return result
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors also say where the help is."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command; each names the function that serves it, imported only when called."""
+    parser = _Parser(prog="uniform", description="UniForm: from video datasets to a model of sound and picture.")
+    parser.add_argument("--version", action="version", version=f"uniform {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _run_commands(commands)
+    _look_commands(commands)
+    _care_commands(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # the type has no public name
+
+
+def _command(commands: Commands, name: str, handler: str, words: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=words, description=words)
+    command.set_defaults(handler=handler)
+    return command
+
+
+def _config_words(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--preset", default="tiny", metavar="P", help="a named run config (default: tiny)")
+    command.add_argument("--data", metavar="KIND[:ARG]", help="procedural, folder:DIR, …; default: the preset's own")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="K=V", dest="overrides", help="train.steps=100 and the like"
+    )
+
+
+def _json_word(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="one JSON value on stdout, for scripts")
+
+
+def _run_commands(commands: Commands) -> None:
+    run = _command(commands, "run", "flows.cli.work:run", "The whole pipeline, or some of its stages.")
+    run.add_argument(
+        "--only", nargs="+", choices=STAGES, metavar="STAGE", help="only these stages: " + " ".join(STAGES)
+    )
+    _work_words(run)
+    for stage in STAGES:
+        if stage == "captions":
+            captions = _command(commands, "captions", "flows.cli.captions:captions", "Build and look at captions.")
+            captions.add_argument("action", choices=("build", "list", "show"))
+            captions.add_argument("clip", nargs="?", help="a clip id, or the beginning of one (show)")
+            _work_words(captions)
+            continue
+        words = f"The stage {stage} alone." + (" `sample` makes the evaluation set." if stage == "sample" else "")
+        command = _command(commands, stage, "flows.cli.work:stage", words)
+        if stage == "ingest":
+            command.add_argument("kind", nargs="?", metavar="KIND[:ARG]", help="as --data")
+        _work_words(command)
+    generate = _command(commands, "generate", "flows.cli.generate:generate", "Make a clip from a person's own files.")
+    generate.add_argument("task", choices=("t2av", "v2a", "a2v"))
+    generate.add_argument("--text", help="a caption; needed for t2av, a help for the others")
+    generate.add_argument("--video", metavar="FILE", help="the picture to make sound for (v2a)")
+    generate.add_argument("--audio", metavar="FILE", help="the sound to make a picture for (a2v)")
+    generate.add_argument("--out", default="generated.mp4", metavar="FILE", help="where the mp4 goes")
+    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--model", metavar="ID", help="a model id, or the beginning of one (default: the newest)")
+    _json_word(generate)
+    report = _command(commands, "report", "flows.cli.report:report", "Write the HTML report of what is in the catalog.")
+    _config_words(report)
+    _json_word(report)
+
+
+def _work_words(command: argparse.ArgumentParser) -> None:
+    _config_words(command)
+    command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    command.add_argument(
+        "--max-reject-fraction", type=float, metavar="X", help="fail where more of the items than this are rejected"
+    )
+    _json_word(command)
+
+
+def _look_commands(commands: Commands) -> None:
+    plan = _command(commands, "plan", "flows.cli.look:plan", "What would be done: how many, bytes, time, by stage.")
+    plan.add_argument("stage", nargs="?", choices=STAGES)
+    _config_words(plan)
+    _json_word(plan)
+    status = _command(commands, "status", "flows.cli.look:status", "What is in the catalog.")
+    _json_word(status)
+    query = _command(commands, "query", "flows.cli.look:query", "A SELECT over the tables of the catalog.")
+    query.add_argument("sql", nargs="?", help="one SELECT; without it, the tables and their columns")
+    query.add_argument("--limit", type=int, default=50, help="rows to print (default 50; 0: all)")
+    _json_word(query)
+    doctor = _command(commands, "doctor", "flows.cli.look:doctor", "Is this machine fit for it? What is missing?")
+    _json_word(doctor)
+
+
+def _care_commands(commands: Commands) -> None:
+    failures = _command(commands, "failures", "flows.cli.care:failures", "What failed and why; ask for another try.")
+    failures.add_argument("action", choices=("list", "retry"))
+    failures.add_argument("--stage", choices=STAGES)
+    failures.add_argument("--error-class", metavar="CLASS")
+    failures.add_argument("--dataset", metavar="NAME")
+    failures.add_argument("--limit", type=int, default=50)
+    _json_word(failures)
+    catalog = _command(commands, "catalog", "flows.cli.care:catalog", "Care for the catalog.")
+    catalog.add_argument("action", choices=("verify", "compact", "vacuum", "history", "bury"))
+    catalog.add_argument("--table", metavar="T", help="one table (compact, history)")
+    catalog.add_argument("--keep-hours", type=float, default=168.0, help="vacuum: spare what was replaced since (168)")
+    catalog.add_argument("--dataset", metavar="NAME", help="bury: the dataset")
+    catalog.add_argument("--source", action="append", default=[], metavar="ID", help="bury: a source to take down")
+    catalog.add_argument("--reason", help="bury: why")
+    _json_word(catalog)

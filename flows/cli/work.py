@@ -1,0 +1,111 @@
+"""Commands that work: the pipeline, and each stage alone, as Prefect flows in this process."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from typing import Any
+
+from flows.cli.look import plan
+from flows.cli.show import print_json, seconds, size, table
+from flows.outcome import column_of, outcome_of
+from uniform_core.build import build_run
+from uniform_core.errors import ConfigError
+from uniform_core.settings import Settings, ensure_home, load_settings
+
+# What Prefect says of itself is for its own logs; a person sees progress, one table, and one paragraph where it fails.
+QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The whole pipeline, or the stages that `--only` names, in their order."""
+    return _work(arguments, arguments.only)
+
+
+def stage(arguments: argparse.Namespace) -> int:
+    """One stage alone."""
+    if getattr(arguments, "kind", None) is not None:
+        if arguments.data is not None and arguments.data != arguments.kind:
+            raise ConfigError(
+                "uniform ingest",
+                expected="the data once",
+                found=f"{arguments.kind} and --data {arguments.data}",
+                fix="Leave one out.",
+            )
+        arguments.data = arguments.kind
+    return _work(arguments, [arguments.command])
+
+
+def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
+    overrides = list(arguments.overrides)
+    if arguments.max_reject_fraction is not None:
+        overrides.append(f"max_reject_fraction={arguments.max_reject_fraction}")
+    config = build_run(arguments.preset, overrides=overrides, data=arguments.data)
+    if arguments.dry_run:
+        arguments.stage = only[0] if only and len(only) == 1 else None
+        return plan(arguments)
+    settings = load_settings()
+    ensure_home(settings)
+    next(config.data.items(config.spec), None)  # a folder that is not there is told before any service starts
+    started = time.monotonic()
+    summaries = _as_flows(settings, only, (arguments.preset, overrides, arguments.data))
+    wall_s = time.monotonic() - started
+    outcome = outcome_of(settings, config)
+    if arguments.json:
+        print_json({"wall_s": wall_s, "stages": summaries, "scores": outcome.scores, "paths": outcome.paths})
+        return 0
+    print("\n" + _stage_table(summaries))
+    if outcome.scores and (only is None or "evaluate" in only):
+        print("\n" + _score_table(outcome.scores) + "\n\n" + "\n".join(outcome.headlines))
+    print()
+    for name, place in outcome.paths.items():
+        print(f"{name:<9} {place}")
+    if not any(summary["done"] or summary["failed"] for summary in summaries):
+        print("\nnothing was left to do: everything is as the last run made it")
+    print(f"\ndone in {seconds(wall_s)}")
+    return 0
+
+
+def _as_flows(
+    settings: Settings, only: list[str] | None, words: tuple[str, list[str], str | None]
+) -> list[dict[str, Any]]:
+    """The summaries of the stages, each run as a Prefect flow in this process."""
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    from flows.server import prefect_server  # here: `--dry-run` needs neither Prefect nor torch
+
+    with prefect_server(settings):
+        from flows.pipeline import pipeline
+        from flows.stages import STAGE_FLOWS
+
+        if only is None:
+            return list(pipeline(*words))
+        return [row for name, flow in STAGE_FLOWS.items() if name in only for row in flow(*words)]
+
+
+def _stage_table(summaries: list[dict[str, Any]]) -> str:
+    return table(
+        [
+            {
+                "stage": summary["stage"],
+                "items": summary["candidates"],
+                "before": summary["already_done"],
+                "done": summary["done"],
+                "rejected": summary["failed"] + summary["waiting"],
+                "written": size(summary["bytes"]),
+                "wall s": round(summary["wall_s"], 1),
+                "CPU s": round(summary["cpu_s"], 1),
+                "why rejected": ", ".join(f"{n} {name}" for name, n in summary["by_error_class"].items()),
+            }
+            for summary in summaries
+        ]
+    )
+
+
+def _score_table(scores: list[dict[str, Any]]) -> str:
+    """One line a metric; a column for each task of the model, and for each baseline."""
+    columns = list(dict.fromkeys(column_of(score) for score in scores))
+    by_name: dict[str, dict[str, Any]] = {}
+    for score in scores:
+        by_name.setdefault(score["name"], {"score": score["name"]})[column_of(score)] = score["value"]
+    return table(list(by_name.values()), ["score", *columns])

@@ -1,0 +1,49 @@
+"""A run's context, opened once: a stage flow inside the pipeline uses the pipeline's, alone it opens its own."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+
+from prefect.runtime import flow_run
+
+from flows.cli.show import ProgressPrinter
+from tasks.context import RunContext
+from tasks.ray_session import ray_session
+from uniform_core.build import build_run
+from uniform_core.catalog import Catalog
+from uniform_core.settings import ensure_home, load_settings
+
+_OPEN: ContextVar[RunContext | None] = ContextVar("uniform_run_context", default=None)
+
+
+@contextlib.contextmanager
+def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iterator[RunContext]:
+    """The context of this run; Ray starts when the first stage needs it and is gone at the end.
+
+    Raises ConfigError, StorageError before anything is started.
+    """
+    config = build_run(preset, overrides=overrides, data=data)
+    outer = _OPEN.get()
+    if outer is not None and outer.config == config:
+        yield outer
+        return
+    settings = load_settings()
+    ensure_home(settings)
+    catalog = Catalog.open(settings)
+    with ray_session(settings) as ray, ProgressPrinter() as printer:
+        context = RunContext(
+            settings=settings,
+            config=config,
+            catalog=catalog,
+            ray=ray,
+            run_id=flow_run.get_id() or f"local-{uuid.uuid4()}",
+            listener=printer,
+        )
+        token = _OPEN.set(context)
+        try:
+            yield context
+        finally:
+            _OPEN.reset(token)

@@ -1,0 +1,77 @@
+"""What a run has come to: the scores of its model in words, and where things lie. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uniform_core.catalog import Catalog
+from uniform_core.config import RunConfig
+from uniform_core.corpus.evaluation import evaluation_digest
+from uniform_core.corpus.samples import current_model_id
+from uniform_core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`scores` are the rows of the run's own evaluation, the model's first; `headlines` say the main ones in words."""
+
+    scores: list[dict[str, Any]]
+    headlines: list[str]
+    paths: dict[str, str]
+
+
+def outcome_of(settings: Settings, config: RunConfig) -> Outcome:
+    """What the catalog has of this config now."""
+    catalog = Catalog.open(settings)
+    model_id = current_model_id(catalog, config)
+    rows = catalog.query(
+        """
+        SELECT * FROM scores WHERE stage_fp = ?
+        ORDER BY name, system <> 'uniform', system, task
+        """,
+        parameters=[evaluation_digest(catalog, config, model_id=model_id)],
+    ).to_pylist()
+    report = settings.reports_dir / f"report-{model_id[:12]}.html"
+    candidates = {
+        "report": report,
+        "model": settings.checkpoints_dir / model_id / "model",
+        "samples": settings.media_dir / "generated" / model_id[:12] / "uniform",
+        "catalog": settings.catalog_dir,
+    }
+    paths = {name: str(path) for name, path in candidates.items() if path.exists()}
+    paths["mlflow"] = f"mlflow ui --backend-store-uri {settings.tracking_uri}"
+    return Outcome(rows, headlines(rows), paths)
+
+
+def column_of(score: Mapping[str, Any]) -> str:
+    """The column of a score in a table: the task of the model, the baseline, or both."""
+    if score["system"] == "uniform":
+        return str(score["task"])
+    return str(score["system"]) if score["task"] == "all" else f"{score['system']} {score['task']}"
+
+
+def headlines(scores: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The main numbers in words: Fréchet against the untrained model and the codec, synchrony against chance."""
+    found = {(s["name"], s["system"], s["task"]): s for s in scores}
+    lines = []
+    for name in sorted({s["name"] for s in scores if s["name"].startswith(("fvd.", "fad."))}):
+        ceiling = found.get((name, "codec_round_trip", "all"))
+        for task in ("t2av", "a2v", "v2a"):
+            mine, untrained = found.get((name, "uniform", task)), found.get((name, "untrained", task))
+            if mine is None or mine["value"] is None:
+                continue
+            parts = [f"{task} {name} {mine['value']:.4g}"]
+            if untrained is not None and untrained["value"] is not None and mine["value"] > 0:
+                parts.append(f"{untrained['value'] / mine['value']:.1f} times below the untrained model's")
+            if ceiling is not None and ceiling["value"] is not None:
+                parts.append(f"codec round trip {ceiling['value']:.4g}")
+            lines.append("; ".join(parts))
+    for (name, system, task), score in sorted(found.items()):
+        if system == "uniform" and name.startswith("synchrony.") and score["value"] is not None:
+            lines.append(
+                f"{task} {name} {score['value']:.3f}, 95 % interval {score['low']:.3f} to {score['high']:.3f} "
+                f"(chance 0.500, n {score['n_generated']})"
+            )
+    return lines

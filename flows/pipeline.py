@@ -1,0 +1,28 @@
+"""The whole pipeline as one Prefect flow: each stage in its order, in one context, and the report at its end."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from flows.context import run_context
+from flows.report.write import write_report
+from flows.stages import STAGE_FLOWS, Summaries
+from uniform_core.corpus.samples import current_model_id
+
+
+@flow(name="pipeline")
+def pipeline(
+    preset: str = "tiny",
+    overrides: list[str] = [],  # noqa: B006  (Prefect reads the default into the deployment's schema)
+    data: str | None = None,
+) -> Summaries:
+    """From a dataset to a trained model, its clips and its scores; only what changed is done."""
+    with run_context(preset, overrides, data) as context:
+        rows = [row for stage in STAGE_FLOWS.values() for row in stage(preset, overrides, data)]
+        model_id = current_model_id(context.catalog, context.config)
+        report = context.settings.reports_dir / f"report-{model_id[:12]}.html"
+        if not report.exists() or any(row["done"] or row["failed"] for row in rows):
+            write_report(context.settings, context.catalog, context.config, model_id=model_id, summaries=rows)
+        create_markdown_artifact(key="report", markdown=f"`{report}`", description="The report of this run.")
+        return rows

@@ -1,0 +1,178 @@
+"""What a report shows, as complete frozen records: gathered first, rendered after, so that a test can make its own.
+
+Texts here are as they came, from datasets and from people: the template escapes every one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of what was run: a name, its value, and a remark that may be empty."""
+
+    name: str
+    value: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A clip that can be watched: data URIs of its mp4, of its middle frame, of eight of its frames, of its log-mel.
+
+    `kind` is `truth` or the task; `given` says in words what it was made from. `strip_aspect` is the height of the
+    strip of frames over its width. `marks_s` are known times of events.
+    """
+
+    kind: str
+    given: str
+    video_uri: str
+    poster_uri: str
+    strip_uri: str
+    strip_aspect: float
+    mel_uri: str
+    marks_s: tuple[float, ...]
+    is_lost: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class LostTile:
+    """A clip that cannot be shown, and why."""
+
+    kind: str
+    given: str
+    reason: str
+    is_lost: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class ClipCard:
+    """One real clip, and what the model made from it at each task."""
+
+    label: str
+    source: str
+    caption: str
+    duration_s: float
+    tiles: tuple[Tile | LostTile, ...]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A place on an axis, in the units of the picture, and what stands there."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A loss over the steps: `raw` and `smooth` as SVG points, `held_out` as places of dots; the last numbers."""
+
+    task: str
+    raw: str
+    smooth: str
+    held_out: tuple[tuple[float, float], ...]
+    last: float
+    last_held_out: float | None
+
+
+@dataclass(frozen=True)
+class LossChart:
+    """The losses of one modality by task."""
+
+    modality: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    curves: tuple[Curve, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score; `value` is None where it could not be computed, then `reason` says why."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n_generated: int
+    n_reference: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class ScoreColumn:
+    system: str
+    task: str
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One metric; a cell is None where the metric says nothing of that system."""
+
+    name: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value on an axis, with the ends of its interval, in the units of the picture."""
+
+    kind: str
+    at: float
+    low: float | None
+    high: float | None
+    value: float
+
+
+@dataclass(frozen=True)
+class PlotRow:
+    """One line of a plot: its marks, the model's last so that it lies on top, and what they come to in words."""
+
+    task: str
+    marks: tuple[Mark, ...]
+    words: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Values of several systems side by side on one axis; `chance` is where guessing would stand."""
+
+    name: str
+    is_log: bool
+    ticks: tuple[Tick, ...]
+    rows: tuple[PlotRow, ...]
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One number that matters, with the verdict that it supports (None where there is nothing to judge by)."""
+
+    title: str
+    number: str
+    words: str
+    is_good: bool | None
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything on the page. A part that is not there yet is empty, and the page says so."""
+
+    title: str
+    model_id: str
+    written_at: str
+    facts: tuple[Fact, ...]
+    headlines: tuple[Headline, ...]
+    cards: tuple[ClipCard, ...]
+    charts: tuple[LossChart, ...]
+    columns: tuple[ScoreColumn, ...]
+    scores: tuple[ScoreRow, ...]
+    plots: tuple[Plot, ...]
+    stages: tuple[Mapping[str, Any], ...]
+    tables: tuple[Mapping[str, Any], ...]
+    failures: tuple[Mapping[str, Any], ...]
+    provenance: tuple[Fact, ...]
+    config_json: str
+    command: str

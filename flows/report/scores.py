@@ -1,0 +1,171 @@
+"""Scores as a table, as plots beside their baselines, and as the few numbers that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flows.report.axes import linear_axis, log_axis, number, tick_text
+from flows.report.data import Cell, Headline, Mark, Plot, PlotRow, ScoreColumn, ScoreRow, Tick
+from uniform_core.types import Task
+
+SYSTEMS = ("uniform", "untrained", "codec_round_trip", "real")
+TASKS = (*(str(task) for task in Task), "all")
+LEFT, RIGHT = 60.0, 402.0  # of the axis inside a plot that is 420 wide
+GOAL_BELOW_UNTRAINED = 10.0
+CHANCE = 0.5
+Found = Mapping[tuple[str, str, str], Mapping[str, Any]]  # rows of `scores` by metric, system and task
+
+
+def by_place(rows: Sequence[Mapping[str, Any]]) -> Found:
+    """The rows by what they speak of."""
+    return {(row["name"], row["system"], row["task"]): row for row in rows}
+
+
+def score_table(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[ScoreColumn, ...], tuple[ScoreRow, ...]]:
+    """A row for each metric, a column for each system at each task; those that are known come first."""
+    found = by_place(rows)
+    places = sorted({(row["system"], row["task"]) for row in rows}, key=_column_order)
+    columns = tuple(ScoreColumn(system, task) for system, task in places)
+    names = sorted({row["name"] for row in rows}, key=_metric_order)
+    table = [ScoreRow(name, tuple(_cell(found.get((name, c.system, c.task))) for c in columns)) for name in names]
+    return columns, tuple(table)
+
+
+def _cell(row: Mapping[str, Any] | None) -> Cell | None:
+    if row is None:
+        return None
+    return Cell(**{name: row[name] for name in ("value", "low", "high", "n_generated", "n_reference", "reason")})
+
+
+def _column_order(place: tuple[str, str]) -> tuple[int, str, int]:
+    system, task = place
+    known = SYSTEMS.index(system) if system in SYSTEMS else len(SYSTEMS)
+    return known, system, TASKS.index(task) if task in TASKS else len(TASKS)
+
+
+WORDS = ("fvd", "fad", "synchrony", "class_accuracy", "av_align", "av_align_chance", "kvd", "kad", "kl", "is")
+
+
+def _metric_order(name: str) -> tuple[int, str]:
+    word = name.split(".")[0]
+    return (WORDS.index(word) if word in WORDS else len(WORDS)), name
+
+
+def score_plots(rows: Sequence[Mapping[str, Any]]) -> tuple[Plot, ...]:
+    """Fréchet distances on a logarithmic axis, synchrony on one with chance marked; a row for each task."""
+    found = by_place(rows)
+    names = sorted({name for name, _, _ in found}, key=_metric_order)
+    plots = [_plot(name, found) for name in names if name.split(".")[0] in ("fvd", "fad", "synchrony")]
+    return tuple(plot for plot in plots if plot.rows)
+
+
+def _plot(name: str, found: Found) -> Plot:
+    is_log = not name.startswith("synchrony.")
+    lines = {}
+    for task in TASKS[:-1]:
+        marks = {s: found.get((name, s, task)) or found.get((name, s, "all")) for s in reversed(SYSTEMS)}
+        valued = {s: row for s, row in marks.items() if row is not None and _can_stand(row["value"], is_log)}
+        if "uniform" in valued:
+            lines[task] = valued
+    values = [row["value"] for line in lines.values() for row in line.values()]
+    if is_log:
+        axis, ticks = log_axis(values, start=LEFT, end=RIGHT)
+    else:
+        axis, ticks = linear_axis([0.0, 1.0], start=LEFT, end=RIGHT)
+
+    def mark(system: str, row: Mapping[str, Any]) -> Mark:
+        low, high = (
+            None if row[end] is None or system != "uniform" else axis.place(row[end]) for end in ("low", "high")
+        )
+        return Mark(system, axis.place(row["value"]), low, high, row["value"])
+
+    plot_rows = [
+        PlotRow(task, tuple(mark(system, row) for system, row in line.items()), _words(name, task, found))
+        for task, line in lines.items()
+    ]
+    return Plot(
+        name=name,
+        is_log=is_log,
+        ticks=tuple(Tick(axis.place(value), tick_text(value)) for value in ticks),
+        rows=tuple(plot_rows),
+        chance=None if is_log else axis.place(CHANCE),
+    )
+
+
+def _can_stand(value: float | None, is_log: bool) -> bool:
+    return value is not None and (value > 0 or not is_log)
+
+
+def _words(name: str, task: str, found: Found) -> str:
+    """What a row of a plot comes to."""
+    if name.startswith("synchrony."):
+        return interval_words(found[name, "uniform", task])
+    parts = []
+    if (below := ratio(found, name, "untrained", task)) is not None:
+        parts.append(f"{number(below)}× below untrained")
+    if (above := ratio(found, name, "codec_round_trip", task)) is not None:
+        parts.append(f"{number(1 / above)}× the codec")
+    return ", ".join(parts)
+
+
+def ratio(found: Found, name: str, system: str, task: str) -> float | None:
+    """A baseline's value over the model's; None where one of them has none, or is not positive."""
+    mine = found.get((name, "uniform", task))
+    other = found.get((name, system, task)) or found.get((name, system, "all"))
+    own, others = (None if row is None else row["value"] for row in (mine, other))
+    return None if own is None or others is None or own <= 0 or others <= 0 else float(others / own)
+
+
+def interval_words(row: Mapping[str, Any]) -> str:
+    """A value with its interval, in words."""
+    if row["value"] is None:
+        return f"not computed: {row['reason']}"
+    if row["low"] is None or row["high"] is None:
+        return f"{number(row['value'])} (no interval, n {row['n_generated']})"
+    return f"{number(row['value'])} [{number(row['low'])}, {number(row['high'])}], n {row['n_generated']}"
+
+
+def headlines(rows: Sequence[Mapping[str, Any]]) -> tuple[Headline, ...]:
+    """Fréchet against the untrained model and the codec round trip, and V2A synchrony against chance."""
+    found = by_place(rows)
+    names = sorted({name for name, _, _ in found}, key=_metric_order)
+    lines = [
+        line
+        for name in names
+        if name.split(".")[0] in ("fvd", "fad")
+        for line in [_frechet(name, found)]
+        if line is not None
+    ]
+    sync = next((n for n in names if n.startswith("synchrony.") and (n, "uniform", "v2a") in found), None)
+    return tuple(lines) if sync is None else (*lines, _synchrony(found[sync, "uniform", "v2a"]))
+
+
+def _frechet(name: str, found: Found) -> Headline | None:
+    """The least of the tasks' ratios: the claim holds for all of them or not at all."""
+    below = {task: ratio(found, name, "untrained", task) for task in TASKS[:-1] if (name, "uniform", task) in found}
+    ratios = {task: value for task, value in below.items() if value is not None}
+    if not ratios:
+        return None
+    worst = min(ratios, key=lambda task: ratios[task])
+    words = f"below the untrained model's at {worst.upper()}, the task where it is least"
+    if (codec := ratio(found, name, "codec_round_trip", worst)) is not None:
+        words += f"; {number(1 / codec)} times that of the codec round trip"
+    return Headline(
+        title=("Video" if name.startswith("fvd") else "Audio") + " Fréchet distance",
+        number=f"{number(ratios[worst])}×",
+        words=f"{words}. Wanted: {GOAL_BELOW_UNTRAINED:g} times.",
+        is_good=ratios[worst] >= GOAL_BELOW_UNTRAINED,
+    )
+
+
+def _synchrony(row: Mapping[str, Any]) -> Headline:
+    title = "V2A synchrony"
+    if row["value"] is None:
+        return Headline(title, "–", f"Not computed: {row['reason']}.", None)
+    if row["low"] is None:
+        return Headline(title, number(row["value"]), "No interval, so nothing can be said against chance, 0.500.", None)
+    is_good = row["low"] > CHANCE
+    words = f"95 % interval {number(row['low'])} to {number(row['high'])}, n {row['n_generated']}: "
+    words += "above chance, 0.500." if is_good else "not shown to be above chance, 0.500."
+    return Headline(title, number(row["value"]), words, is_good)

@@ -1,0 +1,84 @@
+"""The page itself: a template, one style sheet and one small script, all inside one file that asks for nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from flows.cli.show import seconds, size
+from flows.report.axes import number
+from flows.report.data import ReportData, ScoreColumn
+from flows.report.files import write_whole
+from flows.report.gather import gather
+from flows.report.words import SYSTEMS, TASKS, better, described
+from uniform_core.catalog import Catalog
+from uniform_core.config import RunConfig
+from uniform_core.settings import Settings
+
+
+def write_report(
+    settings: Settings,
+    catalog: Catalog,
+    config: RunConfig,
+    *,
+    model_id: str,
+    summaries: Sequence[Mapping[str, Any]] | None = None,
+) -> Path:
+    """`reports/report-<model>.html`, with `reports/index.html` the same page.
+
+    `summaries` are what the stages of a run did (`StageSummary.as_dict`). Raises WorkFailedError where there is no
+    such model, StorageError where the page cannot be written.
+    """
+    page = render(gather(settings, catalog, config, model_id=model_id, summaries=summaries))
+    path = settings.reports_dir / f"report-{model_id[:12]}.html"
+    for place in (path, settings.reports_dir / "index.html"):
+        write_whole(place, page)
+    return path
+
+
+def render(data: ReportData) -> str:
+    """The page as text. Everything in `data` is escaped."""
+    package = files("flows.report")
+    style, script = ((package / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    environment = Environment(
+        loader=FunctionLoader(lambda name: (package / name).read_text("utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "size": size, "seconds": seconds}
+    environment.globals |= {"better": better, "described": described, "groups": _groups, "breakable": _breakable}
+    return environment.get_template("page.html.j2").render(
+        data=data,
+        systems=SYSTEMS,
+        tasks=TASKS,
+        style=Markup(style),  # noqa: S704  (our own file, not what a run brought)
+        script=Markup(script),  # noqa: S704
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _groups(columns: Sequence[ScoreColumn]) -> list[tuple[str, int]]:
+    """The systems of a table's columns in their order, each with how many columns it has."""
+    return [(system, len(list(group))) for system, group in itertools.groupby(columns, key=lambda c: c.system)]
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow column may break after a dot or a low line."""
+    return Markup("").join(part + Markup("<wbr>") if part in (".", "_") else part for part in re.split(r"([._])", name))
+
+
+def _hash(text: str) -> str:
+    """The page's policy names its own style and script by this, so that nothing else can ever run in it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,94 @@
+"""The stages as Prefect flows. Each runs alone, does what is left to do, and leaves a summary artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+
+from flows.context import run_context
+from tasks.captions import run_captions
+from tasks.context import RunContext
+from tasks.encode import run_encode
+from tasks.evaluate import run_evaluate
+from tasks.ingest import run_ingest
+from tasks.sample import run_sample
+from tasks.stage import StageSummary
+from tasks.text import run_text
+from tasks.train import run_train
+
+# Only infrastructure is retried: what failed in the data is in the ledger, and the catalog knows what is done.
+INFRASTRUCTURE_RETRIES = 1
+Summaries = list[dict[str, Any]]
+
+
+def _run(
+    stage: str, work: Callable[[RunContext], list[StageSummary]], words: tuple[str, list[str], str | None]
+) -> Summaries:
+    """Do one stage as one Prefect task, and show its summary."""
+    preset, overrides, data = words
+    with run_context(preset, overrides, data) as context:
+        # The context holds live handles, so the task closes over it: Prefect must not try to serialise it.
+        done: list[StageSummary] = task(name=stage, retries=0, cache_policy=None)(lambda: work(context))()
+    rows = [summary.as_dict() for summary in done]
+    create_table_artifact(
+        key=f"{stage}-summary",
+        table=[{name: str(value) for name, value in row.items()} for row in rows],
+        description=f"What the stage {stage} did.",
+    )
+    return rows
+
+
+@flow(name="ingest", validate_parameters=True, log_prints=False)
+def ingest(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
+    """Find or fetch every source, and cut it into canonical clips."""
+    return _run("ingest", run_ingest, (preset, overrides, data))
+
+
+@flow(name="encode")
+def encode(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
+    """Encode every clip into latents."""
+    return _run("encode", run_encode, (preset, overrides, data))
+
+
+@flow(name="captions")
+def captions(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
+    """Say what is in every clip."""
+    return _run("captions", run_captions, (preset, overrides, data))
+
+
+@flow(name="text")
+def text(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
+    """Encode every distinct caption."""
+    return _run("text", run_text, (preset, overrides, data))
+
+
+@flow(name="train")
+def train(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
+    """Train the model."""
+    return _run("train", run_train, (preset, overrides, data))
+
+
+@flow(name="sample")
+def sample(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
+    """Make the evaluation set."""
+    return _run("sample", run_sample, (preset, overrides, data))
+
+
+@flow(name="evaluate")
+def evaluate(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
+    """Score it."""
+    return _run("evaluate", run_evaluate, (preset, overrides, data))
+
+
+STAGE_FLOWS = {
+    "ingest": ingest,
+    "encode": encode,
+    "captions": captions,
+    "text": text,
+    "train": train,
+    "sample": sample,
+    "evaluate": evaluate,
+}

@@ -1,0 +1,30 @@
+"""What every stage of a run is handed: its config, its catalog, its Ray, its listener."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.ray_session import RaySession
+from uniform_core.catalog import Catalog
+from uniform_core.config import RunConfig
+from uniform_core.progress import Listener
+from uniform_core.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run on one machine. `run_id` is the Prefect flow run's id, or a local one."""
+
+    settings: Settings
+    config: RunConfig
+    catalog: Catalog
+    ray: RaySession
+    run_id: str
+    listener: Listener
+
+
+def item_name(candidate: Mapping[str, Any]) -> str:
+    """A candidate in words, for the ledger: every table of candidates has the column `item`."""
+    return str(candidate["item"])

@@ -1,0 +1,171 @@
+"""Evaluate: files into features, features into scores, scores into the catalog and MLflow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from tasks.context import RunContext
+from tasks.features import FeatureStore, LookedAt, run_features
+from tasks.instruments import run_instruments
+from tasks.results import log_evaluation
+from tasks.stage import StageSummary
+from tasks.train import trained_model
+from uniform_core.corpus.evaluation import (
+    System,
+    WantedScore,
+    evaluation_clips,
+    evaluation_digest,
+    labels_of,
+    reference_clips,
+    systems_of,
+    wanted_scores,
+)
+from uniform_core.corpus.inputs import current_clips
+from uniform_core.metrics.base import LABELS, MetricConfig, Need, Score, Side
+from uniform_core.metrics.features import FeatureSet
+from uniform_core.progress import ProgressEvent
+
+READ = ("clips", "generations", "features", "models")
+
+
+def run_evaluate(context: RunContext) -> list[StageSummary]:
+    """Score every system of the run. Raises WorkFailedError where there is no model, or no clip to score."""
+    started = time.monotonic()
+    model = trained_model(context)
+    wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id)
+    keys = {score.work_key for score in wanted}
+    present = _present(context, keys)
+    if present == keys:
+        return [_summary(len(wanted), done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
+    instruments = run_instruments(context)
+    evaluation = Evaluation(context, model_id=model.model_id)
+    features = run_features(context, evaluation.files(), evaluation.layers())
+    features.require_accepted(max_reject_fraction=context.config.reject_limit)
+    started, cpu_before_s = time.monotonic(), time.process_time()
+    scores = evaluation.score(wanted)
+    context.catalog.insert("scores", evaluation.rows(scores))
+    log_evaluation(context, model.model_id, evaluation.rows(scores))
+    wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
+    return [instruments, features, _summary(len(wanted), done=len(keys - present), wall_s=wall_s, cpu_s=cpu_s)]
+
+
+class Evaluation:
+    """The items of an evaluation by system, and the numbers that come of them."""
+
+    def __init__(self, context: RunContext, *, model_id: str) -> None:
+        self._context, self._config, self._model_id = context, context.config, model_id
+        clips = current_clips(context.catalog, self._config)
+        self._truth = evaluation_clips(self._config, clips)
+        self._reference = reference_clips(self._config, clips)
+        self._labels = labels_of(self._truth)
+        self._made = self._generations()
+
+    def files(self) -> list[LookedAt]:
+        """Every file that some metric looks at: generated, true and reference clips; each content once."""
+        real = [LookedAt(clip["clip_sha256"], clip["path"]) for clip in (*self._truth, *self._reference)]
+        made = [LookedAt(row["file_sha256"], row["path"]) for rows in self._made.values() for row in rows]
+        return list({file.content_sha256: file for file in (*real, *made)}.values())
+
+    def layers(self) -> dict[str, list[str]]:
+        """The layers that the metrics read, by extractor."""
+        layers: defaultdict[str, set[str]] = defaultdict(set)
+        for metric in self._config.evaluate.metrics:
+            for need in metric.needs:
+                if need != LABELS:
+                    layers[need.extractor].add(need.layer)
+        return {extractor: sorted(names) for extractor, names in sorted(layers.items())}
+
+    def score(self, wanted: Sequence[WantedScore]) -> list[tuple[WantedScore, Score]]:
+        """Every wanted number; one that cannot be computed is null, with its reason."""
+        store = FeatureStore(self._context, self.files(), self.layers())
+        scores = []
+        for done, item in enumerate(wanted, start=1):
+            scores.append((item, item.metric.score(self._inputs(store, item.system, item.metric))))
+            self._context.listener(ProgressEvent("evaluate", done, len(wanted), note=item.metric.name))
+        return scores
+
+    def rows(self, scores: Sequence[tuple[WantedScore, Score]]) -> list[dict[str, Any]]:
+        """The rows of `scores`."""
+        catalog = self._context.catalog
+        stamp = {
+            "stage_fp": evaluation_digest(catalog, self._config, model_id=self._model_id),
+            "data_digest": catalog.content_digest(READ),
+            "versions": json.dumps(catalog.versions(READ)),
+            "run_id": self._context.run_id,
+            "created_at": datetime.now(UTC),
+        }
+        return [
+            {
+                **score.as_row(),
+                **stamp,
+                "work_key": wanted.work_key,
+                "task": wanted.system.task_name,
+                "system": wanted.system.name,
+                "model_id": self._model_id if wanted.system.name in ("uniform", "untrained") else None,
+            }
+            for wanted, score in scores
+        ]
+
+    def _inputs(self, store: FeatureStore, system: System, metric: MetricConfig) -> Mapping[Need, FeatureSet]:
+        made = self._contents(system)
+        real = self._truth if metric.paired else self._reference
+        reference = {
+            clip["clip_id"]: clip["clip_sha256"] for clip in real if not metric.paired or clip["clip_id"] in made
+        }
+        sides = {Side.GENERATED: made, Side.REFERENCE: reference}
+        inputs = {
+            need: store.feature_set(sides[need.side], extractor=need.extractor, layer=need.layer)
+            for need in metric.needs
+            if need != LABELS
+        }
+        inputs[LABELS] = FeatureSet.of(list(made), [np.array(self._labels[key]) for key in made])
+        return inputs
+
+    def _contents(self, system: System) -> dict[str, str]:
+        """The content of each item of a system, by the clip that it was made from."""
+        if system.name == "real":
+            return {clip["clip_id"]: clip["clip_sha256"] for clip in self._truth}
+        return {row["clip_id"]: row["file_sha256"] for row in self._made[system]}
+
+    def _generations(self) -> dict[System, list[dict[str, Any]]]:
+        """The files of each system that makes files, for the clips of this evaluation."""
+        rows = self._context.catalog.query(
+            "SELECT * FROM generations WHERE model_id = ?", parameters=[self._model_id]
+        ).to_pylist()
+        return {
+            system: [
+                row
+                for row in rows
+                if row["system"] == system.name
+                and row["clip_id"] in self._labels
+                and (system.task is None or row["task"] == system.task)
+            ]
+            for system in systems_of(self._config)
+            if system.name != "real"
+        }
+
+
+def _present(context: RunContext, keys: set[str]) -> set[str]:
+    found = context.catalog.query("SELECT work_key FROM scores")["work_key"].to_pylist()
+    return keys & set(found)
+
+
+def _summary(candidates: int, *, done: int, wall_s: float, cpu_s: float) -> StageSummary:
+    return StageSummary(
+        stage="evaluate",
+        candidates=candidates,
+        already_done=candidates - done,
+        done=done,
+        failed=0,
+        waiting=0,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+        bytes=0,
+    )

@@ -1,0 +1,202 @@
+"""Features: what every extractor sees in every file of an evaluation, once for each content, in tensor shards."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from tasks.commits import ItemRows
+from tasks.context import RunContext, item_name
+from tasks.instruments import load_instruments
+from tasks.pool import PoolLimits
+from tasks.stage import CommitRule, Stage, StageSummary, run_stage
+from uniform_core.catalog.shards import ShardReader, ref_columns, ref_of, write_shard
+from uniform_core.codecs.mel import log_mel
+from uniform_core.config import RunConfig
+from uniform_core.errors import Rejection
+from uniform_core.fingerprint import work_key
+from uniform_core.media import DecodeRule, Sandbox
+from uniform_core.metrics.extractors import EvalBatch, Extractor, Farneback, LibrosaOnsets, TinyMel, TinySync, TinyVideo
+from uniform_core.metrics.features import FeatureSet
+from uniform_core.metrics.protocol import Loading
+from uniform_core.metrics.trained import TrainedNet, load_net
+
+
+def extractors_of(nets: Mapping[str, TrainedNet[Any]]) -> tuple[Extractor, ...]:
+    """Every extractor of the tiny metrics."""
+    return (TinyVideo(nets["video"]), TinyMel(nets["mel"]), TinySync(nets["sync"]), Farneback(), LibrosaOnsets())
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """A file whose features are wanted: its content, and where it lies (relative to the root's media/)."""
+
+    content_sha256: str
+    path: str
+
+
+class FeatureWorker:
+    """Decodes a file once in the sandbox and lets every extractor that is wanted look at it."""
+
+    def __init__(self, *, config_json: str, media_dir: str, tensors_dir: str, net_dirs: Mapping[str, str]) -> None:
+        torch.set_num_threads(1)
+        self._config = RunConfig.model_validate_json(config_json)
+        self._media_dir, self._tensors_dir = Path(media_dir), Path(tensors_dir)
+        nets = {kind: load_net(Path(folder)) for kind, folder in net_dirs.items()}
+        self._extractors = {extractor.name: extractor for extractor in extractors_of(nets)}
+        self._sandbox = Sandbox()
+
+    def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
+        """The features of each wanted (file, extractor, layer), or why the file could not be read."""
+        files: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in batch:
+            files[row["path"]].append(row)
+        seen: dict[str, np.ndarray | Rejection] = {}
+        for path, rows in files.items():
+            seen.update(self._look(path, rows))
+        arrays = [(key, value) for key, value in seen.items() if not isinstance(value, Rejection)]
+        refs = write_shard(self._tensors_dir, "features", arrays) if arrays else {}
+        results: list[ItemRows | Rejection] = []
+        for row in batch:
+            value = seen[row["work_key"]]
+            if isinstance(value, Rejection):
+                results.append(value)
+            else:
+                columns = {name: row[name] for name in ROW_NAMES} | ref_columns(refs[row["work_key"]])
+                results.append(ItemRows(rows={"features": [columns]}, bytes=value.nbytes))
+        return results
+
+    def _look(self, path: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | Rejection]:
+        clip = self._decode(path)
+        if isinstance(clip, Rejection):
+            return {row["work_key"]: clip for row in rows}
+        by_extractor = {name: self._extractors[name].extract(clip) for name in {row["extractor"] for row in rows}}
+        return {row["work_key"]: np.asarray(by_extractor[row["extractor"]][row["layer"]][0]) for row in rows}
+
+    def _decode(self, path: str) -> EvalBatch | Rejection:
+        """The clip as the protocol loads it: rate, size and length of the spec; sound that ends early is padded."""
+        spec, loading = self._config.spec, Loading.of_spec(self._config.spec)
+        assert loading.video is not None, "`of_spec` says how both streams are loaded"
+        assert loading.video.resize != "none", "… and how pictures are made to fit"
+        rule = DecodeRule(
+            rate_hz=spec.video_rate_hz,
+            size_px=(spec.height_px, spec.width_px),
+            resize=loading.video.resize,
+            interpolation="area",
+            audio_rate_hz=spec.audio_rate_hz,
+            duration_s=spec.duration_s,
+        )
+        media = self._sandbox.decode(self._media_dir / path, rule)
+        if isinstance(media, Rejection):
+            return media
+        assert media.frames_THWC is not None, "the rule asks for both streams"
+        assert media.waveform_N is not None, "the rule asks for both streams"
+        if len(media.frames_THWC) < spec.frames:
+            return Rejection("too_short", f"expected {spec.frames} frames; found {len(media.frames_THWC)}")
+        waveform_N = np.zeros(spec.samples, np.float32)
+        heard = media.waveform_N[: spec.samples]
+        waveform_N[: len(heard)] = heard
+        mel_BTF = log_mel(torch.from_numpy(waveform_N)[None], spec).numpy()
+        frames_BTHW3 = media.frames_THWC[None, : spec.frames]
+        return EvalBatch(frames_BTHW3, mel_BTF, waveform_N[None], spec.video_rate_hz, spec.audio_rate_hz)
+
+
+ROW_NAMES = (
+    "work_key",
+    "stage_fp",
+    "content_sha256",
+    "modality",
+    "extractor",
+    "extractor_fp",
+    "layer",
+    "protocol_part",
+)
+
+
+def run_features(context: RunContext, files: Sequence[LookedAt], wanted: Mapping[str, Sequence[str]]) -> StageSummary:
+    """See to it that every file has the layers that `wanted` names by extractor."""
+    net_dirs = {kind: str(folder) for kind, folder in load_instruments(context).folders.items()}
+    stage = Stage(
+        name="features",
+        table="features",
+        stage_fp=Loading.of_spec(context.config.spec).part_hash,
+        worker=FeatureWorker,
+        setup={
+            "config_json": context.config.model_dump_json(),
+            "media_dir": str(context.settings.media_dir),
+            "tensors_dir": str(context.settings.tensors_dir),
+            "net_dirs": net_dirs,
+        },
+        workers=context.settings.worker_cpus,
+        batch=16 * sum(map(len, wanted.values())),
+        describe=item_name,
+        limits=PoolLimits(batch_limit_s=3600.0),
+        commit=CommitRule(rows=4096, seconds=30.0),
+    )
+    return run_stage(
+        stage,
+        feature_candidates(context, files, wanted),
+        catalog=context.catalog,
+        ray=context.ray,
+        run_id=context.run_id,
+        listener=context.listener,
+    )
+
+
+def feature_candidates(context: RunContext, files: Sequence[LookedAt], wanted: Mapping[str, Sequence[str]]) -> pa.Table:
+    """One row for each file, extractor and layer; the rows of a file stand together."""
+    part = Loading.of_spec(context.config.spec).part_hash
+    extractors = [e for e in extractors_of(load_instruments(context).nets) if e.name in wanted]
+    rows = [
+        {
+            "work_key": feature_key(file.content_sha256, extractor, layer, part=part),
+            "item": f"{file.path} {extractor.name}/{layer}",
+            "dataset": "",
+            "stage_fp": part,
+            "content_sha256": file.content_sha256,
+            "path": file.path,
+            "modality": extractor.modality,
+            "extractor": extractor.name,
+            "extractor_fp": extractor.fingerprint,
+            "layer": layer,
+            "protocol_part": part,
+        }
+        for file in files
+        for extractor in extractors
+        for layer in wanted[extractor.name]
+    ]
+    names = ("work_key", "item", "dataset", "path", *ROW_NAMES[1:])
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in names]))
+
+
+def feature_key(content_sha256: str, extractor: Extractor, layer: str, *, part: str) -> str:
+    """The key of what an extractor sees in a content under a loading rule."""
+    return work_key(f"{extractor.name}/{layer}/{part}", stage_fp=extractor.fingerprint, source_sha256=content_sha256)
+
+
+class FeatureStore:
+    """The features of an evaluation, read from the catalog once."""
+
+    def __init__(self, context: RunContext, files: Sequence[LookedAt], wanted: Mapping[str, Sequence[str]]) -> None:
+        keys = feature_candidates(context, files, wanted)
+        rows = context.catalog.query(
+            "SELECT f.* FROM features f JOIN wanted w USING (work_key)", tables={"wanted": keys.select(["work_key"])}
+        ).to_pylist()
+        reader = ShardReader(context.settings.tensors_dir)
+        ordered = sorted(rows, key=lambda row: (row["shard"], row["row_group"], row["row_in_group"]))
+        self._arrays = {
+            (row["content_sha256"], row["extractor"], row["layer"]): reader.read(ref_of(row)) for row in ordered
+        }
+
+    def feature_set(self, contents: Mapping[str, str], *, extractor: str, layer: str) -> FeatureSet:
+        """The features of items by key; `contents` gives each item's content. Items without features are left out."""
+        found = {key: self._arrays.get((sha256, extractor, layer)) for key, sha256 in contents.items()}
+        kept = {key: array for key, array in found.items() if array is not None}
+        return FeatureSet.of(list(kept), list(kept.values()))

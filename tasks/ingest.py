@@ -1,0 +1,173 @@
+"""Ingest: every source found or fetched, cut into canonical clips in the sandbox; each window a clip or a reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from tasks.commits import ItemRows, PartFailure
+from tasks.context import RunContext, item_name
+from tasks.pool import PoolLimits
+from tasks.stage import CommitRule, Stage, StageSummary, run_stage
+from uniform_core.corpus.fingerprints import ingest_fingerprint
+from uniform_core.corpus.inputs import ingest_candidates, item_from_json
+from uniform_core.datasets import AnyDataset, DatasetConfig
+from uniform_core.errors import Rejection
+from uniform_core.fingerprint import derive_clip_id, file_sha256, work_key
+from uniform_core.media import CanonicalClip, CanonicalForm, CutRule, RejectedWindow, Sandbox
+from uniform_core.spec import AVSpec
+from uniform_core.types import SourceItem, Window
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one dataset of the run is ingested: plain values, so that they travel to the worker."""
+
+    dataset_json: str
+    stage_fp: str
+    canonical: CanonicalForm
+    cut: CutRule
+
+    @classmethod
+    def of(cls, dataset: DatasetConfig, spec: AVSpec, stage_fp: str) -> Recipe:
+        cut = CutRule.of(spec, dataset.clip_s, dataset.stride_s)
+        return cls(dataset.model_dump_json(), stage_fp, CanonicalForm.of(spec), cut)
+
+
+class IngestWorker:
+    """Fetches a source and makes its clips. Holds one sandboxed decoder."""
+
+    def __init__(self, *, recipes: Sequence[Recipe], media_dir: str) -> None:
+        self._recipes = recipes
+        self._datasets: list[DatasetConfig] = [TypeAdapter(AnyDataset).validate_json(r.dataset_json) for r in recipes]
+        self._media_dir = Path(media_dir)
+        self._sandbox = Sandbox()
+
+    def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
+        """One source each: its clips and its row, or why there are none."""
+        return [self._ingest(row) for row in batch]
+
+    def _ingest(self, row: Mapping[str, Any]) -> ItemRows | Rejection:
+        item = item_from_json(json.loads(row["source"]))
+        dataset, recipe = self._datasets[row["dataset_index"]], self._recipes[row["dataset_index"]]
+        found = dataset.fetch(item, self._media_dir / "sources" / dataset.name)
+        if isinstance(found, Rejection):
+            return found
+        sha256 = file_sha256(found)
+        results = self._sandbox.canonicalise(
+            found,
+            item.windows,
+            cut=recipe.cut,
+            form=recipe.canonical,
+            out_dir=self._media_dir / "clips" / recipe.stage_fp[:8],
+            names=lambda window: f"{_clip_id(item, window)}-{sha256[:8]}.mp4",
+        )
+        clips = [r for r in results if isinstance(r, CanonicalClip)]
+        refused = [r for r in results if isinstance(r, RejectedWindow)]
+        if not clips:
+            return _one_reason(refused)
+        rows: dict[str, Sequence[Mapping[str, Any]]] = {
+            "clips": [self._clip_row(item, clip, recipe=recipe, source_sha256=sha256) for clip in clips]
+        }
+        failures = [_failure(row, item, r, recipe=recipe, source_sha256=sha256) for r in refused]
+        if all(
+            r.rejection.terminal for r in refused
+        ):  # else the source stays to be done, and its clips are found again
+            rows["sources"] = [self._source_row(row["work_key"], item, found, clips, source_sha256=sha256)]
+        return ItemRows(rows=rows, failures=failures, accepted=len(clips), bytes=sum(clip.bytes for clip in clips))
+
+    def _clip_row(self, item: SourceItem, clip: CanonicalClip, *, recipe: Recipe, source_sha256: str) -> dict[str, Any]:
+        clip_id = _clip_id(item, clip.window)
+        start_s, end_s = clip.window.start_s, clip.window.end_s
+        events = item.event_times_s
+        return {
+            **clip.columns(),
+            "work_key": work_key(clip_id, stage_fp=recipe.stage_fp, source_sha256=source_sha256),
+            "clip_id": clip_id,
+            "source_sha256": source_sha256,
+            "path": clip.path.relative_to(self._media_dir).as_posix(),
+            "event_times_s": None if events is None else [t - start_s for t in events if start_s <= t < end_s],
+            **_origin(item),
+            "stage_fp": recipe.stage_fp,
+        }
+
+    def _source_row(
+        self, key: str, item: SourceItem, found: Path, clips: Sequence[CanonicalClip], *, source_sha256: str
+    ) -> dict[str, Any]:
+        inside = found.is_relative_to(self._media_dir)
+        return {
+            "work_key": key,
+            "path": found.relative_to(self._media_dir).as_posix() if inside else str(found),
+            "source_sha256": source_sha256,
+            "bytes": found.stat().st_size,
+            "caption": item.caption,
+            "clip_ids": [_clip_id(item, clip.window) for clip in clips],
+            "event_times_s": None if item.event_times_s is None else list(item.event_times_s),
+            **_origin(item),
+        }
+
+
+def run_ingest(context: RunContext) -> list[StageSummary]:
+    """Ingest what the run's datasets list and the catalog has not."""
+    config = context.config
+    fingerprints = [ingest_fingerprint(config, dataset) for dataset in config.datasets]
+    recipes = [Recipe.of(d, config.spec, fp) for d, fp in zip(config.datasets, fingerprints, strict=True)]
+    stage = Stage(
+        name="ingest",
+        table="sources",
+        stage_fp=fingerprints[0],
+        worker=IngestWorker,
+        setup={"recipes": recipes, "media_dir": str(context.settings.media_dir)},
+        workers=context.settings.worker_cpus,
+        batch=8,
+        describe=item_name,
+        limits=PoolLimits(batch_limit_s=8 * 3600.0),  # the sandbox has its own, shorter limits for each file
+        commit=CommitRule(rows=512, seconds=15.0),
+    )
+    summary = run_stage(
+        stage,
+        ingest_candidates(config),
+        catalog=context.catalog,
+        ray=context.ray,
+        run_id=context.run_id,
+        listener=context.listener,
+    )
+    return [summary.require_accepted(max_reject_fraction=config.reject_limit)]
+
+
+def _clip_id(item: SourceItem, window: Window) -> str:
+    return derive_clip_id(item.dataset, item.source_id, start_ms=window.start_ms, end_ms=window.end_ms)
+
+
+def _origin(item: SourceItem) -> dict[str, Any]:
+    attributes = json.dumps(dict(item.attributes), ensure_ascii=False, sort_keys=True)
+    return {
+        "dataset": item.dataset,
+        "source_id": item.source_id,
+        "split": item.split,
+        "label": item.label,
+        "attributes": attributes,
+    }
+
+
+def _one_reason(refused: Sequence[RejectedWindow]) -> Rejection:
+    """Why a source gave no clip at all: the file's own reason, or that of its first window."""
+    if not refused:
+        return Rejection("no_window", "expected at least one window inside the source; found none")
+    whole = next((r.rejection for r in refused if r.window is None), refused[0].rejection)
+    return Rejection(**{**asdict(whole), "terminal": all(r.rejection.terminal for r in refused)})
+
+
+def _failure(
+    row: Mapping[str, Any], item: SourceItem, refused: RejectedWindow, *, recipe: Recipe, source_sha256: str
+) -> PartFailure:
+    """The ledger's entry of a refused window; of a part of the file, where the window is not known."""
+    if refused.window is None or not refused.rejection.terminal:
+        return PartFailure(row["work_key"], row["item"], refused.rejection)
+    key = work_key(_clip_id(item, refused.window), stage_fp=recipe.stage_fp, source_sha256=source_sha256)
+    return PartFailure(key, f"{row['item']} {refused.window.start_s:g}-{refused.window.end_s:g} s", refused.rejection)

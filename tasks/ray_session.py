@@ -1,0 +1,171 @@
+"""One local Ray, started when the first work needs it and gone when the session ends.
+
+Sessions nest: an inner one uses what an outer one (or the caller) has started, and leaves it alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+from uniform_core.errors import ServiceError
+from uniform_core.settings import Settings
+
+# What Ray's daemons and workers inherit. Ray takes it from the environment of the process that starts them, and reads
+# part of it again while it runs, so it is set while a session that started Ray is open, and put back at its end.
+RAY_ENVIRONMENT: Mapping[str, str] = {
+    "RAY_AUTH_MODE": "disabled",  # else a token is written to the home folder of the user
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a reported checkpoint counts only after the next poll
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it each worker warns
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # Ray prints it to stdout; pools report it themselves
+    "OMP_NUM_THREADS": "1",  # one core a worker
+    "RAY_CLIENT_MODE": "0",  # this and the next are set by Ray itself: here so that they are put back
+    "PYTHONBREAKPOINT": "ray.util.rpdb._driver_set_trace",
+}
+SPARE_CPUS = 4  # logical: Ray Train needs one above its workers, and a pool one above its size while it recycles
+OBJECT_STORE_BYTES = 200 << 20  # rows travel through it, tensors do not
+TEMP_PREFIX = "uf-"
+LONGEST_TEMP_ROOT = 40  # characters: a Unix socket's path has at most 107, of which Ray's names take about 65
+
+
+class RaySession:
+    """A local Ray that is started by the first `start()`. Call it from a thread that outlives the session.
+
+    Ray's daemons die with the thread that started them (so a `kill -9` of the driver leaves none behind).
+    """
+
+    def __init__(self, settings: Settings, *, address: str | None = None) -> None:
+        self._settings, self._address = settings, address
+        self._owned = contextlib.ExitStack()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process is connected to a Ray."""
+        ray = sys.modules.get("ray")
+        return ray is not None and bool(ray.is_initialized())
+
+    def start(self) -> None:
+        """Connect this process to Ray: the one that runs, the one at `address`, or a new local one.
+
+        Raises ServiceError where none can be had.
+        """
+        if self.is_running:
+            return
+        try:
+            self._start()
+        except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
+            self.stop()
+            raise ServiceError(
+                f"Ray at {self._address or 'this machine'}",
+                expected="a Ray that starts within a minute",
+                found=f"{type(error).__name__}: {error}",
+                fix="See that memory and /tmp have room (`uniform doctor`), then run again.",
+            ) from error
+
+    def stop(self) -> None:
+        """End the Ray that this session started, with every process of it."""
+        self._owned.close()
+
+    def _start(self) -> None:
+        self._owned.enter_context(environment({**RAY_ENVIRONMENT, "PYTHONPATH": _own_import_path()}))
+        import ray  # here: a run with nothing to do pays for neither the import nor the daemons
+
+        quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
+        if self._address:
+            self._owned.callback(ray.shutdown)
+            ray.init(address=self._address, **quiet)
+            return
+        root = _short_temp_root()
+        _sweep(root)
+        temp_dir = tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{os.getpid()}-", dir=root)
+        self._owned.callback(shutil.rmtree, temp_dir, ignore_errors=True)
+        self._owned.callback(_shut_down, temp_dir)
+        ray.init(
+            address="local",
+            num_cpus=self._settings.worker_cpus + SPARE_CPUS,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=temp_dir,
+            **quiet,
+        )
+
+
+@contextlib.contextmanager
+def ray_session(settings: Settings, *, address: str | None = None) -> Iterator[RaySession]:
+    """A session whose Ray starts on demand (`start()`) and has left no process when the block ends."""
+    session = RaySession(settings, address=address)
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """The process environment with `values` in it, put back at the end."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = old
+
+
+def _own_import_path() -> str:
+    """What this process can import beyond its interpreter's own folders, for workers to import the same."""
+    installed = (sys.prefix, sys.base_prefix)
+    return os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path if not entry.startswith(installed))
+
+
+def _shut_down(temp_dir: str) -> None:
+    """Disconnect, and wait until the daemons whose files lie in `temp_dir`, and their workers, are gone."""
+    import ray
+
+    daemons = [child for child in psutil.Process().children() if temp_dir in " ".join(_command(child))]
+    family = daemons + [process for daemon in daemons for process in _descendants(daemon)]
+    ray.shutdown()
+    _, alive = psutil.wait_procs(family, timeout=5)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=5)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _sweep(root: str) -> None:
+    """Remove the folders that killed drivers left behind: the process in their name is gone."""
+    for folder in Path(root).glob(f"{TEMP_PREFIX}*-*"):
+        pid = folder.name[len(TEMP_PREFIX) :].split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_temp_root() -> str:
+    """The folder for Ray's sockets: the system's temporary folder, or /tmp where that one's path is too long."""
+    root = tempfile.gettempdir()
+    return root if len(root) <= LONGEST_TEMP_ROOT else "/tmp"  # noqa: S108  (a folder of its own is made in it)

@@ -1,0 +1,211 @@
+"""Sample: the evaluation set. The model, and the baselines by the same code, make clips of held-out conditions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from tasks.commits import ItemRows
+from tasks.context import RunContext, item_name
+from tasks.pool import PoolLimits
+from tasks.stage import CommitRule, Stage, StageSummary, run_stage
+from tasks.train import trained_model
+from uniform_core.catalog.shards import ShardReader
+from uniform_core.config import RunConfig
+from uniform_core.corpus.evaluation import generation_candidates, uses_text
+from uniform_core.corpus.fingerprints import sample_fingerprint
+from uniform_core.corpus.inputs import current_clips
+from uniform_core.corpus.samples import training_samples
+from uniform_core.errors import IntegrityError, Rejection
+from uniform_core.fingerprint import file_sha256, text_digest
+from uniform_core.generation.decode import MediaCodecs
+from uniform_core.generation.generator import Generator, build_untrained
+from uniform_core.generation.requests import GeneratedClip, GenerationRequest, Given
+from uniform_core.media import CanonicalReader, write_mp4
+from uniform_core.training.export import load_exported
+from uniform_core.types import Modality, Task, TensorRef
+
+
+class SampleWorker:
+    """The model and its codecs, loaded once; makes clips and writes them as mp4 with sound."""
+
+    def __init__(self, *, config_json: str, model_dir: str, media_dir: str, tensors_dir: str) -> None:
+        torch.set_num_threads(1)
+        self._config = RunConfig.model_validate_json(config_json)
+        self._media_dir = Path(media_dir)
+        self._reader, self._shards = CanonicalReader(), ShardReader(Path(tensors_dir))
+        self._codecs = media_codecs(self._config)
+        self._model = load_exported(Path(model_dir))
+        self._generators: dict[str, Generator] = {}
+
+    def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
+        """One mp4 each, or why its condition could not be read."""
+        made: dict[str, GeneratedClip] = {}
+        failed: dict[str, Rejection] = {}
+        groups: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+        for row in batch:
+            groups[row["system"], row["task"]].append(row)
+        for (system, _), rows in groups.items():
+            if system == "codec_round_trip":
+                made.update(self._round_trip(rows))
+                continue
+            requests = []
+            for row in rows:
+                request = self._request(row)
+                if isinstance(request, Rejection):
+                    failed[row["work_key"]] = request
+                else:
+                    requests.append(request)
+            made.update({clip.request_id: clip for clip in self._generator(system).generate(requests)})
+        return [failed.get(row["work_key"]) or self._produced(row, made[row["work_key"]]) for row in batch]
+
+    def _generator(self, system: str) -> Generator:
+        if system not in self._generators:
+            model = self._model if system == "uniform" else build_untrained(self._model, seed=self._config.train.seed)
+            self._generators[system] = Generator(
+                model, self._config.sample, codecs=self._codecs, text_encoder=self._config.text.build()
+            )
+        return self._generators[system]
+
+    def _request(self, row: Mapping[str, Any]) -> GenerationRequest | Rejection:
+        task = Task(row["task"])
+        given = None if task.given is None else self._given(row, task.given)
+        if isinstance(given, Rejection):
+            return given
+        caption = row["caption"] if uses_text(self._config, task) else None
+        return GenerationRequest(row["work_key"], task, row["seed"], caption=caption, given=given)
+
+    def _given(self, row: Mapping[str, Any], modality: Modality) -> Given | Rejection:
+        """The given modality as its stored latent, and as the media itself."""
+        spec = self._config.spec
+        size_px = (spec.height_px, spec.width_px)
+        try:
+            frames_THWC, waveform_N = self._reader.read(
+                self._media_dir / row["clip_path"], size_px=size_px, resize=self._config.resize
+            )
+        except IntegrityError as error:  # a canonical clip that was damaged after it was made
+            return Rejection("damaged_clip", str(error), terminal=False)
+        media = frames_THWC if modality is Modality.VIDEO else waveform_N
+        return Given(modality, self._latent(row, modality), media)
+
+    def _latent(self, row: Mapping[str, Any], modality: Modality) -> torch.Tensor:
+        ref = TensorRef(**{**row[f"{modality}_ref"], "shape": tuple(row[f"{modality}_ref"]["shape"])})
+        return torch.from_numpy(self._shards.read(ref))
+
+    def _round_trip(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, GeneratedClip]:
+        video, audio = (torch.stack([self._latent(row, modality) for row in rows]) for modality in Modality)
+        keys = [row["work_key"] for row in rows]
+        clips = self._codecs.round_trip(keys, video_raw_BCTHW=video, audio_raw_BCTF=audio)
+        return {clip.request_id: clip for clip in clips}
+
+    def _produced(self, row: Mapping[str, Any], clip: GeneratedClip) -> ItemRows:
+        spec, sample = self._config.spec, self._config.sample
+        relative = Path("generated") / row["model_id"][:12] / row["system"] / row["task"] / f"{row['work_key']}.mp4"
+        path = self._media_dir / relative
+        write_mp4(
+            path, clip.video_THWC, clip.waveform_N, video_rate_hz=spec.video_rate_hz, audio_rate_hz=spec.audio_rate_hz
+        )
+        made = row["system"] != "codec_round_trip"
+        with_text = made and row["caption"] is not None and uses_text(self._config, Task(row["task"]))
+        size = path.stat().st_size
+        columns = {
+            **{name: row[name] for name in ("work_key", "stage_fp", "model_id", "task", "system", "clip_id", "seed")},
+            "text_hash": text_digest(row["caption"]) if with_text else None,
+            "steps": sample.sampler.steps if made else 0,
+            "guidance": sample.guidance.text_scale if with_text else 1.0,
+            "path": relative.as_posix(),
+            "file_sha256": file_sha256(path),
+            "bytes": size,
+        }
+        return ItemRows(rows={"generations": [columns]}, bytes=size)
+
+
+def media_codecs(config: RunConfig) -> MediaCodecs:
+    """The codecs of a run, from media to raw latents and back."""
+    spec = config.spec
+    return MediaCodecs(
+        spec,
+        video=config.video_codec.build(spec),
+        audio=config.audio_codec.build(spec),
+        vocoder=config.vocoder.build(spec),
+    )
+
+
+def run_sample(context: RunContext) -> list[StageSummary]:
+    """Make what the evaluation of the run's model still lacks. Raises WorkFailedError where there is no model yet."""
+    config = context.config
+    model = trained_model(context)
+    clips = current_clips(context.catalog, config)
+    stage = Stage(
+        name="sample",
+        table="generations",
+        stage_fp=sample_fingerprint(config, model.model_id, task=config.evaluate.tasks[0], system="uniform"),
+        worker=SampleWorker,
+        setup={
+            "config_json": config.model_dump_json(),
+            "model_dir": str(model.folder),
+            "media_dir": str(context.settings.media_dir),
+            "tensors_dir": str(context.settings.tensors_dir),
+        },
+        workers=context.settings.worker_cpus,
+        batch=config.sample.batch,
+        describe=item_name,
+        limits=PoolLimits(batch_limit_s=3600.0),
+        commit=CommitRule(rows=256, seconds=20.0),
+    )
+    summary = run_stage(
+        stage,
+        _with_conditions(context, generation_candidates(config, clips, model_id=model.model_id)),
+        catalog=context.catalog,
+        ray=context.ray,
+        run_id=context.run_id,
+        listener=context.listener,
+    )
+    return [summary.require_accepted(max_reject_fraction=config.reject_limit)]
+
+
+REF_NAMES = {"shard": "shard", "row_group": "row_group", "row_in_group": "row", "shape": "shape", "dtype": "dtype"}
+
+
+def _with_conditions(context: RunContext, candidates: pa.Table) -> pa.Table:
+    """The candidates whose clip has been encoded, each with its caption, its file and where its latents lie."""
+    clips = current_clips(context.catalog, context.config)
+    paths = dict(zip(clips["clip_id"].to_pylist(), clips["path"].to_pylist(), strict=True))
+    samples = training_samples(context.catalog, context.config, clips, split=context.config.evaluate.split)
+    conditions = {
+        sample["clip_id"]: {
+            "caption": sample["caption"],
+            "clip_path": paths[sample["clip_id"]],
+            **{f"{modality}_ref": _ref_values(sample, modality) for modality in Modality},
+        }
+        for sample in samples.to_pylist()
+    }
+    rows = [row | conditions[row["clip_id"]] for row in candidates.to_pylist() if row["clip_id"] in conditions]
+    return pa.Table.from_pylist(rows, schema=pa.schema([*candidates.schema, *CONDITION_FIELDS]))
+
+
+def _ref_values(sample: Mapping[str, Any], modality: Modality) -> dict[str, Any]:
+    names = {**REF_NAMES, "tensor_sha256": "sha256"}
+    return {field: sample[f"{modality}_{column}"] for column, field in names.items()}
+
+
+_REF_TYPE = pa.struct(
+    [
+        ("shard", pa.string()),
+        ("row_group", pa.int32()),
+        ("row", pa.int32()),
+        ("shape", pa.list_(pa.int64())),
+        ("dtype", pa.string()),
+        ("sha256", pa.string()),
+    ]
+)
+CONDITION_FIELDS = (
+    pa.field("caption", pa.string()),
+    pa.field("clip_path", pa.string()),
+    *(pa.field(f"{modality}_ref", _REF_TYPE) for modality in Modality),
+)

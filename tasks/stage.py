@@ -1,0 +1,220 @@
+"""The driver of a data stage: what is outstanding goes through a pool, and what comes back is committed as it comes.
+
+A kill at any moment leaves whole commits: the rows in `Stage.table` are the mark that an item is done, and are
+written after every other row of the same item.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.commits import CommitRule, Committer, ItemRows, PartFailure
+from tasks.pool import PoolLimits, PoolSummary, run_here, run_pool
+from tasks.pool_actor import Worker
+from tasks.ray_session import RaySession
+from uniform_core.catalog import Catalog
+from uniform_core.errors import Rejection, WorkFailedError
+from uniform_core.progress import Listener, ProgressEvent, silent
+
+__all__ = ["CommitRule", "ItemRows", "PartFailure", "Stage", "StageSummary", "run_stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of data work: which worker, how it is set up, and where its results go.
+
+    The worker's items are the rows of the candidates, as dicts; its results are `ItemRows` or `Rejection`.
+    `describe` puts a row in words for the ledger. `stage_fp` None: each candidate has its own in a column.
+    `workers` is the size of the Ray pool; 0 runs the worker in the driver (for work that cannot crash and costs less
+    than an actor's start).
+    """
+
+    name: str
+    table: str
+    worker: type[Worker]
+    setup: Mapping[str, Any]
+    workers: int
+    batch: int
+    describe: Callable[[Mapping[str, Any]], str]
+    stage_fp: str | None = None
+    limits: PoolLimits = field(default_factory=PoolLimits)
+    commit: CommitRule = field(default_factory=CommitRule)
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """What a stage did. Every candidate is in one of already_done, done, failed, waiting.
+
+    `waiting` items failed in an earlier run and are not due (terminal, or to be retried later); `empty` ones are done,
+    and nothing usable came of them. `by_error_class` counts what failed in this run, whole items and parts of items;
+    `rows` are the rows that were added, by table; `deaths` the workers that were lost.
+    """
+
+    stage: str
+    candidates: int
+    already_done: int
+    done: int
+    failed: int
+    waiting: int
+    wall_s: float
+    cpu_s: float
+    bytes: int = 0
+    empty: int = 0
+    deaths: int = 0
+    by_error_class: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> int:
+        """Candidates that have a result, of this run or an earlier one."""
+        return self.already_done + self.done - self.empty
+
+    @property
+    def reject_fraction(self) -> float:
+        """The share of candidates without a result, 0 where there are no candidates."""
+        return 1.0 - self.accepted / self.candidates if self.candidates else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as a JSON object."""
+        return asdict(self)
+
+    def require_accepted(self, *, max_reject_fraction: float) -> StageSummary:
+        """The summary itself, where its stage has done enough to go on.
+
+        Raises WorkFailedError where candidates were given and none has a result, or too many have none. Earlier
+        runs count, so that a rerun with nothing left to do says the same as the run before it.
+        """
+        reasons = ", ".join(f"{n} {name}" for name, n in self.by_error_class.items()) or "all of them in earlier runs"
+        if self.candidates and not self.accepted:
+            raise WorkFailedError(
+                f"stage {self.stage}",
+                expected=f"a result for at least one of {self.candidates} items",
+                found=f"none ({reasons})",
+                fix="Look at `uniform failures list`, put the cause right, then `uniform failures retry`.",
+            )
+        if self.reject_fraction > max_reject_fraction:
+            raise WorkFailedError(
+                f"stage {self.stage}",
+                expected=f"at most {max_reject_fraction:.0%} of {self.candidates} items rejected",
+                found=f"{self.candidates - self.accepted} rejected ({reasons})",
+                fix="Look at `uniform failures list`, or allow more with --max-reject-fraction.",
+            )
+        return self
+
+
+def run_stage(
+    stage: Stage,
+    candidates: pa.Table,
+    *,
+    catalog: Catalog,
+    ray: RaySession,
+    run_id: str,
+    listener: Listener = silent,
+) -> StageSummary:
+    """What the stage did with its candidates: rows with a `work_key`, and `dataset` and `source_id` where there are.
+
+    Candidates of sources that were taken down are not counted. Rejections are recorded and counted, not raised: see
+    `StageSummary.require_accepted`. Where nothing is outstanding, Ray is not started. Raises what `run_pool` and
+    `Catalog.insert` raise; what came before that is committed.
+    """
+    started_s, cpu_before_s = time.monotonic(), time.process_time()
+    wanted = _still_wanted(catalog, candidates)
+    todo = catalog.outstanding(stage.table, wanted, stage=stage.name)
+    total = pc.count_distinct(wanted["work_key"]).as_py()
+    already_done = _count_done(catalog, stage.table, wanted) if todo.num_rows < total else 0
+    committer = Committer(catalog, stage=stage.name, done_table=stage.table, run_id=run_id, rule=stage.commit)
+    tally = _Tally(stage, todo.num_rows, committer=committer, listener=listener)
+    with committer:
+        pool = _work(stage, todo, ray=ray, tally=tally, committer=committer) if todo.num_rows else PoolSummary()
+    return StageSummary(
+        stage=stage.name,
+        candidates=total,
+        already_done=already_done,
+        done=tally.done,
+        failed=tally.failed,
+        waiting=total - todo.num_rows - already_done,
+        wall_s=time.monotonic() - started_s,
+        cpu_s=pool.cpu_s + time.process_time() - cpu_before_s,
+        bytes=tally.bytes,
+        empty=tally.empty,
+        deaths=pool.deaths,
+        by_error_class=dict(sorted(tally.reasons.items())),
+        rows=dict(sorted(committer.inserted.items())),
+    )
+
+
+def _work(stage: Stage, todo: pa.Table, *, ray: RaySession, tally: _Tally, committer: Committer) -> PoolSummary:
+    batches = _batches(todo, stage.batch)
+    tick = committer.commit_if_due
+    if not stage.workers:
+        return run_here(stage.worker, batches, setup=stage.setup, on_result=tally.take, on_tick=tick)
+    ray.start()
+    return run_pool(
+        stage.worker,
+        batches,
+        size=stage.workers,
+        setup=stage.setup,
+        on_result=tally.take,
+        on_tick=tick,
+        limits=stage.limits,
+    )
+
+
+class _Tally:
+    """Counts what comes back, and hands it to the committer."""
+
+    def __init__(self, stage: Stage, total: int, *, committer: Committer, listener: Listener) -> None:
+        self._stage, self._total, self._committer, self._listener = stage, total, committer, listener
+        self.done, self.failed, self.empty, self.bytes = 0, 0, 0, 0
+        self.reasons: Counter[str] = Counter()
+
+    def take(self, items: Sequence[Mapping[str, Any]], results: Sequence[ItemRows | Rejection]) -> None:
+        for item, result in zip(items, results, strict=True):
+            made = self._count(item, result)
+            self.reasons.update(failure.rejection.error_class for failure in made.failures)
+            self._committer.add(
+                made.rows,
+                made.failures,
+                stage_fp=self._stage.stage_fp or item["stage_fp"],
+                dataset=item.get("dataset", ""),
+            )
+        self._listener(ProgressEvent(self._stage.name, self.done + self.failed, self._total, self.failed))
+        self._committer.commit_if_due()
+
+    def _count(self, item: Mapping[str, Any], result: ItemRows | Rejection) -> ItemRows:
+        if isinstance(result, Rejection):
+            self.failed += 1
+            return ItemRows({}, (PartFailure(item["work_key"], self._stage.describe(item), result),), accepted=0)
+        self.done += 1
+        self.empty += not result.accepted
+        self.bytes += result.bytes
+        return result
+
+
+def _batches(table: pa.Table, size: int) -> Iterator[list[dict[str, Any]]]:
+    for start in range(0, table.num_rows, size):
+        yield table.slice(start, size).to_pylist()
+
+
+def _still_wanted(catalog: Catalog, candidates: pa.Table) -> pa.Table:
+    """The candidates whose sources have not been taken down."""
+    names = ["dataset", "source_id"]
+    gone = catalog.query("SELECT dataset, source_id FROM tombstones")
+    if not gone.num_rows or not set(names) <= set(candidates.column_names):
+        return candidates
+    buried = {tuple(row.values()) for row in gone.select(names).to_pylist()}
+    return candidates.filter([tuple(row.values()) not in buried for row in candidates.select(names).to_pylist()])
+
+
+def _count_done(catalog: Catalog, table: str, candidates: pa.Table) -> int:
+    """How many of the candidates have a live row."""
+    live = catalog.query(f"SELECT work_key FROM {table}")["work_key"]  # noqa: S608  (the name of a table of ours)
+    keys = pc.unique(candidates["work_key"])
+    return int(pc.sum(pc.is_in(keys, value_set=live.combine_chunks())).as_py() or 0)

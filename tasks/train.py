@@ -1,0 +1,240 @@
+"""Train: Ray Train runs the core's training loop on every worker; rank 0 saves, exports and logs.
+
+<checkpoints>/<model id>/index.parquet   what is trained on: fixed when the training starts
+                        /steps/…         resumable checkpoints (safetensors + JSON)
+                        /history.jsonl   losses, written by rank 0
+                        /model/          the trained model
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.context import RunContext
+from tasks.stage import StageSummary
+from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, train_on_worker
+from uniform_core.catalog.shards import ref_of
+from uniform_core.corpus.fingerprints import model_id, train_fingerprint
+from uniform_core.corpus.inputs import current_clips
+from uniform_core.corpus.samples import null_text, samples_digest, training_samples
+from uniform_core.errors import WorkFailedError
+from uniform_core.fingerprint import file_sha256
+from uniform_core.progress import Listener, ProgressEvent
+from uniform_core.training.export import WEIGHTS, read_card
+
+READ = ("sources", "clips", "latents", "captions", "caption_texts", "text_features")
+# glibc gives freed memory of a step back and asks for it again in the next: up to a seventh of a step on a CPU.
+WORKER_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+    "MALLOC_TOP_PAD_": str(1 << 28),
+}
+RESTARTS = 3  # of the whole group of workers; each goes on from the newest checkpoint
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A finished model of this run's config and data."""
+
+    model_id: str
+    folder: Path
+
+
+def run_train(context: RunContext) -> list[StageSummary]:
+    """Train the model of this config on the clips that the catalog has, or find it trained already.
+
+    Raises WorkFailedError where there is nothing to train on, or the workers cannot be kept alive.
+    """
+    started, config = time.monotonic(), context.config
+    index, key = _index(context)
+    steps = config.train.steps
+    if _is_trained(context, key):
+        return [_summary(steps, already=steps, done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
+    folder = context.settings.checkpoints_dir / key
+    clips = current_clips(context.catalog, config)
+    _write_index(folder / INDEX, index)
+    _write_table(folder / HELD_OUT, training_samples(context.catalog, config, clips, split=config.evaluate.split))
+    setup = TrainSetup(
+        config_json=config.model_dump_json(),
+        folder=str(folder),
+        tensors_dir=str(context.settings.tensors_dir),
+        null_text=_null_ref(context),
+        model_id=key,
+        fingerprint=train_fingerprint(config),
+        settings_json=context.settings.model_dump_json(),
+        run_id=context.run_id,
+        versions=context.catalog.versions(READ),
+        data_digest=samples_digest(index),
+    )
+    context.ray.start()
+    with _followed(folder / HISTORY, steps=steps, listener=context.listener):
+        _fit(setup, workers=config.train_workers)
+    cpu_s = sum(json.loads(file.read_text()) for file in folder.glob("cpu-*.json"))
+    _record(context, key, folder, setup=setup)
+    return [_summary(steps, already=0, done=steps, wall_s=time.monotonic() - started, cpu_s=cpu_s)]
+
+
+def trained_model(context: RunContext) -> TrainedModel:
+    """The trained model of this run. Raises WorkFailedError where it has not been trained."""
+    _, key = _index(context)
+    if not _is_trained(context, key):
+        raise WorkFailedError(
+            "model",
+            expected=f"a model trained with this config on these clips ({key[:12]})",
+            found="none",
+            fix="Run `uniform train` with the same preset, data and settings first.",
+        )
+    return TrainedModel(key, context.settings.checkpoints_dir / key / "model")
+
+
+def _index(context: RunContext) -> tuple[pa.Table, str]:
+    """What training would read, and the id of the model that it would give."""
+    clips = current_clips(context.catalog, context.config)
+    index = training_samples(context.catalog, context.config, clips, split=context.config.train_split)
+    return index, model_id(context.config, samples_digest(index))
+
+
+def _write_index(path: Path, index: pa.Table) -> None:
+    if not index.num_rows:
+        raise WorkFailedError(
+            "training",
+            expected="at least one clip with both latents in the split to train on",
+            found="none",
+            fix="Ingest and encode first; see `uniform status` and `uniform failures list`.",
+        )
+    _write_table(path, index)
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    pq.write_table(table, partial)
+    partial.replace(path)
+
+
+def _null_ref(context: RunContext) -> dict[str, Any]:
+    """Where the features of the null text lie."""
+    row = null_text(context.catalog, context.config)
+    if row is None:
+        raise WorkFailedError(
+            "training", expected="features of the null text", found="none", fix="Run `uniform text` first."
+        )
+    return {**asdict(ref_of(row))}
+
+
+def _is_trained(context: RunContext, key: str) -> bool:
+    rows = context.catalog.query("SELECT count(*) AS n FROM models WHERE model_id = ?", parameters=[key])
+    return bool(rows["n"][0].as_py())
+
+
+def _fit(setup: TrainSetup, *, workers: int) -> None:
+    """Have Ray Train bring every worker to the last step, whatever dies on the way."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    trainer = TorchTrainer(
+        train_on_worker,
+        train_loop_config=setup.as_dict(),
+        torch_config=TorchConfig(backend="gloo"),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=False),
+        run_config=RunConfig(
+            name=f"train-{setup.model_id[:12]}-{int(time.time())}",
+            storage_path=str(Path(setup.folder) / "ray"),
+            failure_config=FailureConfig(max_failures=RESTARTS),
+            worker_runtime_env={"env_vars": dict(WORKER_ENVIRONMENT)},
+        ),
+    )
+    trainer.fit()
+
+
+@contextmanager
+def _followed(history: Path, *, steps: int, listener: Listener) -> Iterator[None]:
+    """Progress events while the block runs, read from what rank 0 writes."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        while not ended.wait(0.5):
+            last = last_record(history)
+            if last is not None:
+                listener(ProgressEvent("train", last["step"] + 1, steps, note=f"loss {last['loss']:.3f}"))
+
+    thread = threading.Thread(target=follow, name="train-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def last_record(history: Path) -> dict[str, Any] | None:
+    """The newest whole step record of a history; None where there is none yet."""
+    if not history.is_file():
+        return None
+    with history.open("rb") as file:
+        file.seek(max(0, history.stat().st_size - 65_536))
+        lines = file.read().decode(errors="replace").splitlines()
+    for line in reversed(lines):
+        try:
+            record: dict[str, Any] = json.loads(line)
+        except json.JSONDecodeError:
+            continue  # the line that is being written
+        if "loss" in record:
+            return record
+    return None
+
+
+def _record(context: RunContext, key: str, folder: Path, *, setup: TrainSetup) -> None:
+    """The row that makes the model exist."""
+    card, weights = read_card(folder / "model"), folder / "model" / WEIGHTS
+    last = last_record(folder / HISTORY) or {}
+    row: Mapping[str, Any] = {
+        "work_key": key,
+        "model_id": key,
+        "kind": "uniform",
+        "path": f"{key}/model",
+        "weights_sha256": file_sha256(weights),
+        "parameters": count_parameters(weights),
+        "steps": card.steps,
+        "data_digest": setup.data_digest,
+        "versions": json.dumps(setup.versions),
+        "metrics": json.dumps({"last_loss": last.get("loss")}),
+        "stage_fp": setup.fingerprint,
+        "run_id": context.run_id,
+        "created_at": datetime.now(UTC),
+    }
+    context.catalog.insert("models", [row])
+
+
+def count_parameters(weights: Path) -> int:
+    """The number of values in a safetensors file, from its header alone."""
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="np") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+
+
+def _summary(steps: int, *, already: int, done: int, wall_s: float, cpu_s: float) -> StageSummary:
+    return StageSummary(
+        stage="train",
+        candidates=steps,
+        already_done=already,
+        done=done,
+        failed=0,
+        waiting=0,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+        bytes=0,
+    )

@@ -1,0 +1,167 @@
+"""What runs on each Ray Train worker: the core's training loop, with rank 0 keeping the history and telling MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow.parquet as pq
+
+from tasks.results import model_run
+from tasks.tracking import DataVersion
+from uniform_core.catalog.shards import ShardReader
+from uniform_core.config import RunConfig
+from uniform_core.model import UniForm
+from uniform_core.settings import Settings
+from uniform_core.training.checkpoint import CheckpointStore
+from uniform_core.training.export import ModelCard, export_model
+from uniform_core.training.fit import ValidationReport, fit
+from uniform_core.training.index import TrainIndex
+from uniform_core.training.samples import BatchSource, padded_texts
+from uniform_core.training.scaling import fit_latent_scale
+from uniform_core.training.tensors import TensorCache
+from uniform_core.training.trainer import StepReport, Trainer
+from uniform_core.types import TensorRef
+
+INDEX, HELD_OUT, HISTORY = "index.parquet", "held_out.parquet", "history.jsonl"
+LOG_BATCH = 25  # records a call to MLflow: never one by one in the step loop
+
+
+@dataclass(frozen=True)
+class TrainSetup:
+    """Everything that a worker needs, as plain values."""
+
+    config_json: str
+    folder: str
+    tensors_dir: str
+    null_text: Mapping[str, Any]
+    model_id: str
+    fingerprint: str
+    settings_json: str
+    run_id: str
+    versions: Mapping[str, int]
+    data_digest: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def train_on_worker(values: dict[str, Any]) -> None:
+    """Train to the last step, from the newest checkpoint; rank 0 keeps the history and exports the model."""
+    import torch
+    from ray import train
+
+    torch.set_num_threads(1)
+    setup = TrainSetup(**values)
+    folder = Path(setup.folder)
+    trainer, source, held_out = _prepared(setup)
+    store = CheckpointStore(folder / "steps", keep=trainer.config.keep_checkpoints)
+    with _Rank0Log(setup) if trainer.place.rank == 0 else nullcontext() as log:
+        fit(
+            trainer,
+            source,
+            held_out=held_out,
+            checkpoints=store,
+            on_step=None if log is None else log.step,
+            on_validation=None if log is None else log.validation,
+        )
+    if trainer.place.rank == 0:
+        _export(trainer, setup)
+    own = os.times()
+    (folder / f"cpu-{trainer.place.rank}.json").write_text(json.dumps(own.user + own.system))
+    train.report({})
+
+
+def _prepared(setup: TrainSetup) -> tuple[Trainer, BatchSource, BatchSource | None]:
+    """The trainer at step 0 and what it reads. Every rank prepares the same."""
+    config, folder = RunConfig.model_validate_json(setup.config_json), Path(setup.folder)
+    tensors = TensorCache(ShardReader(Path(setup.tensors_dir)))
+    null_LD = tensors.read(TensorRef(**{**setup.null_text, "shape": tuple(setup.null_text["shape"])}))
+    tables = [pq.read_table(folder / name) for name in (INDEX, HELD_OUT)]
+    source, held_out = (
+        BatchSource(config.train, TrainIndex.of(table), tensors, null_LD=null_LD) if table.num_rows else None
+        for table in tables
+    )
+    assert source is not None, "the driver does not start a training without samples"
+    trainer = Trainer(
+        config.train,
+        UniForm(config.model, config.layout, seed=config.train.seed),
+        config.objective,
+        scale=fit_latent_scale(config.train.scaling, source.raw_latents()),
+        null_text=padded_texts([null_LD]),
+        video_rate_hz=float(config.spec.video_rate_hz),
+        fingerprint=setup.model_id,
+    )
+    return trainer, source, held_out
+
+
+def _export(trainer: Trainer, setup: TrainSetup) -> None:
+    config = RunConfig.model_validate_json(setup.config_json)
+    card = ModelCard(
+        model=config.model,
+        layout=config.layout,
+        objective=config.objective,
+        scale=trainer.scale,
+        video_rate_hz=float(config.spec.video_rate_hz),
+        fingerprint=setup.model_id,
+        steps=trainer.step,
+        made_with=json.loads(setup.config_json),
+    )
+    export_model(Path(setup.folder) / "model", trainer.averaged_weights(), card=card)
+
+
+class _Rank0Log:
+    """The losses, to a file that the driver follows and to MLflow, a batch of steps at a time."""
+
+    def __init__(self, setup: TrainSetup) -> None:
+        self._since_flush = 0
+        config = RunConfig.model_validate_json(setup.config_json)
+        self._stack = ExitStack()
+        self._history = self._stack.enter_context((Path(setup.folder) / HISTORY).open("a", buffering=1))
+        self._run = self._stack.enter_context(
+            model_run(
+                Settings.model_validate_json(setup.settings_json),
+                model_id=setup.model_id,
+                config=config,
+                tags={
+                    "uniform.train.data_digest": setup.data_digest,
+                    "uniform.train.versions": json.dumps(setup.versions),
+                    "uniform.run_id": setup.run_id,
+                },
+                data=[DataVersion("training", setup.data_digest, setup.versions)],
+            )
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def step(self, report: StepReport) -> None:
+        losses = {modality.value: loss for modality, loss in report.losses.items()}
+        by_task = {f"loss/{report.task.value}.{name}": loss for name, loss in losses.items()}
+        numbers = {"loss": report.loss, "grad_norm": report.grad_norm, "lr": report.lr}
+        self._run.log_metrics({**numbers, **by_task}, step=report.step)
+        self._add({"step": report.step, "task": report.task.value, "losses": losses, **numbers, "time": time.time()})
+
+    def validation(self, report: ValidationReport) -> None:
+        numbers = report.numbers()
+        self._run.log_metrics({f"validation/{name}": value for name, value in numbers.items()}, step=report.step)
+        self._add({"step": report.step, "validation": numbers})
+
+    def _add(self, record: dict[str, Any]) -> None:
+        self._history.write(json.dumps(record) + "\n")
+        self._since_flush += 1
+        if self._since_flush >= LOG_BATCH:
+            self._run.flush()
+            self._since_flush = 0

@@ -1,0 +1,63 @@
+"""How tests use the command line as a person does: a process of its own, and what it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def environment_of(home: Path) -> dict[str, str]:
+    """The environment of a person who has only set UNIFORM_HOME."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "UNIFORM_", "RAY_", "MLFLOW_"))}
+    return {**clean, "UNIFORM_HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
+def uniform(*words: str, home: Path, timeout_s: float = 500.0) -> Done:
+    """Run `uniform …` to its end."""
+    command = [sys.executable, "-m", "flows", *words]
+    done = subprocess.run(command, env=environment_of(home), capture_output=True, text=True, timeout=timeout_s)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def start_uniform(*words: str, home: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start `uniform …` and leave it running; its output goes to `log`."""
+    command = [sys.executable, "-m", "flows", *words]
+    with log.open("ab") as file:
+        return subprocess.Popen(command, env=environment_of(home), stdout=file, stderr=file, start_new_session=True)
+
+
+def processes_of(home: Path) -> list[str]:
+    """The command lines of every living process that was started for this home."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("UNIFORM_HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline())[:200])
+    return found
+
+
+def short_home(name: str) -> Path:
+    """A fresh home with a short path."""
+    return Path(tempfile.mkdtemp(prefix=f"uf-{name}-")) / "home"

@@ -1,0 +1,76 @@
+"""What every captioner promises. A new member is tested the moment `uniform_core.captioners` imports it."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from uniform_core import captioners
+from uniform_core.captioners import CaptionerConfig, CaptionInput
+from uniform_core.captioners.base import CaptionStatus
+from uniform_core.fingerprint import canonical_json
+
+
+@pytest.fixture(params=captioners.MEMBERS, ids=lambda member: member.model_fields["kind"].default)
+def config(request: pytest.FixtureRequest) -> CaptionerConfig:
+    return request.param.example()
+
+
+def inputs_for(config: CaptionerConfig) -> list[CaptionInput]:
+    """Clips with all that a captioner may want, with nothing but frames, and with odd texts."""
+    rng = np.random.default_rng(0)
+    frames_THWC = rng.integers(0, 256, (config.frames, 32, 32, 3), dtype=np.uint8) if config.frames else None
+    indices = tuple(range(config.frames)) if config.frames else None
+    texts = [
+        ("a_dog", "a dog barks"),
+        (None, None),
+        ("", "  "),
+        ("müll_auto", "Ω\n\tlouder  {label}"),
+        ("x" * 5000, "y " * 5000),
+    ]
+    return [
+        CaptionInput(f"{number:032x}", label, caption, frames_THWC=frames_THWC, frame_indices=indices)
+        for number, (label, caption) in enumerate(texts)
+    ]
+
+
+def test_one_result_for_each_input(config: CaptionerConfig):
+    inputs = inputs_for(config)
+    assert len(config.build().caption(inputs)) == len(inputs)
+    assert config.build().caption([]) == []
+
+
+def test_something_is_said_of_a_clip_that_has_everything(config: CaptionerConfig):
+    assert config.build().caption(inputs_for(config)[:1])[0].text
+
+
+def test_text_is_there_exactly_where_the_status_says_so(config: CaptionerConfig):
+    for result in config.build().caption(inputs_for(config)):
+        assert result.status in get_args(CaptionStatus)
+        assert (result.text is None) == (result.status in ("empty", "error"))
+        assert result.message or result.text is not None
+        assert result.text is None or result.text.strip()
+
+
+def test_results_do_not_depend_on_the_batch(config: CaptionerConfig):
+    captioner, inputs = config.build(), inputs_for(config)
+    together = captioner.caption(inputs)
+    assert [captioner.caption([item])[0] for item in inputs] == together
+    assert captioner.caption(inputs[::-1]) == together[::-1]
+
+
+def test_identity_is_stable(config: CaptionerConfig):
+    assert config.revision
+    assert canonical_json(config.fingerprint_params()) == canonical_json(type(config).example().fingerprint_params())
+    assert config.frames >= 0
+
+
+def test_config_survives_json_and_refuses_unknown_keys(config: CaptionerConfig):
+    again = TypeAdapter(captioners.AnyCaptioner).validate_json(config.model_dump_json())
+    assert type(again) is type(config)
+    assert again == config
+    with pytest.raises(ValidationError, match="no_such_key"):
+        type(config).model_validate({**config.model_dump(), "no_such_key": 1})

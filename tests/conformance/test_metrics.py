@@ -1,0 +1,138 @@
+"""Every member of the metrics family, as soon as it is imported: laws that none may break."""
+
+import numpy as np
+import pytest
+
+from uniform_core.errors import ConfigError
+from uniform_core.metrics import METRICS
+from uniform_core.metrics.base import LABELS, MetricConfig, Need, Side
+from uniform_core.metrics.features import FeatureSet
+
+N = 24
+CLASSES = ("a", "b", "c")
+EVERY = pytest.mark.parametrize("metric", [m.example() for m in METRICS], ids=lambda m: m.kind)
+
+
+def values_for(need: Need, *, seed: int, n: int) -> list[np.ndarray]:
+    """Plausible features of one need: wide vectors for features, ragged times for onsets, texts for labels."""
+    rng = np.random.default_rng([seed, len(need.layer), need.side is Side.REFERENCE])
+    if need == LABELS:
+        return [np.array(CLASSES[index % 3]) for index in range(n)]
+    if need.layer == "rate_hz":
+        return [np.array(16.0)] * n
+    if need.layer.startswith("onsets"):
+        return [np.sort(rng.uniform(0, 2, int(rng.integers(3, 7)))) for _ in range(n)]
+    if need.layer == "flow":
+        return [rng.gamma(1.0, 1.0, 32).astype(np.float32) for _ in range(n)]
+    width = 3 if need.layer == "logits" else 6
+    return list(rng.normal(size=(n, width)).astype(np.float32))
+
+
+def inputs_for(metric: MetricConfig, *, seed: int = 0, n: int = N) -> dict[Need, FeatureSet]:
+    keys = [f"clip{index:03d}" for index in range(n)]
+    return {need: FeatureSet.of(keys, values_for(need, seed=seed, n=n)) for need in metric.needs}
+
+
+@EVERY
+def test_a_score_is_complete(metric: MetricConfig):
+    score = metric.score(inputs_for(metric))
+    assert score.value is not None
+    assert np.isfinite(score.value)
+    assert score.reason is None
+    assert score.n_generated == N
+    assert score.n_reference in {0, N}
+    assert (score.n_reference > 0) == any(need.side is Side.REFERENCE for need in metric.needs)
+    assert score.low is not None
+    assert score.high is not None
+    assert score.low <= score.value <= score.high
+    assert set(score.as_row()) == {
+        *("name", "value", "low", "high", "n_generated", "n_reference", "protocol", "protocol_hash", "reason")
+    }
+
+
+@EVERY
+def test_its_name_says_what_it_stands_on(metric: MetricConfig):
+    words = metric.name.split(".")
+    assert len(words) == 3
+    assert "@" not in metric.name
+    assert words[1:] == [metric.protocol.extractor, metric.protocol.name]
+    assert metric.score(inputs_for(metric)).name == metric.name
+
+
+@EVERY
+def test_order_does_not_matter_to_the_last_digit(metric: MetricConfig):
+    inputs = inputs_for(metric)
+    order = np.random.default_rng(1).permutation(N)
+    shuffled = {
+        need: FeatureSet.of([found.keys[i] for i in order], [found.values[i] for i in order])
+        for need, found in inputs.items()
+    }
+    assert metric.score(shuffled) == metric.score(inputs)
+
+
+@EVERY
+def test_other_features_give_another_number(metric: MetricConfig):
+    scores = [metric.score(inputs_for(metric, seed=seed)) for seed in range(4)]
+    assert len({score.value for score in scores}) > 1
+    assert len({score.protocol_hash for score in scores}) == 1
+
+
+@EVERY
+def test_nothing_to_score_is_a_reason_not_a_number(metric: MetricConfig):
+    score = metric.score(inputs_for(metric, n=0))
+    assert score.value is None
+    assert score.low is None
+    assert score.reason
+    assert score.n_generated == 0
+
+
+@EVERY
+def test_a_feature_that_is_not_finite_is_a_reason(metric: MetricConfig):
+    inputs = inputs_for(metric)
+    need = next(n for n in metric.needs if inputs[n].values[0].dtype.kind == "f" and inputs[n].values[3].size > 1)
+    found = inputs[need]
+    spoilt = found.values[3].copy()
+    spoilt[1] = np.nan
+    values = [*found.values[:3], spoilt, *found.values[4:]]
+    score = metric.score({**inputs, need: FeatureSet.of(found.keys, values)})
+    assert score.value is None
+    assert "clip003" in (score.reason or "")
+
+
+@EVERY
+def test_a_set_that_was_not_handed_in_is_an_error_of_the_call(metric: MetricConfig):
+    inputs = inputs_for(metric)
+    del inputs[metric.needs[0]]
+    with pytest.raises(ConfigError, match=metric.needs[0].layer):
+        metric.score(inputs)
+
+
+@EVERY
+def test_sets_of_one_side_hold_the_same_items(metric: MetricConfig):
+    inputs = inputs_for(metric)
+    several = [need for need in metric.needs if need.side is Side.GENERATED]
+    if len(several) == 1:
+        assert not metric.score(inputs).reason
+        return
+    last = inputs[several[-1]]
+    score = metric.score({**inputs, several[-1]: last.only(last.keys[:-1])})
+    assert score.value is None
+    assert last.keys[-1] in (score.reason or "")
+
+
+@EVERY
+def test_values_of_clips_average_to_the_score(metric: MetricConfig):
+    inputs = inputs_for(metric)
+    clips = metric.clip_values(inputs)
+    assert set(clips) <= set(inputs[metric.needs[0]].keys)
+    if clips:  # else the metric is one number for the whole set
+        assert np.mean(list(clips.values())) == pytest.approx(metric.score(inputs).value)
+
+
+@EVERY
+def test_it_survives_json(metric: MetricConfig):
+    again = type(metric).model_validate_json(metric.model_dump_json())
+    assert again == metric
+    assert again.protocol_hash == metric.protocol_hash
+    other = metric.model_copy(update={"protocol": metric.protocol.model_copy(update={"name": "other"})})
+    assert other.protocol_hash != metric.protocol_hash

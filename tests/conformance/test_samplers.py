@@ -1,0 +1,154 @@
+"""Every sampler on every objective, with a perfect network.
+
+For z_0 ~ N(μ, s²) the best network is a closed form: given z = a z_0 + b ε, z_0 and ε are jointly Gaussian with z. So
+every pair must reach the moments μ and s, and a new member is tested the moment it is imported.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from uniform_core.diffusion import (
+    OBJECTIVES,
+    SAMPLERS,
+    AncestralConfig,
+    DdimConfig,
+    EulerConfig,
+    HeunConfig,
+    IddpmConfig,
+    Objective,
+    ObjectiveConfig,
+    SamplerConfig,
+    sample,
+)
+from uniform_core.diffusion.base import Denoiser, Step, Tensors, noise_of
+from uniform_core.diffusion.rectified_flow import RectifiedFlow
+from uniform_core.seeds import torch_generator
+from uniform_core.types import Modality
+
+MEAN, STD = 0.6, 0.5
+VIDEO = Modality.VIDEO
+N = 20_000  # the standard error of the mean is 0.0035, of the deviation 0.0025
+pairs = pytest.mark.parametrize(
+    ("objective", "sampler"),
+    list(itertools.product([one.example() for one in OBJECTIVES], [one.example() for one in SAMPLERS])),
+    ids=lambda member: member.kind,
+)
+
+
+def perfect(objective: Objective, count: int, *, std: float = STD) -> Denoiser:
+    """The best answer at the levels of `count` steps: E[ε | z] or E[v | z], and the true variance of each step."""
+    by_time: dict[float, Step] = {float(torch.tensor(step.at.time)): step for step in objective.steps(count)}
+
+    def denoise(latents: Tensors, t_B: Tensor) -> Tensors:
+        z = latents[VIDEO].double()
+        step = by_time[float(t_B[0])]
+        a, b = step.at.signal, step.at.noise
+        spread = a**2 * std**2 + b**2
+        clean = MEAN + a * std**2 / spread * (z - a * MEAN)
+        noise = (z - a * clean) / b
+        # Var(z_to | z_at) = β̃ + clean_weight² Var(z_0 | z_at)
+        variance = math.exp(step.log_variance_small) + step.clean_weight**2 * std**2 * b**2 / spread
+        low, high = step.log_variance_small, step.log_variance_large
+        share = (math.log(variance) - low) / (high - low) if high > low else 0.0
+        said = noise - clean if isinstance(objective, RectifiedFlow) else noise
+        return {VIDEO: torch.cat([said, torch.full_like(said, 2 * share - 1)], dim=1).float()}
+
+    return denoise
+
+
+def made(config: ObjectiveConfig, sampler: SamplerConfig, *, std: float = STD, seed: int = 0) -> Tensor:
+    objective = config.build()
+    noise = noise_of(torch_generator("oracle", seed))
+    start = {VIDEO: noise(torch.empty(N, 1, 1, 1, 1))}
+    denoise = perfect(objective, sampler.steps, std=std)
+    return sample(objective, denoise, sampler, start=start, given={}, noise=noise)[VIDEO]
+
+
+@pairs
+def test_a_perfect_network_reaches_the_moments(objective: ObjectiveConfig, sampler: SamplerConfig) -> None:
+    result = made(objective, sampler.model_copy(update={"steps": 150}))
+    assert abs(float(result.mean()) - MEAN) < 0.015
+    assert abs(float(result.std()) - STD) < 0.015
+
+
+@pairs
+def test_more_steps_come_closer(objective: ObjectiveConfig, sampler: SamplerConfig) -> None:
+    """A wrong coefficient does not go away with the step size; discretisation does."""
+    errors = [
+        abs(float(made(objective, sampler.model_copy(update={"steps": steps})).std()) - STD) for steps in (8, 150)
+    ]
+    assert errors[1] < max(errors[0], 0.01)
+
+
+@pairs
+def test_the_same_noise_gives_the_same_result(objective: ObjectiveConfig, sampler: SamplerConfig) -> None:
+    short = sampler.model_copy(update={"steps": 5})
+    assert torch.equal(made(objective, short), made(objective, short))
+    assert not torch.equal(made(objective, short), made(objective, short, seed=1))
+
+
+@pairs
+def test_a_clamp_bounds_the_result(objective: ObjectiveConfig, sampler: SamplerConfig) -> None:
+    clamped = sampler.model_copy(update={"steps": 20, "clamp_x0_sigma": 0.5})
+    assert float(made(objective, clamped).abs().max()) <= 0.5 + 1e-5
+
+
+def test_learned_variance_keeps_the_spread_that_the_fixed_one_loses() -> None:
+    """Corrections.md: at 30 steps the fixed β̃ of Eq. (9) shrinks 1.0 to about 0.88, with a perfect network."""
+    sampler = AncestralConfig(steps=30)
+    assert abs(float(made(IddpmConfig(), sampler, std=1.0).std()) - 1.0) < 0.01
+    assert abs(float(made(IddpmConfig(variance="fixed_small"), sampler, std=1.0).std()) - 0.883) < 0.01
+
+
+def test_euler_is_ddim_without_randomness() -> None:
+    for config in (member.example() for member in OBJECTIVES):
+        euler, ddim = (made(config, kind(steps=7)) for kind in (EulerConfig, DdimConfig))
+        torch.testing.assert_close(euler, ddim, rtol=1e-6, atol=1e-6)
+
+
+def path_error(config: ObjectiveConfig, sampler: SamplerConfig) -> float:
+    """Mean distance from the exact end of each path: the probability flow keeps a point's place in its Gaussian."""
+    first = config.build().steps(sampler.steps)[0].at
+    start = noise_of(torch_generator("oracle", 0))(torch.empty(N, 1, 1, 1, 1))
+    place = (start - first.signal * MEAN) / math.hypot(first.signal * STD, first.noise)
+    return float((made(config, sampler) - (MEAN + STD * place)).abs().mean())
+
+
+@pytest.mark.parametrize("config", [member.example() for member in OBJECTIVES], ids=lambda member: member.kind)
+def test_orders_of_the_methods(config: ObjectiveConfig) -> None:
+    """Twice the steps halve Euler's error and quarter Heun's; any wrong weight would stop that."""
+    for kind, factor in ((EulerConfig, 2.0), (DdimConfig, 2.0), (HeunConfig, 4.0)):
+        coarse, fine = (path_error(config, kind(steps=steps)) for steps in (40, 80))
+        assert fine < coarse / (0.8 * factor)
+        assert fine < 0.02
+
+
+def test_full_eta_is_as_random_as_the_fixed_variance() -> None:
+    ancestral = made(IddpmConfig(variance="fixed_small"), AncestralConfig(steps=30))
+    full = made(IddpmConfig(variance="fixed_small"), DdimConfig(steps=30, eta=1.0))
+    torch.testing.assert_close(full, ancestral, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("config", [member.example() for member in OBJECTIVES], ids=lambda member: member.kind)
+def test_the_loss_is_least_for_the_perfect_network(config: ObjectiveConfig) -> None:
+    objective = config.build()
+    at = objective.steps(10)[4].at
+    clean = MEAN + STD * torch.randn(N, 1, 1, 1, 1, generator=torch_generator("clean"))
+    noise = torch.randn(clean.shape, generator=torch_generator("noise"))
+    t_B = torch.full((N,), at.time)
+    noisy = objective.noised(clean, noise=noise, t_B=t_B)
+    torch.testing.assert_close(noisy, at.signal * clean + at.noise * noise, rtol=1e-5, atol=1e-5)
+    best = perfect(objective, 10)({VIDEO: noisy}, t_B)[VIDEO]
+
+    def loss(output: Tensor) -> float:
+        terms = objective.loss_terms(output, clean=clean, noise=noise, noisy=noisy, t_B=t_B)
+        return float(terms["mse"].mean())
+
+    for change in (0.1 * torch.ones_like(best), 0.1 * best, -0.1 * best):
+        assert loss(best) < loss(best + change)

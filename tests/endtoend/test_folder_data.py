@@ -1,0 +1,123 @@
+"""Real input: a folder of mixed and damaged files. Every one is in `clips` or in `attempts`, with a reason."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import media_files
+import pytest
+from command_line import short_home, uniform
+
+REASONS = {
+    "empty.mp4": "empty_file",
+    "page.mp4": "not_media",
+    "words.mp4": "not_media",
+    "silent_film.mp4": "no_audio",
+    "song.mp4": "no_video",
+    "short.mp4": "too_short",
+    "cut.mp4": None,  # damaged: a clip or a reason, as the damage falls
+    "noise.mp4": None,
+}
+GOOD = ("dogs/-leading dash.mp4", "dogs/strange näme\n.webm", "cats/mono.avi", "cats/five.mp4", "quiet.mp4")
+
+
+@pytest.fixture(scope="module")
+def folder_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, Any]]:
+    root = tmp_path_factory.mktemp("videos")
+    for name in ("dogs", "cats"):
+        (root / name).mkdir()
+    media_files.write(root / "dogs" / "-leading dash.mp4", duration_s=5.0)
+    media_files.write(
+        root / "dogs" / "strange näme\n.webm",
+        duration_s=2.5,
+        container="webm",
+        video_codec="libvpx",
+        audio_codec="libopus",
+    )
+    media_files.write(
+        root / "cats" / "mono.avi",
+        duration_s=2.5,
+        container="avi",
+        video_codec="mpeg4",
+        audio_codec="pcm_s16le",
+        layout="mono",
+    )
+    media_files.write(root / "cats" / "five.mp4", duration_s=2.5, layout="5.1")
+    media_files.write(root / "quiet.mp4", duration_s=2.5, silent=True)
+    media_files.write(root / "silent_film.mp4", duration_s=2.5, audio_codec=None)
+    media_files.write(root / "song.mp4", duration_s=2.5, video_codec=None)
+    media_files.write(root / "short.mp4", duration_s=1.0)
+    (root / "empty.mp4").write_bytes(b"")
+    (root / "page.mp4").write_text("<!doctype html><title>404</title>")
+    (root / "words.mp4").write_text("this is no film\n" * 50)
+    media_files.truncate(root / "dogs" / "-leading dash.mp4", root / "cut.mp4", fraction=0.5)
+    media_files.flip_bytes(root / "cats" / "five.mp4", root / "noise.mp4", count=400, seed=1)
+    (root / "cats" / "five.txt").write_text("five speakers\n")
+    (root / "captions.csv").write_text("file,caption\nquiet.mp4,a quiet room\n")
+    home = short_home("folder")
+    words = ("--preset", "nano", "--data", f"folder:{root}", "--only", "ingest", "encode", "captions", "text")
+    done = uniform("run", *words, "--json", home=home)
+    assert done.code == 0, done.err[-3000:]
+    yield root, home, done.json
+    shutil.rmtree(home.parent)
+
+
+def test_every_file_is_a_clip_or_has_a_true_reason(folder_home: tuple[Path, Path, Any]) -> None:
+    root, home, _ = folder_home
+    files = {
+        p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix not in (".txt", ".csv")
+    }
+    clips = uniform("query", "SELECT * FROM clips WHERE dataset LIKE 'folder%'", "--json", home=home).json
+    failures = uniform("failures", "list", "--json", home=home).json
+    reason = {row["item"].split("/", 1)[1]: row["error_class"] for row in failures}
+    made = {row["source_id"] for row in clips}
+    assert made | {name.split(" 0-")[0] for name in reason} >= files
+    for name, expected in REASONS.items():
+        if expected is not None:
+            assert reason[name] == expected, name
+    assert set(GOOD) <= made
+
+
+def test_long_files_give_windows_labels_are_folders_and_silence_is_a_flag(
+    folder_home: tuple[Path, Path, Any],
+) -> None:
+    _, home, _ = folder_home
+    clips = uniform("query", "SELECT * FROM clips WHERE dataset LIKE 'folder%'", "--json", home=home).json
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for clip in clips:
+        by_source.setdefault(clip["source_id"], []).append(clip)
+    assert [clip["start_ms"] for clip in sorted(by_source["dogs/-leading dash.mp4"], key=lambda c: c["start_ms"])] == [
+        0,
+        2000,
+    ]
+    assert by_source["cats/mono.avi"][0]["label"] == "cats"
+    assert by_source["quiet.mp4"][0]["label"] is None
+    assert by_source["quiet.mp4"][0]["is_silent"]
+    assert not by_source["cats/five.mp4"][0]["is_silent"]
+
+
+def test_captions_come_from_companions_and_else_from_the_label(folder_home: tuple[Path, Path, Any]) -> None:
+    _, home, _ = folder_home
+    rows = uniform(
+        "query",
+        "SELECT c.source_id, k.captioner, t.text FROM captions k JOIN clips c USING (clip_id)"
+        " JOIN caption_texts t USING (text_hash) WHERE c.dataset LIKE 'folder%'",
+        "--json",
+        home=home,
+    ).json
+    said = {(row["source_id"], row["captioner"]): row["text"] for row in rows}
+    assert said["cats/five.mp4", "sidecar"] == "five speakers"
+    assert said["quiet.mp4", "sidecar"] == "a quiet room"
+    assert said["cats/mono.avi", "class_label"] == "cats"
+
+
+def test_a_file_that_changed_is_ingested_again_and_nothing_else(folder_home: tuple[Path, Path, Any]) -> None:
+    root, home, _ = folder_home
+    (root / "short.mp4").unlink()
+    media_files.write(root / "short.mp4", duration_s=2.5)
+    done = uniform("ingest", f"folder:{root}", "--preset", "nano", "--json", home=home)
+    assert done.code == 0, done.err[-2000:]
+    assert [row["done"] for row in done.json["stages"]] == [1]

@@ -1,0 +1,119 @@
+"""From nothing to scores, as a person types it: preset nano, a process of its own, real Prefect, Ray, MLflow."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from command_line import processes_of, uniform
+
+STAGES = {"ingest", "encode", "captions", "text", "train", "sample", "instruments", "features", "evaluate"}
+
+
+def test_every_stage_did_something_and_rejected_nothing(nano_run: tuple[Path, Any]) -> None:
+    _, said = nano_run
+    done = {row["stage"]: row for row in said["stages"]}
+    assert set(done) == STAGES
+    assert all(row["done"] > 0 and row["failed"] == 0 for row in done.values())
+    assert done["train"]["cpu_s"] > 0
+
+
+def test_the_clips_that_were_made_are_mp4_files_with_sound(nano_run: tuple[Path, Any]) -> None:
+    home, _ = nano_run
+    rows = uniform("query", "SELECT path, task, system FROM generations", "--json", home=home).json
+    assert {row["task"] for row in rows} == {"t2av", "a2v", "v2a"}
+    assert {row["system"] for row in rows} == {"uniform", "untrained", "codec_round_trip"}
+    with av.open(str(home / "media" / rows[0]["path"])) as file:
+        assert [stream.type for stream in file.streams] == ["video", "audio"]
+        assert sum(1 for _ in file.decode(video=0)) == 32
+
+
+def test_every_score_has_a_value_or_a_reason_and_says_what_it_stands_on(nano_run: tuple[Path, Any]) -> None:
+    home, said = nano_run
+    scores = uniform("query", "SELECT * FROM scores", "--json", home=home).json
+    assert len(scores) == len(said["scores"]) > 50
+    assert all((row["value"] is None) != (row["reason"] is None) for row in scores)
+    assert {row["name"].split(".")[0] for row in scores} >= {"fvd", "fad", "kvd", "kl", "synchrony", "av_align"}
+    assert all(len(row["protocol_hash"]) == 32 and len(row["data_digest"]) == 64 for row in scores)
+
+
+def test_mlflow_has_the_run_with_its_parameters_losses_scores_digests_and_clips(nano_run: tuple[Path, Any]) -> None:
+    home, _ = nano_run
+    with sqlite3.connect(f"file:{home / 'mlflow.db'}?mode=ro", uri=True) as database:
+        runs = database.execute("SELECT run_uuid, status, artifact_uri FROM runs").fetchall()
+        names = {name for (name,) in database.execute("SELECT DISTINCT key FROM metrics")}
+        params = {key for (key,) in database.execute("SELECT DISTINCT key FROM params")}
+        tags = {key for (key,) in database.execute("SELECT DISTINCT key FROM tags")}
+    assert len(runs) == 1
+    assert runs[0][1] == "FINISHED"
+    assert {"train.steps", "spec.duration_s", "objective.kind"} <= params
+    assert {"loss", "v2a/fad.tinymel.uniform_tiny", "untrained/t2av/fvd.tinyvideo.uniform_tiny"} <= names
+    assert {"uniform.model_id", "uniform.train.data_digest", "uniform.train.versions"} <= tags
+    artifacts = Path(runs[0][2].removeprefix("file://"))
+    assert len(list((artifacts / "samples").rglob("*.mp4"))) >= 3
+    assert (artifacts / "scores.json").is_file()
+
+
+def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, Any]) -> None:
+    _, said = nano_run
+    report = Path(said["paths"]["report"])
+    assert report.is_file()
+    assert "<video" in report.read_text()
+
+
+def test_no_process_is_left(nano_run: tuple[Path, Any]) -> None:
+    home, _ = nano_run
+    assert processes_of(home) == []
+
+
+def test_the_catalog_verifies(nano_run: tuple[Path, Any]) -> None:
+    home, _ = nano_run
+    done = uniform("catalog", "verify", "--json", home=home)
+    assert (done.code, done.json) == (0, [])
+
+
+def test_a_second_run_recomputes_nothing_and_says_so(nano_run: tuple[Path, Any]) -> None:
+    home, _ = nano_run
+    before = uniform("catalog", "history", "--json", home=home).json
+    done = uniform("run", "--preset", "nano", home=home)
+    assert done.code == 0, done.err
+    assert "nothing was left to do" in done.out
+    assert uniform("catalog", "history", "--json", home=home).json == before, "a table was written"
+    plan = uniform("plan", "--preset", "nano", "--json", home=home).json
+    assert [row["to_do"] for row in plan] == [0] * len(plan)
+
+
+def test_a_changed_setting_redoes_what_it_changes_and_nothing_else(nano_run: tuple[Path, Any]) -> None:
+    home, _ = nano_run
+    plan = {row["stage"]: row for row in uniform(
+        "plan", "--preset", "nano", "--set", "resize=squash", "--json", home=home
+    ).json}  # fmt: skip
+    clips = plan["captions"]["already_done"] // 2
+    assert plan["ingest"]["to_do"] == plan["captions"]["to_do"] == plan["text"]["to_do"] == 0
+    assert (plan["encode"]["to_do"], plan["encode"]["already_done"]) == (clips, clips), "video again, sound not"
+    assert plan["train"]["to_do"] > 0
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "query", "doctor"])
+def test_quick_commands_import_neither_prefect_nor_ray_nor_torch(
+    command: str, nano_run: tuple[Path, Any], tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+
+    from command_line import environment_of
+
+    home, _ = nano_run
+    words = {"query": ["query", "SELECT 1"], "plan": ["plan", "--preset", "nano"]}.get(command, [command])
+    code = (
+        f"import sys; from flows.cli import main; code = main({words!r}); "
+        "bad = {'prefect', 'ray', 'torch', 'mlflow'} & set(sys.modules); assert not bad, bad; sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment_of(home), capture_output=True, text=True, timeout=120
+    )
+    assert "AssertionError" not in done.stderr, done.stderr
+    assert done.returncode in ((0, 1) if command == "doctor" else (0,)), done.stderr

@@ -1,0 +1,127 @@
+"""Deployed from prefect.yaml on a real server: schedules fire, and a real worker does a run.
+
+With some versions of the libraries a cron schedule silently never fires while all else works: this would show it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.server import PrefectServer
+from uniform_core.catalog import Catalog
+from uniform_core.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("ingest", "encode", "captions", "text", "train", "sample", "evaluate")
+PATIENCE_S = 90.0
+Found = TypeVar("Found")
+
+
+class Deployed:
+    """The server's client, and the command line beside it."""
+
+    def __init__(self, server: PrefectServer, client: SyncPrefectClient, home: Path) -> None:
+        self.client, self.home = client, home
+        self._environment = {
+            **os.environ,
+            "PREFECT_API_URL": server.api_url,
+            "UNIFORM_HOME": str(home),
+            "PYTHONWARNINGS": "ignore",
+        }
+
+    def prefect(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", *words],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def deployment(self, name: str) -> Any:
+        return self.client.read_deployment_by_name(name)
+
+    def runs(self, deployment_id: UUID) -> list[Any]:
+        wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]))
+        return self.client.read_flow_runs(flow_run_filter=wanted, limit=50)
+
+
+@pytest.fixture(scope="module")
+def deployed(prefect_running: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A server that everything in prefect.yaml has been deployed to."""
+    home = tmp_path_factory.mktemp("deployed")
+    settings = temporary_settings({PREFECT_API_URL: prefect_running.api_url})
+    with settings, get_client(sync_client=True) as client:
+        made = Deployed(prefect_running, client, home)
+        made.prefect("work-pool", "create", "uniform", "--type", "process")
+        made.prefect("deploy", "--all")
+        yield made
+
+
+def wait_for(what: str, look: Callable[[], Found | None]) -> Found:
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"no {what} within {PATIENCE_S:.0f} s"
+        time.sleep(0.5)
+    return found
+
+
+@pytest.mark.parametrize("name", ["pipeline/nightly", *(f"{stage}/{stage}" for stage in STAGES)])
+def test_each_deployment_has_typed_parameters_a_pool_and_a_limit(deployed: Deployed, name: str) -> None:
+    deployment = deployed.deployment(name)
+    assert deployment.work_pool_name == "uniform"
+    assert deployment.enforce_parameter_schema
+    assert deployment.parameters == {"preset": "tiny", "overrides": [], "data": None}
+    kinds = deployment.parameter_openapi_schema["properties"]
+    assert kinds["preset"]["type"] == "string"
+    assert (kinds["overrides"]["type"], kinds["overrides"]["items"]) == ("array", {"type": "string"})
+    assert {kind["type"] for kind in kinds["data"]["anyOf"]} == {"string", "null"}
+    assert deployment.global_concurrency_limit.limit == 1
+    strategy = "CANCEL_NEW" if name == "pipeline/nightly" else "ENQUEUE"
+    assert deployment.concurrency_options.collision_strategy == strategy
+    crons = [(s.schedule.cron, s.schedule.timezone, s.active) for s in deployment.schedules]
+    assert crons == ([("0 3 * * *", "Etc/UTC", True)] if name == "pipeline/nightly" else [])
+
+
+@pytest.mark.parametrize("parameters", [{"preset": 3}, {"overrides": "train.lr=1"}])
+def test_parameters_of_another_type_are_refused(deployed: Deployed, parameters: dict[str, Any]) -> None:
+    with pytest.raises(PrefectHTTPStatusError, match="409"):
+        deployed.client.create_flow_run_from_deployment(deployed.deployment("ingest/ingest").id, parameters=parameters)
+
+
+def test_the_nightly_runs_are_scheduled(deployed: Deployed) -> None:
+    deployment = deployed.deployment("pipeline/nightly")
+    runs = wait_for("scheduled run", lambda: [r for r in deployed.runs(deployment.id) if r.auto_scheduled])
+    assert {run.state_name for run in runs} == {"Scheduled"}
+    starts = [run.expected_start_time.astimezone(UTC) for run in runs]
+    assert {(start.hour, start.minute) for start in starts} == {(3, 0)}
+    assert len({start.date() for start in starts}) == len(starts) >= 3
+    assert min(starts) > datetime.now(UTC)
+
+
+def test_a_worker_does_a_run(deployed: Deployed) -> None:
+    deployment = deployed.deployment("ingest/ingest")
+    run = deployed.client.create_flow_run_from_deployment(deployment.id, parameters={"preset": "nano"})
+    deployed.prefect("worker", "start", "--pool", "uniform", "--type", "process", "--run-once")
+    ended = deployed.client.read_flow_run(run.id)
+    assert ended.state_name == "Completed", ended.state
+    assert ended.parameters == {"preset": "nano", "overrides": [], "data": None}
+    assert Catalog.open(Settings(home=deployed.home)).read("clips").num_rows > 0

@@ -1,0 +1,434 @@
+"""Whatever a file does, the sandbox answers: a true reason, within its limits, and works for the next file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import media_files
+import numpy as np
+import psutil
+import pytest
+
+from uniform_core.errors import Rejection, ServiceError, StorageError
+from uniform_core.media import (
+    CanonicalClip,
+    CanonicalForm,
+    CutRule,
+    DecodeRule,
+    Limits,
+    RejectedWindow,
+    Sandbox,
+    SourceFacts,
+)
+from uniform_core.media.encoder import write_synced
+from uniform_core.media.refusal import OutputError
+from uniform_core.types import Window
+
+FORM = CanonicalForm(duration_s=2.0, video_rate_hz=17, short_side_px=64)
+CUT = CutRule(2.0, 2.0)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return media_files.write(tmp_path_factory.mktemp("good") / "good.mp4")
+
+
+def run(sandbox: Sandbox, path: Path, out: Path, windows: list[Window] | None = None) -> list[object]:
+    return list(
+        sandbox.canonicalise(path, windows, cut=CUT, form=FORM, out_dir=out, names=lambda w: f"{w.start_ms}.mp4")
+    )
+
+
+def reason(sandbox: Sandbox, path: Path, out: Path) -> str:
+    """The reason of a file that gives no clip at all."""
+    [result] = run(sandbox, path, out)
+    assert isinstance(result, RejectedWindow), result
+    assert result.window is None
+    assert "expected" in result.rejection.message
+    assert not list(out.glob("*"))
+    return result.rejection.error_class
+
+
+TEXTS = {
+    "html": b"<!DOCTYPE html><html><body>Video unavailable</body></html>",
+    "text": b"It is not a film.\n" * 500,
+    "json": b'{"error": 404}',
+    "playlist": b"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\ngood.mp4\n#EXT-X-ENDLIST\n",
+    "ffconcat": b"ffconcat version 1.0\nfile good.mp4\n",
+    "subtitles": b"1\n00:00:01,000 --> 00:00:02,000\nhello\n",
+    "noise": bytes(np.random.default_rng(3).integers(0, 256, 20_000, dtype=np.uint8)),
+    "zeros": bytes(50_000),
+    "one byte": b"\0",
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_what_is_no_media_is_said_to_be_none(kind: str, sandbox: Sandbox, good: Path, tmp_path: Path) -> None:
+    (tmp_path / "good.mp4").write_bytes(good.read_bytes())  # a playlist must not reach it
+    path = tmp_path / "file.mp4"
+    path.write_bytes(TEXTS[kind])
+    assert reason(sandbox, path, tmp_path / "out") == "not_media"
+    assert isinstance(sandbox.probe(path), Rejection)
+    assert isinstance(sandbox.decode(path, DecodeRule()), Rejection)
+
+
+def test_what_cannot_hold_media(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    os.mkfifo(tmp_path / "pipe.mp4")
+    out = tmp_path / "out"
+    assert reason(sandbox, tmp_path / "empty.mp4", out) == "empty_file"
+    assert reason(sandbox, tmp_path / "nothing.mp4", out) == "missing_file"
+    assert reason(sandbox, tmp_path, out) == "not_a_file"
+    assert reason(sandbox, tmp_path / "pipe.mp4", out) == "not_a_file"
+
+
+@pytest.mark.parametrize(
+    ("expected", "changes"),
+    [
+        ("no_audio", {"audio_codec": None}),
+        ("no_video", {"video_codec": None}),
+        ("too_short", {"duration_s": 0.04, "audio_duration_s": 3.0}),
+        ("too_short", {"duration_s": 1.0}),
+        ("too_short", {"audio_duration_s": 1.0}),
+        ("odd_shape", {"size": (960, 16), "duration_s": 2.0}),
+    ],
+)
+def test_reasons(expected: str, changes: dict[str, object], sandbox: Sandbox, tmp_path: Path) -> None:
+    path = media_files.write(tmp_path / "file.mp4", **changes)
+    assert reason(sandbox, path, tmp_path / "out") == expected
+
+
+def test_a_cover_picture_is_no_video(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "song.m4a"
+    with av.open(str(path), "w", format="mp4") as out:
+        sound = out.add_stream("aac", rate=16_000, layout="mono")
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+        cover_packets = cover.encode(picture.reformat(format="yuvj420p"))
+        wave = av.AudioFrame.from_ndarray(np.zeros((1, 48_000), np.float32), format="fltp", layout="mono")
+        wave.rate, wave.pts = 16_000, 0
+        out.mux(sound.encode(wave))
+        out.mux(sound.encode(None))
+        out.mux(cover_packets)
+    assert reason(sandbox, path, tmp_path / "out") == "no_video"
+
+
+def test_a_late_stream_is_placed_or_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    late = media_files.write(tmp_path / "a.mp4", audio_start_s=0.4, audio_duration_s=2.6)
+    later = media_files.write(tmp_path / "b.mp4", audio_start_s=0.7, audio_duration_s=2.3)
+    picture = media_files.write(tmp_path / "c.mp4", video_start_s=0.72, audio_duration_s=3.7)
+    [placed] = run(sandbox, late, tmp_path, [Window(0.0, 2.0)])
+    assert isinstance(placed, CanonicalClip)
+    for path in (later, picture):
+        [refused] = run(sandbox, path, tmp_path, [Window(0.0, 2.0)])
+        assert isinstance(refused, RejectedWindow)
+        assert refused.rejection.error_class == "starts_late"
+
+
+def test_a_truncated_film_gives_what_it_has(sandbox: Sandbox, tmp_path: Path) -> None:
+    whole = media_files.write(tmp_path / "whole.mp4", duration_s=8.0, faststart=True)
+    cut = media_files.truncate(whole, tmp_path / "cut.mp4", fraction=0.6)
+    *clips, rest = run(sandbox, cut, tmp_path / "out")
+    assert [type(clip) for clip in clips] == [CanonicalClip, CanonicalClip]
+    assert isinstance(rest, RejectedWindow)
+    assert rest.window == Window(4.0, 8.0)
+    assert rest.rejection.error_class == "truncated"
+    asked = run(sandbox, cut, tmp_path / "out2", [Window(1.0, 3.0), Window(5.0, 7.0), Window(7.0, 9.0)])
+    assert [getattr(r, "rejection", Rejection("clip", "")).error_class for r in asked] == [  # type: ignore[attr-defined]
+        "clip",
+        "truncated",
+        "too_short",
+    ]
+
+
+def test_an_mp4_without_its_index_is_undecodable(sandbox: Sandbox, good: Path, tmp_path: Path) -> None:
+    cut = media_files.truncate(good, tmp_path / "cut.mp4", fraction=0.6)
+    assert reason(sandbox, cut, tmp_path / "out") == "undecodable"
+
+
+KINDS: dict[str, dict[str, object]] = {
+    "mp4": {"faststart": True},
+    "avi": {"container": "avi", "video_codec": "mpeg4", "audio_codec": "libmp3lame"},
+    "mpeg": {"container": "mpeg", "video_codec": "mpeg1video", "audio_codec": "mp2"},
+    "mkv": {"container": "matroska"},
+    "webm": {"container": "webm", "video_codec": "libvpx", "audio_codec": "libopus"},
+    "ogg": {"container": "ogg", "video_codec": "libvpx", "audio_codec": "libopus"},
+    "flv": {"container": "flv", "audio_rate": 44_100},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damage_of_every_degree_is_survived(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Flipped bytes anywhere, headers too, and cuts anywhere: an answer each time, and no worker is lost."""
+    whole = media_files.write(tmp_path / "whole", duration_s=4.0, **KINDS[kind])
+    pid = sandbox.worker_pid
+    for seed, (count, keep) in enumerate([(1, 0), (5, 0), (400, 0), (20, 4000), (400, 4000), (4000, 4000)]):
+        path = media_files.flip_bytes(whole, tmp_path / "flipped", count=count, seed=seed, keep=keep)
+        check_answer(run(sandbox, path, tmp_path / "out"))
+    for fraction in (0.01, 0.1, 0.5, 0.9, 0.99):
+        check_answer(run(sandbox, media_files.truncate(whole, tmp_path / "cut", fraction=fraction), tmp_path / "out"))
+    assert sandbox.worker_pid == pid or pid is None
+
+
+def check_answer(results: list[object]) -> None:
+    assert results
+    for result in results:
+        if isinstance(result, RejectedWindow):
+            assert result.rejection.error_class not in ("crash", "timeout"), result
+        else:
+            assert isinstance(result, CanonicalClip)
+            assert result.path.stat().st_size == result.bytes
+
+
+def test_lost_packets_are_counted(sandbox: Sandbox, tmp_path: Path) -> None:
+    whole = media_files.write(tmp_path / "whole.mp4", duration_s=9.0, faststart=True, gop=250)
+    damaged = media_files.flip_bytes(whole, tmp_path / "a.mp4", count=30, seed=5, keep=20_000)
+    results = run(sandbox, damaged, tmp_path / "out")
+    assert sum(result.decode_errors for result in results if isinstance(result, CanonicalClip)) > 0
+
+
+def test_a_file_of_errors_only_ends(tmp_path: Path) -> None:
+    whole = media_files.write(tmp_path / "whole.mp4", duration_s=6.0, faststart=True)
+    ruined = media_files.flip_bytes(whole, tmp_path / "a.mp4", count=60_000, seed=5, keep=9000)
+    with Sandbox(Limits(max_errors=20, max_errors_in_a_row=10)) as strict:
+        assert {r.rejection.error_class for r in run(strict, ruined, tmp_path / "out") if isinstance(r, RejectedWindow)}
+
+
+def test_pixels_are_bounded_before_decoding(good: Path, tmp_path: Path) -> None:
+    with Sandbox(Limits(max_pixels=1000)) as small:
+        assert reason(small, good, tmp_path / "out") == "too_large"
+        assert isinstance(small.decode(good, DecodeRule()), Rejection)
+    with Sandbox(Limits(max_decoded_bytes=100_000)) as small:
+        rejection = small.decode(good, DecodeRule())
+        assert isinstance(rejection, Rejection)
+        assert rejection.error_class == "too_large"
+
+
+def test_a_decompression_bomb_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Some kilobytes of JPEG that call themselves 65500 x 65500 pixels."""
+    path = media_files.write(
+        tmp_path / "a.avi",
+        container="avi",
+        video_codec="mjpeg",
+        audio_codec="pcm_s16le",
+        pixel_format="yuvj420p",
+    )
+    data = path.read_bytes()
+    sizes = (64).to_bytes(2, "big") + (96).to_bytes(2, "big")
+    assert data.count(sizes) >= 75
+    path.write_bytes(data.replace(sizes, (65_500).to_bytes(2, "big") * 2))
+    began = time.monotonic()
+    assert reason(sandbox, path, tmp_path / "out") in ("too_large", "undecodable")
+    assert time.monotonic() - began < 20
+
+
+def test_memory_is_bounded(good: Path, tmp_path: Path) -> None:
+    path = media_files.write(
+        tmp_path / "a.avi",
+        container="avi",
+        video_codec="mjpeg",
+        audio_codec="pcm_s16le",
+        pixel_format="yuvj420p",
+        size=(4800, 4000),
+        duration_s=0.04,
+        audio_duration_s=2.0,
+    )
+    with Sandbox() as roomy:
+        roomy.probe(good)
+        vms = psutil.Process(roomy.worker_pid).memory_info().vms
+        assert isinstance(roomy.probe(path), SourceFacts)
+    with Sandbox(Limits(memory_bytes=vms + 16 * 2**20)) as tight:  # a picture takes 29 MB
+        assert isinstance(tight.probe(good), SourceFacts)
+        rejection = tight.probe(path)
+        assert isinstance(rejection, Rejection)
+        assert rejection.error_class == "memory"
+        assert tight.worker_pid is None  # a worker that ran out of memory is not used again
+
+
+def test_a_worker_that_does_not_answer_is_killed(good: Path, tmp_path: Path) -> None:
+    with Sandbox(Limits(wall_s=1.0)) as sandbox:
+        assert isinstance(sandbox.probe(good), SourceFacts)
+        stopped = sandbox.worker_pid
+        assert stopped is not None
+        part = tmp_path / "out" / f".part-{stopped}-7.mp4"  # as if it had been stopped between writing and telling
+        part.parent.mkdir()
+        part.touch()
+        os.kill(stopped, signal.SIGSTOP)
+        began = time.monotonic()
+        [result] = run(sandbox, good, tmp_path / "out")
+        assert isinstance(result, RejectedWindow)
+        assert (result.rejection.error_class, result.rejection.terminal) == ("timeout", False)
+        assert 0.9 < time.monotonic() - began < 5
+        assert not psutil.pid_exists(stopped)
+        assert not part.exists()
+        assert isinstance(run(sandbox, good, tmp_path / "out")[0], CanonicalClip)
+
+
+def test_the_whole_request_is_bounded_too(tmp_path: Path) -> None:
+    film = media_files.write(tmp_path / "film.mp4", duration_s=60.0, fps=Fraction(10))
+    with Sandbox(Limits(request_wall_s=0.2)) as sandbox:
+        *clips, last = run(sandbox, film, tmp_path / "out")
+    assert all(isinstance(clip, CanonicalClip) for clip in clips)
+    assert isinstance(last, RejectedWindow)
+    assert (last.window, last.rejection.error_class) == (None, "timeout")
+    assert len(list((tmp_path / "out").iterdir())) == len(clips)  # and no part of another
+
+
+def test_windows_that_were_asked_for_are_answered_after_a_timeout(tmp_path: Path) -> None:
+    film = media_files.write(tmp_path / "film.mp4", duration_s=40.0, fps=Fraction(10))
+    asked = [Window(2.0 * i, 2.0 * i + 2.0) for i in range(20)]
+    with Sandbox(Limits(request_wall_s=0.2)) as sandbox:
+        results = run(sandbox, film, tmp_path / "out", asked)
+    assert [result.window for result in results] in ([None], asked)  # type: ignore[attr-defined]
+
+
+def test_a_worker_that_dies_is_replaced(good: Path, tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        sandbox.probe(good)
+        first = sandbox.worker_pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(first)] if psutil.pid_exists(first) else [], timeout=5)
+        assert isinstance(run(sandbox, good, tmp_path / "out")[0], CanonicalClip)  # no file's fault
+        assert sandbox.worker_pid != first
+
+
+def test_a_crash_is_a_reason(good: Path, tmp_path: Path) -> None:
+    script = 'import sys,os; print(\'{"kind":"ready"}\', flush=True); sys.stdin.readline(); os.abort()'
+
+    class Fragile(Sandbox):
+        def command(self) -> list[str]:
+            return [sys.executable, "-c", script]
+
+    with Fragile() as sandbox:
+        [result] = run(sandbox, good, tmp_path / "out")
+        assert isinstance(result, RejectedWindow)
+        assert result.rejection.error_class == "crash"
+        assert "SIGABRT" in result.rejection.message
+        rejection = sandbox.probe(good)
+        assert isinstance(rejection, Rejection)
+        assert rejection.terminal
+
+
+def test_a_flood_of_words_is_cut_off(good: Path) -> None:
+    class Talkative(Sandbox):
+        def command(self) -> list[str]:
+            script = "print('{\"kind\":\"ready\"}', flush=True); input()\nwhile True: print('x' * 4096, end='')"
+            return [sys.executable, "-c", script]
+
+    with Talkative(Limits(max_message_bytes=100_000)) as sandbox:
+        rejection = sandbox.probe(good)
+        assert isinstance(rejection, Rejection)
+        assert rejection.error_class == "crash"
+        assert "100000 bytes" in rejection.message
+
+
+def test_a_worker_that_does_not_start_is_our_error(good: Path) -> None:
+    class Absent(Sandbox):
+        def command(self) -> list[str]:
+            return [sys.executable, "-c", "raise SystemExit('no module named av')"]
+
+    with Absent() as sandbox, pytest.raises(ServiceError, match="no module named av"):
+        sandbox.probe(good)
+
+
+def test_a_worker_serves_its_share_and_is_replaced(good: Path) -> None:
+    with Sandbox(Limits(requests_per_process=2)) as sandbox:
+        pids = []
+        for _ in range(4):
+            sandbox.probe(good)
+            pids.append(sandbox.worker_pid)
+    assert pids[0] is not None
+    assert pids[1] is None
+    assert pids[2] not in (None, pids[0])
+
+
+def test_the_worker_dies_with_its_parent(good: Path) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path; from uniform_core.media import Sandbox\n"
+        "box = Sandbox(); box.probe(Path(sys.argv[1])); print(box.worker_pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(good)], capture_output=True, text=True, timeout=60)
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_closing_leaves_no_process(good: Path) -> None:
+    with Sandbox() as sandbox:
+        sandbox.probe(good)
+        pid = sandbox.worker_pid
+    assert pid is not None
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_folder_that_disappears_is_a_storage_error(sandbox: Sandbox, tmp_path: Path) -> None:
+    film = media_files.write(tmp_path / "film.mp4", duration_s=8.0)
+    out = tmp_path / "out"
+
+    def name(window: Window) -> str:
+        for file in out.iterdir():
+            file.unlink()
+        out.rmdir()
+        return f"{window.start_ms}.mp4"
+
+    with pytest.raises(StorageError):
+        sandbox.canonicalise(film, None, cut=CUT, form=FORM, out_dir=out, names=name)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError):
+        run(sandbox, film, tmp_path / "file" / "out")
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="ENOSPC"):
+        write_synced(tmp_path / "a.mp4", b"x" * 100)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_by_the_worker(good: Path, tmp_path: Path) -> None:
+    class Full(Sandbox):
+        def command(self) -> list[str]:
+            script = (
+                "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+                "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+                "from uniform_core.media import worker; worker.main()"
+            )
+            return [sys.executable, "-c", script, *super().command()[-2:]]
+
+    with Full() as sandbox, pytest.raises(StorageError, match="EFBIG"):
+        run(sandbox, good, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_worker_is_lean() -> None:
+    """No pydantic, torch, decord, cv2 or Arrow: they would not fit into the memory that it may use."""
+    script = (
+        "import sys, uniform_core.media.worker, uniform_core.media.requests\n"
+        "heavy = {'pydantic', 'torch', 'decord', 'cv2', 'pyarrow', 'jaxtyping'}\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

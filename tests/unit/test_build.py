@@ -1,0 +1,60 @@
+"""From words to a run: presets, --data, --set; every mistake at once, each with its path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from uniform_core.build import build_run
+from uniform_core.datasets import FolderConfig
+from uniform_core.errors import ConfigError
+from uniform_core.presets import PRESETS
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_is_whole_and_comes_back_from_json_as_it_was(name: str) -> None:
+    config = PRESETS[name]()
+    assert build_run(name) == config
+    assert config.preset == name
+    assert config.layout.video_CTHW == config.video_codec.latent_shape_CTHW(config.spec)
+
+
+def test_set_goes_through_the_same_validation() -> None:
+    config = build_run("nano", overrides=["train.lr=2e-4", "resize=squash", 'evaluate.tasks=["v2a"]'])
+    assert (config.train.lr, config.resize, [str(t) for t in config.evaluate.tasks]) == (2e-4, "squash", ["v2a"])
+
+
+def test_data_words_name_a_dataset_and_its_argument(tmp_path: Path) -> None:
+    config = build_run("nano", data=f"folder:{tmp_path}")
+    assert isinstance(config.data, FolderConfig)
+    assert config.data.root == tmp_path
+    assert len(config.datasets) == 2, "the instrument data stays procedural"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"preset": "tinny"}, "Did you mean 'tiny'"),
+        ({"overrides": ["train.stepz=3"]}, "a key of train .*Did you mean 'steps'"),
+        ({"overrides": ["train"]}, "KEY=VALUE"),
+        ({"overrides": ["resize.x=1"]}, "a single value"),
+        ({"data": "foldr:/x"}, "one of folder, procedural.*Did you mean 'folder'"),
+        ({"data": "folder"}, "folder:DIR"),
+        ({"data": "procedural:7"}, "no argument for this kind"),
+        ({"overrides": ["model.text_width=63"]}, "must equal the encoder's 64"),
+        ({"overrides": ["train.batch=5"]}, "multiple of train_workers"),
+        ({"overrides": ["task_columns=1"]}, "does not divide"),
+    ],
+)
+def test_a_wrong_word_gets_one_paragraph_that_helps(words: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        build_run(**{"preset": "nano", **words})  # type: ignore[arg-type]
+
+
+def test_every_mistake_is_listed_at_once_with_its_path() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_run("nano", overrides=["train.steps=abc", "train.lr=-1", "evaluate.seed=-2", "data.size_px=3.5"])
+    text = str(caught.value)
+    assert "4 mistakes" in text
+    assert all(path in text for path in ("train.steps", "train.lr", "evaluate.seed", "size_px"))

@@ -1,0 +1,354 @@
+"""Compaction, vacuum, pins, orphans, takedowns, verify."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catalog_rows import (
+    caption_row,
+    clip_row,
+    clip_with_file,
+    latent_rows,
+    open_catalog,
+    sha,
+    source_row,
+    stamp,
+    tensor_of,
+    text_row,
+)
+
+from uniform_core.catalog import Catalog, shard_care
+from uniform_core.catalog.shards import ShardReader, ref_columns, ref_of, write_shard
+from uniform_core.errors import CatalogError, ConfigError, IntegrityError
+from uniform_core.fingerprint import digest
+
+NOW = timedelta(0)
+TABLES = ["sources", "clips", "latents", "captions", "caption_texts"]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return open_catalog(tmp_path / "home")
+
+
+def fill(catalog: Catalog, count: int) -> list[dict]:
+    """A small whole catalog: sources, clips with files, latents, captions with texts."""
+    clips = [clip_with_file(catalog, n) for n in range(count)]
+    (catalog.media_dir / "sources").mkdir(parents=True)
+    for n in range(count):
+        (catalog.media_dir / "sources" / f"{n}.mp4").write_bytes(b"source")
+    texts = [text_row(n) for n in range(count)]
+    catalog.insert("sources", [source_row(n) for n in range(count)])
+    catalog.insert("clips", clips)
+    catalog.insert("caption_texts", texts)
+    captions = zip(clips, texts, strict=True)
+    catalog.insert("captions", [caption_row(clip, text["text_hash"]) for clip, text in captions])
+    catalog.insert("latents", latent_rows(catalog, clips))
+    return clips
+
+
+def in_a(**time: float):
+    return lambda: datetime.now(UTC) + timedelta(**time)
+
+
+def test_compaction_changes_no_content(catalog: Catalog) -> None:
+    fill(catalog, 2)
+    for n in (5, 6):
+        catalog.insert("clips", [clip_row(n)])
+        catalog.insert("caption_texts", [text_row(n)])
+    before, rows = catalog.content_digest(TABLES), catalog.read("clips").sort_by("work_key")
+    assert catalog.compact("clips") == {"clips": 3}
+    assert sum(catalog.compact().values()) == 3
+    assert catalog.content_digest(TABLES) == before
+    assert catalog.read("clips").sort_by("work_key").equals(rows)
+    assert catalog.history("clips")[0]["operation"] == "OPTIMIZE"
+    assert catalog.history("models") == []
+
+
+def test_failures_change_no_digest(catalog: Catalog) -> None:
+    fill(catalog, 2)
+    before = catalog.content_digest(TABLES)
+    catalog.insert("attempts", [_attempt()])
+    assert catalog.content_digest(TABLES) == before
+    catalog.insert("caption_texts", [text_row(77)])
+    assert catalog.content_digest(TABLES) != before
+
+
+def _attempt() -> dict:
+    return stamp(
+        work_key="a" * 32,
+        stage="encode",
+        item_key="b" * 32,
+        item="x",
+        dataset="",
+        event="failed",
+        error_class="crash",
+        message="m",
+        is_terminal=True,
+    )
+
+
+def test_vacuum_spares_pins_retention_and_the_newest(catalog: Catalog) -> None:
+    for n in range(3):
+        catalog.insert("caption_texts", [text_row(n)])
+    pinned, middle = catalog.versions(["caption_texts"]), 2
+    catalog.pin("corpus-a", pinned)
+    assert catalog.pins() == {"corpus-a": pinned}
+    catalog.compact("caption_texts")
+    catalog.insert("caption_texts", [text_row(3)])
+    assert catalog.vacuum(timedelta(days=7), clock=in_a(days=1)) == [], "within the retention"
+    assert catalog.vacuum(NOW, grace=timedelta(hours=1)) == [], "too young"
+    assert catalog.vacuum(NOW, clock=in_a(days=1)) == [], "pinned"
+    assert catalog.read("caption_texts", version=pinned["caption_texts"]).num_rows == 3
+    assert catalog.unpin("corpus-a")
+    assert not catalog.unpin("corpus-a")
+    kept = {"caption_texts": middle}
+    gone = catalog.vacuum(NOW, clock=in_a(days=1), pinned=[kept])
+    assert len(gone) == 1, "of three small files the pinned version needs two"
+    assert catalog.read("caption_texts", version=middle).num_rows == 2
+    with pytest.raises(CatalogError, match=r"at version 3.*pin"):
+        catalog.read("caption_texts", version=pinned["caption_texts"])
+    assert len(catalog.vacuum(NOW, clock=in_a(days=1))) == 2
+    assert catalog.read("caption_texts").num_rows == 4
+    assert catalog.verify() == []
+
+
+def test_a_version_within_the_retention_stays_though_replaced(catalog: Catalog) -> None:
+    for n in range(3):
+        catalog.insert("caption_texts", [text_row(n)])
+    version = catalog.versions(["caption_texts"])["caption_texts"]
+    catalog.compact("caption_texts")
+    catalog.vacuum(timedelta(hours=1), grace=NOW)
+    assert catalog.read("caption_texts", version=version).num_rows == 3
+
+
+def test_vacuum_removes_what_interrupted_writers_left(catalog: Catalog) -> None:
+    catalog.insert("caption_texts", [text_row(1)])
+    folder = catalog.root / "caption_texts"
+    litter = [folder / "part-00000-dead.snappy.parquet", folder / "_delta_log" / f"{9:020d}.json#1"]
+    for path in litter:
+        path.write_bytes(b"torn")
+    assert catalog.vacuum(NOW) == []
+    assert len(catalog.vacuum(NOW, clock=in_a(hours=2))) == 2
+    assert not any(path.exists() for path in litter)
+    assert catalog.read("caption_texts").num_rows == 1
+
+
+def test_vacuum_does_not_pass_over_a_pin_it_cannot_read(catalog: Catalog) -> None:
+    catalog.insert("caption_texts", [text_row(1)])
+    catalog.pin("good", catalog.versions())
+    (catalog.root / "pins" / "torn.json").write_text("{")
+    with pytest.raises(CatalogError, match=r"torn\.json"):
+        catalog.vacuum(NOW)
+    for name, versions in (("../x", {}), ("x", {"nosuch": 1})):
+        with pytest.raises(ConfigError):
+            catalog.pin(name, versions)
+    with pytest.raises(CatalogError, match="version 50"):
+        catalog.pin("x", {"caption_texts": 50})
+    with pytest.raises(ConfigError, match="at least 0"):
+        catalog.vacuum(timedelta(-1))
+
+
+def test_orphans_are_collected_after_their_grace(catalog: Catalog) -> None:
+    rows = latent_rows(catalog, [clip_row(1), clip_row(2)])
+    orphan = write_shard(catalog.tensors_dir, "latents/lost", [("k", np.zeros(3))])["k"].shard
+    torn = catalog.tensors_dir / "latents" / ".tmp-1-x.parquet"
+    torn.write_bytes(b"half")
+    assert catalog.collect_orphans() == []
+    catalog.insert("latents", rows)
+    assert catalog.collect_orphans(timedelta(hours=1), clock=in_a(minutes=59)) == []
+    collected = catalog.collect_orphans(timedelta(hours=1), clock=in_a(minutes=61))
+    assert collected == ["latents/.tmp-1-x.parquet", orphan]
+    assert catalog.verify() == [finding for finding in catalog.verify() if finding.check == "latents_without_clips"]
+    with pytest.raises(ConfigError, match="at least 0"):
+        catalog.collect_orphans(timedelta(-1))
+
+
+def test_rows_cannot_name_a_shard_that_was_collected(catalog: Catalog) -> None:
+    rows = latent_rows(catalog, [clip_row(1)])
+    assert len(catalog.collect_orphans(NOW)) == 1
+    with pytest.raises(IntegrityError, match=r"tensor shard latents/video.*Run the stage again"):
+        catalog.insert("latents", rows)
+    assert catalog.versions(["latents"]) == {"latents": -1}
+
+
+def test_the_collector_waits_for_a_commit_that_names_its_shard(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one dangerous moment: the shard was seen by the writer, its rows are not yet committed."""
+    import threading
+
+    rows = latent_rows(catalog, [clip_row(1)])
+    merge, collected, threads = catalog.delta.insert, [], []
+
+    def slow_insert(*arguments: object) -> int:
+        threads.append(threading.Thread(target=lambda: collected.extend(catalog.collect_orphans(NOW))))
+        threads[0].start()
+        threads[0].join(timeout=1.0)
+        assert threads[0].is_alive(), "the collector must wait here"
+        return merge(*arguments)
+
+    monkeypatch.setattr(catalog.delta, "insert", slow_insert)
+    assert catalog.insert("latents", rows) == 1
+    threads[0].join(timeout=30)
+    assert collected == []
+    assert ShardReader(catalog.tensors_dir).read(ref_of(rows[0]), verify=True).shape == (2, 4, 4)
+
+
+def test_verify_finds_each_kind_of_damage(catalog: Catalog) -> None:
+    clips = fill(catalog, 5)
+    assert catalog.verify() == []
+    refs = {row["clip_id"]: ref_of(row) for row in catalog.read("latents").to_pylist()}
+    shard = catalog.tensors_dir / refs[clips[0]["clip_id"]].shard
+    whole = shard.read_bytes()
+    tensor = tensor_of(digest(["latent", clips[2]["clip_id"]])).tobytes()
+    assert whole.count(tensor) == 1
+    shard.write_bytes(whole.replace(tensor, tensor[:-1] + bytes([tensor[-1] ^ 1])))
+    (catalog.media_dir / "clips" / "0.mp4").unlink()
+    (catalog.media_dir / "clips" / "1.mp4").write_bytes(b"short")
+    changed = (catalog.media_dir / "clips" / "3.mp4").read_bytes()[::-1]
+    (catalog.media_dir / "clips" / "3.mp4").write_bytes(changed)
+    found = [(f.check, f.table, f.work_key) for f in catalog.verify()]
+    keys = [clip["work_key"] for clip in clips]
+    assert sorted(found) == sorted(
+        [
+            ("media", "clips", keys[0]),
+            ("media", "clips", keys[1]),
+            ("media", "clips", keys[3]),
+            ("tensor", "latents", digest(["latent", clips[2]["clip_id"]])),
+        ]
+    )
+    assert all(set(f.as_dict()) == {"check", "table", "work_key", "message"} for f in catalog.verify())
+    assert len(catalog.verify(deep=False)) == 2, "without sha256 only what is missing or of another size"
+
+
+def test_verify_finds_a_table_that_cannot_be_read(catalog: Catalog) -> None:
+    fill(catalog, 1)
+    next((catalog.root / "clips").glob("*.parquet")).write_bytes(b"PAR1 torn")
+    assert ("unreadable", "clips") in {(f.check, f.table) for f in catalog.verify()}
+
+
+def test_verify_runs_the_named_checks(catalog: Catalog) -> None:
+    clip = clip_with_file(catalog, 1, samples=16_000)
+    catalog.insert("clips", [clip])
+    catalog.insert("latents", latent_rows(catalog, [clip_row(9)]))
+    catalog.insert("captions", [caption_row(clip, text_row(3)["text_hash"], raw_text_hash=text_row(4)["text_hash"])])
+    catalog.insert("captions", [caption_row(clip_row(8), None, status="error", work_key="e" * 32)])
+    catalog.insert("caption_texts", [text_row(5, text="another text")])
+    found = sorted((f.check, f.table) for f in catalog.verify())
+    assert found == [
+        ("captions_without_clips", "captions"),
+        ("captions_without_texts", "captions"),
+        ("captions_without_texts", "captions"),
+        ("clips_out_of_spec", "clips"),
+        ("latents_without_clips", "latents"),
+        ("texts_with_another_hash", "caption_texts"),
+    ]
+
+
+def features_of(catalog: Catalog, content_sha256: str) -> dict:
+    key = digest(["feature", content_sha256])
+    refs = write_shard(catalog.tensors_dir, "features/net", [(key, tensor_of(key))])
+    return stamp(
+        work_key=key,
+        content_sha256=content_sha256,
+        modality="video",
+        extractor="net",
+        extractor_fp="f" * 32,
+        layer="features",
+        protocol_part="d" * 32,
+        **ref_columns(refs[key]),
+    )
+
+
+def generation_of(catalog: Catalog, clip: dict) -> dict:
+    path = catalog.media_dir / "generations" / f"{clip['clip_id']}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(clip["clip_id"].encode())
+    return stamp(
+        work_key=digest(["generation", clip["clip_id"]]),
+        model_id="a" * 32,
+        task="v2a",
+        system="uniform",
+        clip_id=clip["clip_id"],
+        seed=1,
+        steps=3,
+        guidance=2.0,
+        path=f"generations/{path.name}",
+        file_sha256=sha(clip["clip_id"]),
+        bytes=32,
+    )
+
+
+def test_a_takedown_hides_and_purges_everything_of_a_source(catalog: Catalog) -> None:
+    clips = fill(catalog, 3)
+    catalog.insert(
+        "latents", latent_rows(catalog, clips)
+    )  # a writer that lost: its shard holds copies, no row names it
+    catalog.insert("features", [features_of(catalog, clip["clip_sha256"]) for clip in clips])
+    catalog.insert("generations", [generation_of(catalog, clip) for clip in clips])
+    catalog.pin("before", catalog.versions())
+    everything = [*TABLES, "features", "generations"]
+    versions, digest_before = catalog.versions(), catalog.content_digest(everything)
+
+    burial = catalog.bury("drawn", ["source-1"], reason="takedown request", run_id="r")
+    assert (burial.sources, burial.media_files, burial.tensors, burial.rows) == (1, 3, 3, 1)
+
+    for table in everything:
+        assert catalog.read(table).num_rows == 2, table
+        assert catalog.read(table, version=versions[table]).num_rows == 2, "it applies to older versions too"
+    assert catalog.content_digest(everything) != digest_before
+    assert catalog.content_digest(everything, versions=versions) == catalog.content_digest(everything)
+    assert catalog.query("SELECT count(*) AS n FROM captions", read_only_sql=True).to_pylist() == [{"n": 2}]
+    for name in ("clips/1.mp4", "sources/1.mp4", f"generations/{clips[1]['clip_id']}.mp4"):
+        assert not (catalog.media_dir / name).exists()
+    key = digest(["latent", clips[1]["clip_id"]])
+    assert not any(tensor_of(key).tobytes() in path.read_bytes() for path in catalog.tensors_dir.rglob("*.parquet"))
+    hidden = [r for r in catalog.read("latents", include_removed=True).to_pylist() if r["work_key"] == key]
+    with pytest.raises(IntegrityError, match="purged"):
+        ShardReader(catalog.tensors_dir).read(ref_of(hidden[0]))
+    with ShardReader(catalog.tensors_dir) as reader:
+        for row in catalog.read("latents").to_pylist():
+            assert np.array_equal(reader.read(ref_of(row), verify=True), tensor_of(row["work_key"]))
+    assert [f for f in catalog.verify() if f.table not in ("generations",)] == []
+
+    again = catalog.bury("drawn", ["source-1"], reason="takedown request", run_id="r")
+    assert (again.sources, again.media_files, again.tensors, again.rows) == (0, 0, 0, 0)
+    assert set(again.as_dict()) == {"sources", "media_files", "tensors", "rows"}
+
+
+def test_a_takedown_that_was_killed_is_found_and_finished(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(catalog, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_care, "_purge_media", lambda _store: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            catalog.bury("drawn", ["source-0"], reason="asked", run_id="r")
+    assert catalog.read("clips").num_rows == 1, "hidden from the first moment"
+    assert [f.check for f in catalog.verify()] == ["not_purged"]
+    assert catalog.purge().tensors == 1
+    assert catalog.verify() == []
+
+
+def test_a_text_that_a_live_caption_names_stays(catalog: Catalog) -> None:
+    clips = fill(catalog, 2)
+    shared = text_row(7)
+    catalog.insert("caption_texts", [shared])
+    catalog.insert("captions", [caption_row(clip, shared["text_hash"]) for clip in clips])
+    catalog.bury("drawn", ["source-0"], reason="asked", run_id="r")
+    left = set(catalog.read("caption_texts")["text"].to_pylist())
+    assert left == {"text number 1", "text number 7"}
+
+
+def test_a_file_that_stays_with_its_owner_is_not_deleted(catalog: Catalog, tmp_path: Path) -> None:
+    own = tmp_path / "own.mp4"
+    own.write_bytes(b"mine")
+    catalog.insert("sources", [source_row(1, path=str(own))])
+    catalog.bury("drawn", ["source-1"], reason="asked", run_id="r")
+    assert own.exists()
+    catalog.insert("sources", [source_row(2, path="../../own.mp4")])
+    with pytest.raises(CatalogError, match="inside media"):
+        catalog.bury("drawn", ["source-2"], reason="asked", run_id="r")
+    assert own.exists()

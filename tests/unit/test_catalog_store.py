@@ -1,0 +1,253 @@
+"""Inserting, reading, versions, queries, the format record."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from catalog_rows import START, caption_row, clip_row, clock_at, open_catalog, source_row, text_row
+
+from uniform_core.catalog import Catalog
+from uniform_core.catalog import formats as catalog_formats
+from uniform_core.errors import CatalogError, ConfigError, FormatTooNewError, StorageError
+from uniform_core.fingerprint import set_digest
+from uniform_core.settings import Settings
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return open_catalog(tmp_path / "home")
+
+
+def test_a_key_is_inserted_once(catalog: Catalog) -> None:
+    assert catalog.insert("caption_texts", [text_row(n) for n in (1, 2, 2, 1)]) == 2
+    assert catalog.insert("caption_texts", [text_row(n) for n in (2, 3)]) == 1
+    assert catalog.insert("caption_texts", [text_row(3, run_id="later")]) == 0
+    rows = catalog.read("caption_texts").to_pylist()
+    assert len(rows) == 3
+    assert {row["run_id"] for row in rows} == {"run"}, "a row never changes"
+
+
+def test_nothing_to_insert_writes_nothing(catalog: Catalog) -> None:
+    assert catalog.insert("caption_texts", []) == 0
+    assert catalog.versions(["caption_texts"]) == {"caption_texts": -1}
+    catalog.insert("caption_texts", [text_row(1)])
+    before = catalog.versions()
+    assert catalog.insert("caption_texts", [text_row(1)]) == 0
+    assert catalog.versions() == before, "an insert of known keys must not make a version"
+
+
+def test_writers_of_the_same_keys_in_threads(catalog: Catalog) -> None:
+    rows = [text_row(n) for n in range(40)]
+    counts: list[int] = []
+
+    def write(order: int) -> None:
+        for first in range(0, 40, 8):
+            batch = rows[first : first + 8]
+            counts.append(catalog.insert("caption_texts", batch if order else batch[::-1]))
+
+    threads = [threading.Thread(target=write, args=(order,)) for order in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(counts) == 40
+    assert (
+        len(set(catalog.read("caption_texts")["work_key"].to_pylist())) == catalog.read("caption_texts").num_rows == 40
+    )
+
+
+def test_a_version_is_read_back(catalog: Catalog) -> None:
+    catalog.insert("caption_texts", [text_row(1)])
+    first = catalog.versions(["caption_texts", "clips"])
+    catalog.insert("caption_texts", [text_row(2)])
+    assert first["clips"] == -1
+    assert catalog.read("caption_texts", version=first["caption_texts"]).num_rows == 1
+    counted = "SELECT count(*) AS n FROM caption_texts"
+    assert catalog.query(counted, versions=first).to_pylist() == [{"n": 1}]
+    assert catalog.query(counted).to_pylist() == [{"n": 2}]
+    with pytest.raises(CatalogError, match=r"at version 99.*history"):
+        catalog.read("caption_texts", version=99)
+    with pytest.raises(CatalogError, match="does not exist yet"):
+        catalog.read("clips", version=3)
+
+
+def test_content_digest_is_of_keys_and_outputs(catalog: Catalog) -> None:
+    empty = catalog.content_digest(["caption_texts", "clips"])
+    assert empty == set_digest([])
+    clips = [clip_row(1), clip_row(2, label=None)]
+    catalog.insert("caption_texts", [text_row(1)])
+    catalog.insert("clips", clips)
+    members = [f"clips\n{c['work_key']}\n{c['clip_sha256']}\ntrain\n{c['label'] or chr(0)}" for c in clips]
+    members.append(f"caption_texts\n{text_row(1)['work_key']}\n{text_row(1)['text_hash']}")
+    assert catalog.content_digest(["clips", "caption_texts"]) == set_digest(members)
+    with pytest.raises(CatalogError, match="attempts"):
+        catalog.content_digest(["attempts"])
+
+
+def test_content_digest_of_a_version(catalog: Catalog) -> None:
+    catalog.insert("caption_texts", [text_row(1)])
+    versions, digest = catalog.versions(), catalog.content_digest(["caption_texts"])
+    catalog.insert("caption_texts", [text_row(2)])
+    assert catalog.content_digest(["caption_texts"]) != digest
+    assert catalog.content_digest(["caption_texts"], versions=versions) == digest
+
+
+def test_content_digest_does_not_see_who_and_when(tmp_path: Path) -> None:
+    first, second = open_catalog(tmp_path / "a"), open_catalog(tmp_path / "b")
+    first.insert("clips", [clip_row(1)])
+    second.insert("clips", [clip_row(1, run_id="another", created_at=START + timedelta(days=3))])
+    third = open_catalog(tmp_path / "c")
+    third.insert("clips", [clip_row(1, clip_sha256="0" * 64)])
+    assert first.content_digest(["clips"]) == second.content_digest(["clips"]) != third.content_digest(["clips"])
+
+
+def test_queries_take_parameters_and_arrow_tables(catalog: Catalog) -> None:
+    catalog.insert("clips", [clip_row(n, label=f"label {n % 2}") for n in range(6)])
+    wanted = pa.table({"clip_id": [clip_row(n)["clip_id"] for n in (1, 2, 3)]})
+    sql = "SELECT c.source_id FROM clips c JOIN wanted USING (clip_id) WHERE label = ? ORDER BY 1"
+    found = catalog.query(sql, parameters=["label 1"], tables={"wanted": wanted}).to_pylist()
+    assert found == [{"source_id": "source-1"}, {"source_id": "source-3"}]
+    assert catalog.rows("SELECT $n::INTEGER AS n", parameters={"n": 4}) == [{"n": 4}]
+    batches = list(catalog.stream("SELECT source_id FROM clips ORDER BY 1", batch_rows=4))
+    assert sum(batch.num_rows for batch in batches) == 6
+    assert (
+        next(catalog.stream("SELECT source_id FROM clips ORDER BY 1", batch_rows=4))["source_id"][0].as_py()
+        == "source-0"
+    )
+    assert catalog.rows("SELECT count(*) AS n FROM duckdb_databases() WHERE NOT internal") == [{"n": 2}], (
+        "sessions are closed"
+    )
+
+
+def test_wrong_sql_is_one_clear_error(catalog: Catalog) -> None:
+    with pytest.raises(CatalogError, match="nosuch"):
+        catalog.query("SELECT * FROM nosuch")
+    variable = pa.table({"a": [1]})
+    with pytest.raises(CatalogError, match="variable"):
+        catalog.query("SELECT * FROM variable")
+    assert variable.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY clips TO '{0}'",
+        "SELECT * FROM read_csv('/etc/hostname')",
+        "SELECT 1; SELECT 2",
+        "SET threads = 1",
+        "ATTACH '{0}' AS x",
+        "SELECT * FROM glob('/etc/*')",
+        "",
+    ],
+)
+def test_sql_of_a_person_only_selects(catalog: Catalog, tmp_path: Path, sql: str) -> None:
+    catalog.insert("clips", [clip_row(1)])
+    assert catalog.query("SELECT count(*) AS n FROM clips", read_only_sql=True).to_pylist() == [{"n": 1}]
+    with pytest.raises(CatalogError):
+        catalog.query(sql.format(tmp_path / "out"), read_only_sql=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_named_queries_run_empty_and_filled(catalog: Catalog) -> None:
+    names = [path.stem for path in (Path(__file__).parents[2] / "catalogs" / "queries").glob("*.sql")]
+    assert {"status", "failures", "failures_by_class", "captions_by_clip"} <= set(names)
+    for name in names:
+        catalog.named_query(name)
+    catalog.insert("clips", [clip_row(1)])
+    catalog.insert("caption_texts", [text_row(1)])
+    catalog.insert("captions", [caption_row(clip_row(1), text_row(1)["text_hash"])])
+    for name in names:
+        assert catalog.named_query(name).to_pylist() == catalog.named_rows(name)
+    status = {row["table_name"]: row for row in catalog.named_rows("status")}
+    assert set(status) == set(catalog.table_names)
+    assert (status["clips"]["rows"], status["clips"]["bytes"], status["latents"]["rows"]) == (1, 10, 0)
+    assert catalog.named_rows("captions_by_clip")[0]["text"] == "text number 1"
+
+
+def test_a_column_that_was_added_later_is_null_in_old_rows(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dataclasses
+
+    from uniform_core.catalog import tables
+
+    table = tables.table_named("caption_texts")
+    older = dataclasses.replace(table, columns=tuple(c for c in table.columns if c.name != "text"), ddl="")
+    catalog.delta.insert(older, pa.Table.from_pylist([_without(text_row(1), "text")], schema=older.arrow_schema))
+    assert catalog.read("caption_texts")["text"].to_pylist() == [None]
+    nullable = dataclasses.replace(
+        table, columns=tuple(dataclasses.replace(c, nullable=c.nullable or c.name == "text") for c in table.columns)
+    )
+    catalog.delta.insert(nullable, pa.Table.from_pylist([text_row(2)], schema=nullable.arrow_schema))
+    assert sorted(catalog.read("caption_texts")["text"].to_pylist(), key=str) == [None, "text number 2"]
+    with pytest.raises(FormatTooNewError, match="the columns text"):
+        catalog.delta.insert(older, pa.Table.from_pylist([_without(text_row(3), "text")], schema=older.arrow_schema))
+
+
+def _without(row: dict, name: str) -> dict:
+    return {key: value for key, value in row.items() if key != name}
+
+
+def test_the_format_is_recorded_once(tmp_path: Path) -> None:
+    record = open_catalog(tmp_path).root / "format.json"
+    steps = json.loads(record.read_text())["migrations"]
+    assert [step["format"] for step in steps] == [catalog_formats.FORMAT]
+    before = record.stat().st_mtime_ns
+    open_catalog(tmp_path)
+    assert record.stat().st_mtime_ns == before
+
+
+def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
+    record = open_catalog(tmp_path).root / "format.json"
+    text = json.dumps({"migrations": [{"format": 1}, {"format": 99}]})
+    record.write_text(text)
+    with pytest.raises(FormatTooNewError, match=r"format 99.*Update UniForm"):
+        open_catalog(tmp_path)
+    assert record.read_text() == text
+    record.write_text("{")
+    with pytest.raises(CatalogError, match=r"format\.json"):
+        open_catalog(tmp_path)
+
+
+def test_a_table_of_a_newer_delta_protocol_is_refused(catalog: Catalog) -> None:
+    catalog.insert("caption_texts", [text_row(1)])
+    log = catalog.root / "caption_texts" / "_delta_log"
+    newer = {"protocol": {"minReaderVersion": 99, "minWriterVersion": 99}}
+    (log / f"{2:020d}.json").write_text(json.dumps(newer) + "\n")
+    with pytest.raises(FormatTooNewError, match="caption_texts"):
+        catalog.insert("caption_texts", [text_row(2)])
+    with pytest.raises(FormatTooNewError, match="caption_texts"):
+        catalog.read("caption_texts")
+
+
+def test_migrations_are_applied_in_order_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = open_catalog(tmp_path).root
+    applied: list[int] = []
+    later = [catalog_formats.Migration(n, f"step {n}", lambda _root, n=n: applied.append(n)) for n in (2, 3)]
+    monkeypatch.setattr(catalog_formats, "MIGRATIONS", (*catalog_formats.MIGRATIONS, *later))
+    monkeypatch.setattr(catalog_formats, "FORMAT", 3)
+    catalog_formats.ensure_format(root, clock_at(days=1))
+    catalog_formats.ensure_format(root, clock_at(days=2))
+    assert applied == [2, 3]
+    steps = json.loads((root / "format.json").read_text())["migrations"]
+    assert [(step["format"], step["applied_at"][:10]) for step in steps][1:] == [(2, "2026-01-02"), (3, "2026-01-02")]
+
+
+def test_roots_that_cannot_work_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match="UNIFORM_HOME"):
+        Catalog.open(Settings(home=tmp_path / "file"))
+    with pytest.raises(ConfigError, match=r"\["):
+        Catalog.open(Settings(home=tmp_path / "a[1]"))
+
+
+def test_a_root_with_an_odd_name_works(tmp_path: Path) -> None:
+    catalog = open_catalog(tmp_path / "it's a\u00a0home; ü~b, (1) & co = $x+1!")
+    catalog.insert("sources", [source_row(1)])
+    catalog.insert("sources", [source_row(2)])
+    catalog.compact("sources")
+    catalog.vacuum(timedelta(0), grace=timedelta(0))
+    assert catalog.read("sources").num_rows == 2

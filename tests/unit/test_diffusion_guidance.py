@@ -1,0 +1,122 @@
+"""Guidance: the formulas, how many forward passes they take, and where they act."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from model_cases import LAYOUT, NULL, RATE_HZ, lively_model, random_latent, random_text
+from torch import Tensor
+
+from uniform_core.diffusion import GuidanceConfig, IddpmConfig
+from uniform_core.diffusion.base import Denoiser, Tensors
+from uniform_core.diffusion.guidance import guided_denoiser
+from uniform_core.model import Conditions, JointLatent, JointOutput, TextBatch
+from uniform_core.types import Modality, Task
+
+MODEL = lively_model()
+OBJECTIVE = IddpmConfig().build()
+TEXT = random_text([3, 5])
+LATENT = random_latent(2)
+GIVEN_NOISE = random_latent(2, seed=8)
+
+
+class Counted:
+    """The model, counting forward passes by their batch."""
+
+    def __init__(self) -> None:
+        self.layout, self.batches = LAYOUT, []
+
+    def prepare(self, task: Task, text: TextBatch, video_rate_hz: float) -> Conditions:
+        return MODEL.prepare(task, text, video_rate_hz)
+
+    def latent(self, tensors: Tensors) -> JointLatent:
+        return MODEL.latent(tensors)
+
+    def __call__(self, noisy: Tensors, t_B: Tensor, conditions: Conditions) -> JointOutput:
+        self.batches.append(len(t_B))
+        return MODEL(noisy, t_B, conditions)
+
+
+def denoiser(
+    guidance: GuidanceConfig, *, task: Task = Task.V2A, text: TextBatch | None = TEXT
+) -> tuple[Denoiser, list[int]]:
+    model = Counted()
+    noise = None if task.given is None or guidance.modality_scale == 1 else GIVEN_NOISE[task.given]
+    guided = guided_denoiser(
+        model,
+        task=task,
+        text=text,
+        null_text=NULL,
+        batch=2,
+        video_rate_hz=RATE_HZ,
+        guidance=guidance,
+        objective=OBJECTIVE,
+        given_noise=noise,
+    )
+    return guided, model.batches
+
+
+def plain(task: Task, text: TextBatch, t: float, latent: Tensors = LATENT) -> JointOutput:
+    return MODEL(latent, torch.full((2,), t), MODEL.prepare(task, text, RATE_HZ))
+
+
+@torch.no_grad()
+def test_text_guidance_in_one_pass_of_two_halves() -> None:
+    guided, batches = denoiser(GuidanceConfig(text_scale=3.0))
+    found = guided(LATENT, torch.full((2,), 500.0))
+    with_text, without = plain(Task.V2A, TEXT, 500.0), plain(Task.V2A, NULL.repeated(2), 500.0)
+    assert batches == [4]
+    assert set(found) == {Modality.AUDIO}
+    said, variance = found[Modality.AUDIO].chunk(2, dim=1)
+    (c, c_variance), (u, _) = (one.audio_BCTF.chunk(2, dim=1) for one in (with_text, without))
+    torch.testing.assert_close(said, u + 3.0 * (c - u), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(variance, c_variance, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(said, c)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("guidance", "text", "t", "batches"),
+    [
+        (GuidanceConfig(), TEXT, 500.0, [2]),
+        (GuidanceConfig(text_scale=5.0), None, 500.0, [2]),
+        (GuidanceConfig(text_scale=5.0, interval=(0.2, 0.6)), TEXT, 700.0, [2]),
+        (GuidanceConfig(text_scale=5.0, interval=(0.2, 0.6)), TEXT, 100.0, [2]),
+        (GuidanceConfig(text_scale=5.0, interval=(0.2, 0.6)), TEXT, 400.0, [4]),
+        (GuidanceConfig(modality_scale=2.0), TEXT, 400.0, [2, 2]),
+        (GuidanceConfig(text_scale=2.0, modality_scale=2.0), TEXT, 400.0, [4, 2]),
+        (GuidanceConfig(modality_scale=2.0, interval=(0.9, 1.0)), TEXT, 400.0, [2]),
+    ],
+)
+def test_no_pass_is_made_for_nothing(guidance: GuidanceConfig, text: TextBatch | None, t: float, batches: list) -> None:
+    guided, counted = denoiser(guidance, text=text)
+    found = guided(LATENT, torch.full((2,), t))
+    assert counted == batches
+    if batches == [2]:
+        expected = plain(Task.V2A, NULL.repeated(2) if text is None else text, t)
+        torch.testing.assert_close(found[Modality.AUDIO], expected.audio_BCTF)
+
+
+@torch.no_grad()
+def test_modality_guidance_compares_with_the_joint_task() -> None:
+    """ε = ε_T2AV + s·(ε_V2A − ε_T2AV) (corrections.md)."""
+    guided, _ = denoiser(GuidanceConfig(modality_scale=2.5))
+    t_B = torch.full((2,), 400.0)
+    found = guided(LATENT, t_B)[Modality.AUDIO].chunk(2, dim=1)
+    hidden = OBJECTIVE.noised(LATENT.video_BCTHW, noise=GIVEN_NOISE.video_BCTHW, t_B=t_B)
+    seeing = plain(Task.V2A, TEXT, 400.0).audio_BCTF.chunk(2, dim=1)
+    blind = plain(Task.T2AV, TEXT, 400.0, JointLatent(hidden, LATENT.audio_BCTF)).audio_BCTF.chunk(2, dim=1)
+    torch.testing.assert_close(found[0], blind[0] + 2.5 * (seeing[0] - blind[0]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[1], seeing[1], rtol=1e-5, atol=1e-6)
+
+
+def test_modality_guidance_has_nothing_to_compare_in_t2av() -> None:
+    guided, batches = denoiser(GuidanceConfig(modality_scale=3.0), task=Task.T2AV)
+    with torch.no_grad():
+        guided(LATENT, torch.full((2,), 400.0))
+    assert batches == [2]
+
+
+def test_an_interval_the_wrong_way_round_is_refused() -> None:
+    with pytest.raises(ValueError, match="cleaner to the noisier"):
+        GuidanceConfig(interval=(0.6, 0.2))

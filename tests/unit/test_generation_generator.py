@@ -1,0 +1,212 @@
+"""The generator: a clip is its own request's, whatever the batch; what is given comes back as it came."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from uniform_core.codecs import DctMelConfig, DctVideoConfig, GriffinLimConfig
+from uniform_core.diffusion import AncestralConfig, EulerConfig, GuidanceConfig, IddpmConfig, RectifiedFlowConfig
+from uniform_core.diffusion.base import ObjectiveConfig
+from uniform_core.errors import ConfigError, WorkFailedError
+from uniform_core.generation.config import SampleConfig
+from uniform_core.generation.decode import MediaCodecs
+from uniform_core.generation.generator import Generator, build_untrained
+from uniform_core.generation.requests import GeneratedClip, GenerationRequest, Given
+from uniform_core.model import ModelConfig, UniForm
+from uniform_core.progress import ProgressEvent
+from uniform_core.seeds import numpy_rng, torch_generator
+from uniform_core.spec import AVSpec, LatentLayout
+from uniform_core.text import HashingTextConfig
+from uniform_core.training.config import ScalingConfig
+from uniform_core.training.export import Exported, ModelCard
+from uniform_core.training.scaling import fit_latent_scale
+from uniform_core.types import Modality, Task
+
+SPEC = AVSpec(
+    duration_s=1.0,
+    video_rate_hz=4,
+    height_px=16,
+    width_px=16,
+    canonical_short_side_px=16,
+    audio_rate_hz=16_000,
+    hop=1000,
+)
+VIDEO, AUDIO = DctVideoConfig(block_THW=(2, 4, 4), keep=8), DctMelConfig(block_TF=(4, 32), keep=16)
+TEXT = HashingTextConfig(dimensions=8, token_limit=6)
+LAYOUT = LatentLayout(VIDEO.latent_shape_CTHW(SPEC), AUDIO.latent_shape_CTF(SPEC), task_columns=2)
+CODECS = MediaCodecs(
+    SPEC, video=VIDEO.build(SPEC), audio=AUDIO.build(SPEC), vocoder=GriffinLimConfig(iterations=2).build(SPEC)
+)
+
+
+def make_exported(objective: ObjectiveConfig | None = None) -> Exported:
+    """A model with random weights everywhere, so that text, time and the given modality all matter."""
+    config = ModelConfig(hidden=16, depth=1, heads=2, text_width=8, max_text_tokens=6)
+    model = UniForm(config, LAYOUT, seed=3)
+    generator = torch_generator("test.generation")
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.05 * torch.randn(weight.shape, generator=generator)
+    video = torch.randn(20, *LAYOUT.video_CTHW, generator=generator) * 2 + 0.5
+    audio = torch.randn(20, *LAYOUT.audio_CTF, generator=generator) * 3 + 10
+    scale = fit_latent_scale(ScalingConfig(), [(video, audio)])
+    card = ModelCard(config, LAYOUT, objective or RectifiedFlowConfig(), scale, 4.0, "f" * 32, 5, {})
+    return Exported(model.eval().requires_grad_(False), card, "0" * 64)
+
+
+def make_generator(*, batch: int = 16, exported: Exported | None = None, **change: object) -> Generator:
+    config = SampleConfig.model_validate(
+        {
+            "sampler": EulerConfig(steps=4, clamp_x0_sigma=3.0),
+            "guidance": GuidanceConfig(text_scale=2.0),
+            "batch": batch,
+        }
+        | change
+    )
+    return Generator(exported or make_exported(), config, codecs=CODECS, text_encoder=TEXT.build())
+
+
+def given_for(task: Task, number: int) -> Given | None:
+    rng = numpy_rng("test.given", number)
+    if task.given is Modality.VIDEO:
+        return CODECS.give_video(rng.integers(0, 256, (SPEC.frames, 16, 16, 3), dtype=np.uint8))
+    if task.given is Modality.AUDIO:
+        return CODECS.give_audio((0.1 * rng.standard_normal(SPEC.samples)).astype(np.float32))
+    return None
+
+
+def make_requests(count: int = 7) -> list[GenerationRequest]:
+    """All tasks in turn; some without text, and texts of different lengths."""
+    captions = ["a red ball", None, "rain on a tin roof", ""]
+    return [
+        GenerationRequest(f"r{n}", task, n, caption=captions[n % 4], given=given_for(task, n))
+        for n in range(count)
+        for task in [list(Task)[n % 3]]
+    ]
+
+
+def assert_close(left: Sequence[GeneratedClip], right: Sequence[GeneratedClip]) -> None:
+    assert [clip.request_id for clip in left] == [clip.request_id for clip in right]
+    for one, other in zip(left, right, strict=True):
+        difference = np.abs(one.video_THWC.astype(int) - other.video_THWC.astype(int))
+        assert difference.max() <= 1  # rounding of a level
+        assert (
+            np.abs(one.waveform_N - other.waveform_N).max() < 0.1
+        )  # Griffin-Lim amplifies rounding; another clip differs by 1
+
+
+def test_clips_have_the_specs_shapes_and_the_requests_order() -> None:
+    requests = make_requests()
+    clips = make_generator().generate(requests)
+    assert [clip.request_id for clip in clips] == [request.request_id for request in requests]
+    for clip in clips:
+        assert (clip.video_THWC.shape, clip.video_THWC.dtype) == ((SPEC.frames, 16, 16, 3), np.uint8)
+        assert (clip.waveform_N.shape, clip.waveform_N.dtype) == ((SPEC.samples,), np.float32)
+        assert np.abs(clip.waveform_N).max() <= 1
+
+
+def test_what_is_given_comes_back_as_it_came() -> None:
+    for request, clip in zip(make_requests(), make_generator().generate(make_requests()), strict=True):
+        if request.given is not None:
+            media = clip.video_THWC if request.task is Task.V2A else clip.waveform_N
+            np.testing.assert_array_equal(media, request.given.media)
+
+
+@pytest.mark.parametrize(
+    ("objective", "sampler"),
+    [(RectifiedFlowConfig(), EulerConfig(steps=4)), (IddpmConfig(), AncestralConfig(steps=4, clamp_x0_sigma=3.0))],
+)
+def test_a_clip_does_not_depend_on_batch_or_order(objective: ObjectiveConfig, sampler: object) -> None:
+    exported, requests = make_exported(objective), make_requests(8)
+    together = make_generator(exported=exported, sampler=sampler).generate(requests)
+    for batch in (1, 3):
+        assert_close(together, make_generator(exported=exported, sampler=sampler, batch=batch).generate(requests))
+    turned = make_generator(exported=exported, sampler=sampler, batch=2).generate(requests[::-1])
+    assert_close(together, turned[::-1])
+    sounds = [request for request in requests if request.task is Task.V2A]
+    generator = make_generator(exported=exported, sampler=sampler)
+    whole = generator.sample_latents(Task.V2A, sounds)
+    for row, request in enumerate(sounds):
+        alone = generator.sample_latents(Task.V2A, [request])
+        torch.testing.assert_close(alone.audio_BCTF[0], whole.audio_BCTF[row], rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(alone.video_BCTHW[0], request.given.raw, rtol=1e-5, atol=1e-5)
+
+
+def test_seed_text_and_given_each_decide() -> None:
+    generator = make_generator()
+    base = GenerationRequest("r", Task.V2A, 1, caption="a red ball", given=given_for(Task.V2A, 0))
+    changes = {
+        "seed": GenerationRequest("r", Task.V2A, 2, caption=base.caption, given=base.given),
+        "text": GenerationRequest("r", Task.V2A, 1, caption="a blue siren", given=base.given),
+        "given": GenerationRequest("r", Task.V2A, 1, caption=base.caption, given=given_for(Task.V2A, 5)),
+    }
+    sound = generator.generate([base])[0].waveform_N
+    np.testing.assert_array_equal(sound, generator.generate([base])[0].waveform_N)
+    for name, request in changes.items():
+        assert np.abs(sound - generator.generate([request])[0].waveform_N).max() > 1e-3, name
+
+
+def test_no_text_and_the_empty_text_are_the_same() -> None:
+    clips = make_generator().generate([GenerationRequest("a", Task.T2AV, 1), GenerationRequest("a", Task.T2AV, 1, "")])
+    np.testing.assert_array_equal(clips[0].video_THWC, clips[1].video_THWC)
+
+
+def test_progress_is_told_batch_by_batch() -> None:
+    events: list[ProgressEvent] = []
+    make_generator(batch=2).generate(make_requests(7), listener=events.append)
+    assert [event.done for event in events] == [2, 3, 5, 7]
+    assert {event.total for event in events} == {7}
+    assert make_generator().generate([]) == []
+
+
+def test_requests_that_do_not_fit_their_task_are_refused() -> None:
+    with pytest.raises(ConfigError, match="video given for task v2a; found nothing"):
+        GenerationRequest("r", Task.V2A, 1)
+    with pytest.raises(ConfigError, match="nothing given for task t2av; found audio"):
+        GenerationRequest("r", Task.T2AV, 1, given=given_for(Task.A2V, 0))
+    with pytest.raises(ConfigError, match="given video: expected shape"):
+        CODECS.give_video(np.zeros((3, 16, 16, 3), np.uint8))
+    with pytest.raises(ConfigError, match="given sound: expected shape"):
+        CODECS.give_audio(np.zeros(100, np.float32))
+    small = Given(Modality.VIDEO, torch.zeros(8, 1, 4, 4), np.zeros((1, 16, 16, 3), np.uint8))
+    with pytest.raises(ConfigError, match="given video latent"):
+        make_generator().generate([GenerationRequest("r", Task.V2A, 1, given=small)])
+
+
+def test_latents_that_are_not_finite_name_their_request() -> None:
+    exported = make_exported()
+    with torch.no_grad():
+        exported.model.final_layer.linear.bias.fill_(float("nan"))
+    with pytest.raises(WorkFailedError, match="request r3: expected finite latents"):
+        make_generator(exported=exported).generate(make_requests()[1:])
+
+
+def test_the_untrained_model_is_fresh_and_goes_the_same_way() -> None:
+    exported = make_exported()
+    untrained = build_untrained(exported, seed=1)
+    assert (untrained.card.model, untrained.card.layout, untrained.card.steps) == (exported.card.model, LAYOUT, 0)
+    assert not torch.equal(untrained.model.x_embedder.proj.weight, exported.model.x_embedder.proj.weight)
+    assert untrained.model.final_layer.linear.weight.abs().max() == 0
+    assert len(make_generator(exported=untrained).generate(make_requests())) == 7
+
+
+def test_the_round_trip_is_the_codecs_own() -> None:
+    video, audio = given_for(Task.V2A, 1), given_for(Task.A2V, 1)
+    assert video is not None
+    assert audio is not None
+    clips = CODECS.round_trip(["x"], video_raw_BCTHW=video.raw[None], audio_raw_BCTF=audio.raw[None])
+    np.testing.assert_array_equal(clips[0].video_THWC, CODECS.decode_video(video.raw[None])[0])
+    np.testing.assert_array_equal(clips[0].waveform_N, CODECS.decode_audio(audio.raw[None])[0])
+    smooth = np.full((SPEC.frames, 16, 16, 3), 90, np.uint8)
+    again = CODECS.decode_video(CODECS.give_video(smooth).raw[None])[0]
+    np.testing.assert_array_equal(again, smooth)  # a flat picture is one cosine: it survives exactly
+
+
+def test_the_size_of_a_batch_is_no_part_of_the_fingerprint() -> None:
+    config = make_generator().config
+    assert config.model_copy(update={"batch": 1}).fingerprint_params() == config.fingerprint_params()
+    assert "batch" not in config.fingerprint_params()
+    other = config.model_copy(update={"guidance": GuidanceConfig(text_scale=3.0)})
+    assert other.fingerprint_params() != config.fingerprint_params()

@@ -1,0 +1,196 @@
+"""The small nets: they learn toy clips, repeat themselves to the bit, and come back from disk as they were."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from uniform_core.errors import ConfigError, IntegrityError
+from uniform_core.metrics.extractors import EvalBatch, Farneback, LibrosaOnsets, TinyMel, TinySync, TinyVideo
+from uniform_core.metrics.nets import LIMIT
+from uniform_core.metrics.pair_wins import pair_wins
+from uniform_core.metrics.recipes import NetTraining
+from uniform_core.metrics.train_nets import train_mel_net, train_sync_net, train_video_net
+from uniform_core.metrics.trained import (
+    TrainedNet,
+    class_outputs,
+    load_net,
+    save_net,
+    synchrony_embeddings,
+    training_fingerprint,
+)
+
+FRAMES, SIDE, MEL_FRAMES, BINS = 16, 16, 64, 16
+CLASSES = ("left", "right")
+SHORT = NetTraining(steps=30, batch=8)
+
+
+class Toy(NamedTuple):
+    """Squares that blink where their class says, with a tone at each blink in the band of their class."""
+
+    clips: np.ndarray
+    mels: np.ndarray
+    labels: list[str]
+
+
+def toy(n: int, *, seed: int) -> Toy:
+    rng = np.random.default_rng(seed)
+    clips = rng.integers(0, 30, (n, FRAMES, SIDE, SIDE, 3)).astype(np.uint8)
+    mels = rng.normal(-9.0, 0.3, (n, MEL_FRAMES, BINS)).astype(np.float32)
+    labels = [CLASSES[i % 2] for i in range(n)]
+    for i in range(n):
+        for frame in rng.choice(np.arange(0, FRAMES - 1, 2), size=4, replace=False):
+            rows = slice(2, 7) if i % 2 else slice(9, 14)
+            clips[i, frame, rows, 4:12] = 230
+            mels[i, 4 * frame : 4 * frame + 4, (slice(2, 6) if i % 2 else slice(9, 13))] += 7.0
+    return Toy(clips, mels, labels)
+
+
+TRAIN, TEST = toy(48, seed=1), toy(32, seed=2)
+
+
+@pytest.fixture(scope="module")
+def video_net() -> TrainedNet:
+    return train_video_net(TRAIN.clips, TRAIN.labels, seed=0, training=SHORT)
+
+
+@pytest.fixture(scope="module")
+def mel_net() -> TrainedNet:
+    return train_mel_net(TRAIN.mels, TRAIN.labels, seed=0, training=SHORT)
+
+
+@pytest.fixture(scope="module")
+def sync_net() -> TrainedNet:
+    return train_sync_net(TRAIN.clips, TRAIN.mels, TRAIN.labels, seed=0, training=NetTraining(steps=40, batch=16))
+
+
+def share_right(net: TrainedNet, clips: np.ndarray, labels: list[str]) -> float:
+    _, logits = class_outputs(net.module, clips)
+    return float(np.mean([net.classes[seen] == label for seen, label in zip(logits.argmax(1), labels, strict=True)]))
+
+
+def test_class_nets_tell_new_clips_apart(video_net: TrainedNet, mel_net: TrainedNet):
+    assert video_net.classes == mel_net.classes == CLASSES
+    assert share_right(video_net, TEST.clips, TEST.labels) >= 0.9
+    assert share_right(mel_net, TEST.mels, TEST.labels) >= 0.9
+    for net in (video_net, mel_net):
+        assert 0.9 <= net.metrics["accuracy"] <= 1.0
+        assert net.metrics["held_out"] == 10  # a fifth of 24, of each of two classes
+
+
+def test_features_are_standardised_and_bounded(video_net: TrainedNet):
+    features, logits = class_outputs(video_net.module, TRAIN.clips)
+    assert features.shape == (48, 32)
+    assert logits.shape == (48, 2)
+    assert np.abs(features.mean(axis=0)).max() < 0.5
+    assert 0.5 < np.median(features.std(axis=0)) < 1.2
+    wild, _ = class_outputs(
+        video_net.module, np.random.default_rng(0).integers(0, 256, TEST.clips.shape, dtype=np.uint8)
+    )
+    assert np.abs(wild).max() <= LIMIT
+
+
+def test_synchrony_net_finds_the_partner_and_hears_a_shift(sync_net: TrainedNet):
+    pictures, sounds = synchrony_embeddings(sync_net.module, TEST.clips, TEST.mels)
+    assert (pictures**2).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    wins = pair_wins(pictures @ sounds.T, TEST.labels)
+    assert wins.mean > 0.8
+    late = np.roll(TEST.mels, 12, axis=1)
+    _, late_sounds = synchrony_embeddings(sync_net.module, TEST.clips, late)
+    assert ((pictures * sounds).sum(1) > (pictures * late_sounds).sum(1)).mean() > 0.8
+    assert sync_net.metrics["pair_wins"] > 0.7
+    assert sync_net.metrics["shift_wins"] > 0.7
+
+
+def test_the_same_clips_and_seed_give_the_same_net_whatever_the_threads(mel_net: TrainedNet):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        again = train_mel_net(TRAIN.mels, TRAIN.labels, seed=0, training=SHORT)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert again.fingerprint == mel_net.fingerprint
+    assert again.metrics == mel_net.metrics
+
+
+def test_another_seed_gives_another_net_and_no_global_state_moves():
+    training = NetTraining(steps=2, batch=8)
+    before = torch.get_rng_state()
+    first = train_mel_net(TRAIN.mels, TRAIN.labels, seed=0, training=training)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(4)
+    second = train_mel_net(TRAIN.mels, TRAIN.labels, seed=0, training=training)
+    other = train_mel_net(TRAIN.mels, TRAIN.labels, seed=1, training=training)
+    assert first.fingerprint == second.fingerprint != other.fingerprint
+
+
+def test_a_clips_features_do_not_depend_on_its_neighbours(video_net: TrainedNet, sync_net: TrainedNet):
+    whole, _ = class_outputs(video_net.module, TEST.clips)
+    part, _ = class_outputs(video_net.module, TEST.clips[5:8])
+    assert (whole[5:8] == part).all()
+    pictures, sounds = synchrony_embeddings(sync_net.module, TEST.clips, TEST.mels)
+    picture, sound = synchrony_embeddings(sync_net.module, TEST.clips[5:6], TEST.mels[5:6])
+    assert (pictures[5:6] == picture).all()
+    assert (sounds[5:6] == sound).all()
+
+
+@pytest.mark.parametrize("kind", ["video_net", "mel_net", "sync_net"])
+def test_a_saved_net_is_the_net_that_was_saved(kind: str, tmp_path: Path, request: pytest.FixtureRequest):
+    net: TrainedNet = request.getfixturevalue(kind)
+    save_net(net, tmp_path / "nets" / net.kind)
+    loaded = load_net(tmp_path / "nets" / net.kind)
+    assert loaded.fingerprint == net.fingerprint
+    assert loaded.classes == net.classes
+    assert loaded.metrics == net.metrics
+    assert sorted(path.name for path in (tmp_path / "nets").iterdir()) == [net.kind]
+    save_net(net, tmp_path / "nets" / net.kind)  # again, over what is there
+
+
+def test_a_damaged_net_is_refused(mel_net: TrainedNet, tmp_path: Path):
+    save_net(mel_net, tmp_path / "mel")
+    card = tmp_path / "mel" / "net.json"
+    told = json.loads(card.read_text())
+    card.write_text(json.dumps({**told, "fingerprint": "0" * 32}))
+    with pytest.raises(IntegrityError, match="trained again"):
+        load_net(tmp_path / "mel")
+
+
+def test_recipes_have_fingerprints():
+    first = training_fingerprint("mel", training=SHORT, seed=0, data_digest="d")
+    longer = training_fingerprint("mel", training=NetTraining(steps=31, batch=8), seed=0, data_digest="d")
+    other = training_fingerprint("mel", training=SHORT, seed=0, data_digest="e")
+    assert len({first, longer, other}) == 3
+
+
+def test_clips_that_cannot_train_a_net_are_an_error_of_the_call():
+    with pytest.raises(ConfigError, match="one for each"):
+        train_mel_net(TRAIN.mels, TRAIN.labels[:-1], seed=0, training=SHORT)
+    with pytest.raises(ConfigError, match="one clip of odd"):
+        train_mel_net(TRAIN.mels, [*TRAIN.labels[:-1], "odd"], seed=0, training=SHORT)
+
+
+def test_extractors_give_every_layer_for_every_clip(video_net: TrainedNet, mel_net: TrainedNet, sync_net: TrainedNet):
+    batch = EvalBatch(
+        frames_BTHW3=TEST.clips[:3],
+        mel_BTF=TEST.mels[:3],
+        waveform_BN=np.zeros((3, 16_000), dtype=np.float32),
+        video_rate_hz=16.0,
+        audio_rate_hz=16_000,
+    )
+    layers = [
+        (TinyVideo(video_net), {"features": (32,), "logits": (2,)}),
+        (TinyMel(mel_net), {"features": (32,), "logits": (2,)}),
+        (TinySync(sync_net), {"video_embedding": (FRAMES * 32,), "audio_embedding": (FRAMES * 32,)}),
+        (Farneback(), {"flow": (FRAMES,), "rate_hz": ()}),
+        (LibrosaOnsets((22_050, None)), {"onsets_22050": (0,), "onsets_native": (0,)}),
+    ]
+    for extractor, shapes in layers:
+        found = extractor.extract(batch)
+        assert {layer: value[0].shape for layer, value in found.items()} == shapes
+        assert {len(value) for value in found.values()} == {3}
+        assert len(extractor.fingerprint) == 32
+    assert len({extractor.fingerprint for extractor, _ in layers}) == len(layers)

@@ -1,0 +1,243 @@
+"""Single metrics: what they say in cases whose answer is known."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from uniform_core.errors import ConfigError
+from uniform_core.metrics import (
+    AvAlignConfig,
+    ClassAccuracyConfig,
+    FrechetConfig,
+    InceptionConfig,
+    KernelConfig,
+    KlConfig,
+    SynchronyConfig,
+)
+from uniform_core.metrics.base import LABELS, MetricConfig, Need, Score, Side
+from uniform_core.metrics.features import FeatureSet
+from uniform_core.metrics.kernel import Subsets
+from uniform_core.metrics.protocol import Loading, Protocol
+from uniform_core.metrics.tiny import tiny_metrics
+from uniform_core.spec import AVSpec
+
+GENERATED = Need(Side.GENERATED, "example", "features")
+REFERENCE = Need(Side.REFERENCE, "example", "features")
+
+
+def named(values: object, *, start: int = 0) -> FeatureSet:
+    rows = list(values)  # type: ignore[call-overload]
+    return FeatureSet.of([f"{start + i:04d}" for i in range(len(rows))], rows)
+
+
+def two_sets(generated: np.ndarray, reference: np.ndarray) -> dict[Need, FeatureSet]:
+    return {GENERATED: named(generated), REFERENCE: named(reference)}
+
+
+def test_frechet_of_shifted_sets_is_the_squared_shift():
+    rows = np.random.default_rng(0).normal(size=(400, 3))
+    score = FrechetConfig.example().score(two_sets(rows + np.array([1.0, 2.0, 0.0]), rows))
+    assert score.value == pytest.approx(5.0, abs=1e-9)
+    assert score.low is not None
+    assert 4.0 < score.low < 5.0
+
+
+def test_frechet_of_few_items_warns_and_one_item_has_no_score():
+    rows = np.random.default_rng(0).normal(size=(20, 32))
+    few = FrechetConfig.example().score(two_sets(rows, rows + 1.0))
+    assert few.value == pytest.approx(32.0)
+    assert any("sample size" in warning for warning in few.warnings)
+    lonely = FrechetConfig.example().score(two_sets(rows[:1], rows))
+    assert lonely.value is None
+    assert lonely.reason == "1 generated items where at least 2 are needed"
+
+
+def test_frechet_without_groups_has_no_interval():
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    config = FrechetConfig(protocol=Protocol(name="example", extractor="example"), groups=0)
+    score = config.score(two_sets(rows, rows + 1.0))
+    assert score.value is not None
+    assert (score.low, score.high) == (None, None)
+
+
+def test_jackknife_interval_covers_the_distance_of_the_populations():
+    """Two Gaussians two units apart: d² = 4 plus a small bias of n; 95 % intervals should miss rarely."""
+    rng = np.random.default_rng(0)
+    misses = 0
+    for _ in range(40):
+        generated, reference = rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + np.array([2.0, 0.0])
+        score = FrechetConfig.example().score(two_sets(generated, reference))
+        misses += not score.low <= 4.02 <= score.high
+    assert misses <= 6
+
+
+def test_features_of_two_widths_are_a_reason():
+    inputs = two_sets(np.ones((5, 3)), np.ones((5, 4)))
+    for metric in (FrechetConfig.example(), KernelConfig.example()):
+        reason = metric.score(inputs).reason
+        assert reason
+        assert "3" in reason
+        assert "4" in reason
+
+
+def test_kernel_distance_of_a_set_with_itself_is_below_zero():
+    rows = np.random.default_rng(0).normal(size=(50, 8))
+    assert KernelConfig.example().score(two_sets(rows, rows)).value < 0
+
+
+def test_kernel_subsets_agree_with_all_items_and_scale():
+    rng = np.random.default_rng(0)
+    inputs = two_sets(rng.normal(size=(200, 8)) + 0.5, rng.normal(size=(150, 8)))
+    protocol = Protocol(name="example", extractor="example")
+    whole = KernelConfig(protocol=protocol).score(inputs)
+    drawn = KernelConfig(protocol=protocol, subsets=Subsets(count=200, size=80), scale=1000.0).score(inputs)
+    assert drawn.value == pytest.approx(1000 * whole.value, rel=0.1)
+    assert drawn.low < 1000 * whole.value < drawn.high
+    small = KernelConfig(protocol=protocol, subsets=Subsets(size=151)).score(inputs)
+    assert small.value is None
+    assert "151" in (small.reason or "")
+
+
+def test_inception_score_lies_between_one_and_the_number_of_classes():
+    need = Need(Side.GENERATED, "example", "logits")
+    config = InceptionConfig(protocol=Protocol(name="example", extractor="example", layer="logits"), splits=1)
+    sure = 50.0 * np.eye(5)[np.arange(40) % 5]
+    assert config.score({need: named(sure)}).value == pytest.approx(5.0)
+    assert config.score({need: named(np.zeros((40, 5)))}).value == pytest.approx(1.0)
+    too_many = InceptionConfig(protocol=config.protocol, splits=41).score({need: named(sure)})
+    assert too_many.value is None
+
+
+def test_kl_pairs_by_key_and_says_who_is_missing():
+    config = KlConfig.example()
+    generated, reference = config.needs
+    logits = np.random.default_rng(0).normal(size=(10, 4))
+    assert config.score({generated: named(logits), reference: named(logits)}).value == pytest.approx(0.0, abs=1e-12)
+    late = {generated: named(logits, start=1), reference: named(logits)}
+    refused = config.score(late)
+    assert refused.value is None
+    assert "0010" in (refused.reason or "")
+    lenient = config.model_copy(update={"min_matched": 0.9}).score(late)
+    assert lenient.n_generated == lenient.n_reference == 9
+    assert lenient.warnings
+
+
+def test_class_accuracy_counts_known_classes_only():
+    config = ClassAccuracyConfig.example()
+    logits = np.eye(3)[[0, 1, 2, 0]]
+    labels = [np.array(label) for label in ("a", "b", "a", "violin")]
+    score = config.score({config.needs[0]: named(logits), LABELS: named(labels)})
+    assert score.value == pytest.approx(2 / 3)
+    assert score.n_generated == 3
+    assert "1 clips" in score.warnings[0]
+    foreign = config.score({config.needs[0]: named(logits), LABELS: named([np.array("violin")] * 4)})
+    assert foreign.value is None
+    assert "a, b, c" in (foreign.reason or "")
+
+
+def synchrony_inputs(video: np.ndarray, audio: np.ndarray, labels: list[str]) -> tuple[MetricConfig, dict]:
+    config = SynchronyConfig.example()
+    values = (video, audio, [np.array(label) for label in labels])
+    return config, {need: named(rows) for need, rows in zip(config.needs, values, strict=True)}
+
+
+def test_synchrony_is_one_for_own_partners_half_for_chance_none_without_partners():
+    rng = np.random.default_rng(0)
+    video = rng.normal(size=(60, 16))
+    video /= np.linalg.norm(video, axis=1, keepdims=True)
+    labels = ["a", "b"] * 30
+    perfect = SynchronyConfig.score(*synchrony_inputs(video, video, labels))
+    assert perfect.value == 1.0
+    assert 0.9 < perfect.low < 1.0  # sixty wins are no proof of certainty
+    chance = SynchronyConfig.score(*synchrony_inputs(video, rng.normal(size=(60, 16)), labels))
+    assert chance.low < 0.5 < chance.high
+    alone = SynchronyConfig.score(*synchrony_inputs(video, video, [str(i) for i in range(60)]))
+    assert alone.value is None
+    tied = SynchronyConfig.score(*synchrony_inputs(np.ones((6, 2)), np.ones((6, 2)), ["a"] * 6))
+    assert tied.value == 0.5
+
+
+def test_synchrony_compares_within_the_class_only():
+    """Sounds of the other class fit better, and must not count."""
+    video, foreign = np.eye(4)[:2], np.full((2, 4), 9.0)
+    config, inputs = synchrony_inputs(np.vstack([video, foreign]), np.vstack([video, foreign]), ["a", "a", "b", "b"])
+    assert config.clip_values(inputs) == {"0000": 1.0, "0001": 1.0, "0002": 0.5, "0003": 0.5}
+
+
+def align_inputs(config: AvAlignConfig, flows: list, onsets: list) -> dict[Need, FeatureSet]:
+    rates = [np.array(10.0)] * len(flows)
+    values = (flows, rates, onsets)
+    return {need: named(rows) for need, rows in zip(config.needs, values, strict=True)}
+
+
+def peaks_at(*frames: int) -> np.ndarray:
+    flow = np.zeros(20, dtype=np.float32)
+    flow[list(frames)] = 2.0
+    return flow
+
+
+def test_av_align_of_empty_clips_is_null_with_a_reason_and_counts_the_others():
+    config = AvAlignConfig.example()
+    still, silent = np.zeros(20, dtype=np.float32), np.zeros(0)
+    nothing = config.score(align_inputs(config, [still, still], [silent, silent]))
+    assert nothing.value is None
+    assert nothing.reason == "none of 2 clips has an onset of sound or a peak of motion"
+    some = config.score(align_inputs(config, [still, peaks_at(5, 10)], [silent, np.array([0.5, 1.0])]))
+    assert some.value == 1.0
+    assert some.n_generated == 1
+    assert some.warnings
+
+
+def test_av_align_chance_borrows_the_sound_of_others():
+    own = AvAlignConfig.of("tempotokens2025", loading=Loading())
+    chance = AvAlignConfig.of("tempotokens2025", loading=Loading(), partner="others")
+    flows = [peaks_at(3), peaks_at(9), peaks_at(15)]
+    onsets = [np.array([0.3]), np.array([0.9]), np.array([1.5])]
+    inputs = align_inputs(own, flows, onsets)
+    assert own.score(inputs).value == 1.0
+    assert chance.score(inputs).value == 0.0
+    assert chance.name == "av_align_chance.farneback.tempotokens2025"
+    alone = chance.score(align_inputs(own, flows[:1], onsets[:1]))
+    assert alone.value is None
+
+
+def test_protocol_tells_when_there_are_too_few_and_refuses_odd_names():
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    asks = FrechetConfig(protocol=Protocol(name="example", extractor="example", items=2048))
+    assert asks.score(two_sets(rows, rows)).warnings[0] == "50 generated items where the protocol asks for 2048"
+    for name in ("a.b", "a@b", "A", ""):
+        with pytest.raises(ValidationError):
+            Protocol(name=name, extractor="example")
+
+
+def test_hashes_depend_on_what_changes_numbers():
+    base = FrechetConfig.example()
+    assert base.protocol_hash != base.model_copy(update={"ddof": 0}).protocol_hash
+    spec = AVSpec(duration_s=2, video_rate_hz=16, height_px=32, width_px=32, canonical_short_side_px=32, hop=250)
+    crop, squash = Loading.of_spec(spec), Loading.of_spec(spec, resize="squash")
+    assert crop.part_hash != squash.part_hash
+
+
+def test_the_tiny_set_has_unique_names_under_one_loading():
+    spec = AVSpec(duration_s=2, video_rate_hz=16, height_px=32, width_px=32, canonical_short_side_px=32, hop=250)
+    metrics = tiny_metrics(spec, classes=("a", "b"))
+    names = [metric.name for metric in metrics]
+    assert len(set(names)) == len(names)
+    assert {"fvd.tinyvideo.uniform_tiny", "fad.tinymel.uniform_tiny", "synchrony.tinysync.uniform_tiny"} <= set(names)
+    assert len({metric.protocol.loading.part_hash for metric in metrics}) == 1
+
+
+def test_a_feature_set_refuses_what_it_cannot_pair():
+    with pytest.raises(ConfigError, match="twice"):
+        FeatureSet.of(["a", "a"], [np.ones(2), np.ones(2)])
+    with pytest.raises(ConfigError, match="one for each"):
+        FeatureSet.of(["a"], [])
+    with pytest.raises(ConfigError, match="one size"):
+        FeatureSet.of(["a", "b"], [np.ones(2), np.ones(3)]).matrix_ND()
+
+
+def test_a_score_has_a_value_or_a_reason():
+    common = {"low": None, "high": None, "n_generated": 0, "n_reference": 0, "protocol": "p", "protocol_hash": "0" * 32}
+    for value, reason in ((None, None), (1.0, "both")):
+        with pytest.raises(ValueError, match="a value or a reason"):
+            Score("m.e.p", value, reason=reason, **common)

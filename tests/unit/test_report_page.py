@@ -1,0 +1,231 @@
+"""The page: it holds what there is, says what is missing, trusts nobody's words, and asks for nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catalog_rows import caption_row, clip_row, open_catalog, sha, source_row, stamp
+
+from flows.cli.main import main
+from flows.report import write_report
+from flows.report.gather import gather
+from flows.report.write import render
+from uniform_core.build import build_run
+from uniform_core.corpus.evaluation import evaluation_digest
+from uniform_core.corpus.fingerprints import captions_fingerprint, ingest_fingerprint, sample_fingerprint
+from uniform_core.corpus.inputs import list_items
+from uniform_core.corpus.samples import current_model_id
+from uniform_core.errors import StorageError, WorkFailedError
+from uniform_core.fingerprint import digest, text_digest
+from uniform_core.media import write_mp4
+from uniform_core.settings import Settings
+from uniform_core.types import Task
+
+EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)> \' onload="'
+OVERRIDES = ["data.train_short=0", "data.train_long=1", "data.held_out_short=1", "data.instrument_short=0"]
+
+
+class Made:
+    """A home as a run leaves it, without a run: rows, one film, no latents."""
+
+    def __init__(self, home) -> None:
+        self.settings = Settings(home=home)
+        self.config = build_run("nano", overrides=OVERRIDES)
+        self.catalog = open_catalog(home)
+        self.model_id = current_model_id(self.catalog, self.config)
+        self.clips: list[dict] = []
+
+    def add_model(self) -> None:
+        row = stamp(work_key=self.model_id, model_id=self.model_id, kind="uniform", path=f"{self.model_id}/model")
+        row |= {"weights_sha256": sha("weights"), "parameters": 1_234_567, "steps": 8, "data_digest": sha("data")}
+        self.catalog.insert("models", [row | {"versions": '{"clips": 1}', "metrics": "{}"}])
+
+    def add_clips(self) -> None:
+        fp = ingest_fingerprint(self.config, self.config.data)
+        held_out = [listed for listed in list_items(self.config) if listed.item.split == "held_out"]
+        for n, listed in enumerate(held_out):
+            item = listed.item
+            who = {"dataset": item.dataset, "source_id": item.source_id, "split": item.split, "stage_fp": fp}
+            who |= {"label": EVIL if n == 0 else item.label}
+            self.catalog.insert("sources", [source_row(n, work_key=listed.key, **who)])
+            self.clips.append(clip_row(n, **who))
+        self.catalog.insert("clips", self.clips)
+
+    def add_captions(self) -> None:
+        fp = captions_fingerprint(self.config.captioners[0])
+        key = text_digest(EVIL)
+        self.catalog.insert("caption_texts", [stamp(work_key=key, text_hash=key, text=EVIL)])
+        self.catalog.insert("captions", [caption_row(clip, key, stage_fp=fp) for clip in self.clips])
+
+    def add_films(self) -> None:
+        """Of the first clip, the truth and a v2a film; of the second, rows without files."""
+        spec = self.config.spec
+        frames = np.random.default_rng(0).integers(0, 255, (spec.frames, 32, 32, 3), dtype=np.uint8)
+        tone = np.sin(np.arange(spec.samples) / 20).astype(np.float32)
+        rates = {"video_rate_hz": spec.video_rate_hz, "audio_rate_hz": spec.audio_rate_hz}
+        for path in (self.clips[0]["path"], "generated/v2a.mp4"):
+            write_mp4(self.settings.media_dir / path, frames, tone, **rates)
+        wanted = [(self.clips[0], Task.V2A, "generated/v2a.mp4"), (self.clips[1], Task.T2AV, "generated/gone.mp4")]
+        for clip, task, path in wanted:
+            row = stamp(work_key=digest([path]), model_id=self.model_id, task=str(task), system="uniform", path=path)
+            row |= {"clip_id": clip["clip_id"], "seed": 1, "steps": 2, "guidance": 1.0, "bytes": 10}
+            row["stage_fp"] = sample_fingerprint(self.config, self.model_id, task=task, system="uniform")
+            self.catalog.insert("generations", [row | {"file_sha256": sha(path)}])
+
+    def add_scores(self) -> None:
+        fp = evaluation_digest(self.catalog, self.config, model_id=self.model_id)
+        for system, task, value in (("uniform", "v2a", 2.0), ("untrained", "v2a", 50.0), ("uniform", "t2av", None)):
+            row = stamp(work_key=digest([system, task]), name="fad.tinymel.uniform_tiny", task=task, system=system)
+            row |= {"value": value, "reason": "too <few> clips" if value is None else None, "n_generated": 4}
+            row |= {"n_reference": 8, "protocol": "uniform_tiny", "protocol_hash": digest("p"), "data_digest": sha("d")}
+            self.catalog.insert("scores", [row | {"versions": "{}", "model_id": self.model_id, "stage_fp": fp}])
+
+    def add_history(self) -> None:
+        path = self.settings.checkpoints_dir / self.model_id / "history.jsonl"
+        path.parent.mkdir(parents=True)
+        steps = [{"step": n, "task": "v2a", "loss": 1.0, "losses": {"audio": 2.0 - n / 9}, "time": n} for n in range(8)]
+        path.write_text("\n".join(map(json.dumps, steps)))
+
+    def write(self, **words) -> str:
+        path = write_report(self.settings, self.catalog, self.config, model_id=self.model_id, **words)
+        return path.read_text("utf-8")
+
+
+@pytest.fixture
+def made(home):
+    return Made(home)
+
+
+@pytest.fixture
+def full(made):
+    for add in (made.add_model, made.add_clips, made.add_captions, made.add_films, made.add_scores, made.add_history):
+        add()
+    return made
+
+
+class Page(HTMLParser):
+    """Tags, the attributes that load or run something, and whether every tag is closed."""
+
+    VOID = frozenset({"meta", "link", "img", "wbr", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.handlers: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.loads += [value for name, value in attrs if name in ("src", "href", "poster", "xlink:href", "data")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on") or name == "style"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_a_full_page_plays_and_asks_for_nothing(full):
+    text = full.write()
+    page = Page(text)
+    assert page.open == []
+    assert page.tags.count("video") == 2  # the truth and what was made of its picture
+    assert all(load.startswith(("data:", "#")) for load in page.loads)
+    assert page.handlers == []
+    assert not re.search(r"https?://", text)
+    assert "default-src 'none'" in text
+
+
+def test_words_of_strangers_stay_words(full):
+    text = full.write()
+    page = Page(text)
+    assert page.tags.count("script") == 1  # our own
+    assert page.tags.count("img") == 0
+    assert "&lt;script&gt;alert(" in text
+    assert "too &lt;few&gt; clips" in text
+
+
+def test_what_cannot_be_shown_says_why(full):
+    text = full.write()
+    assert text.count("Cannot be shown.") == 2
+    assert "gone.mp4" in text or "No such file" in text or "missing" in text
+
+
+def test_scores_losses_and_numbers_are_on_the_page(full):
+    text = full.write()
+    assert "25.0×" in text
+    assert "✓ as wanted" in text
+    assert "none: too" in text
+    assert 'class="curve v2a"' in text
+    assert "1.23 M values" in text
+    assert "uniform run --preset nano" in text
+
+
+def test_without_clips_scores_and_history_the_page_says_so(made):
+    made.add_model()
+    text = made.write()
+    assert Page(text).tags.count("video") == 0
+    for words in ("Nothing has been scored yet", "No clips have been made", "history of this training is not there"):
+        assert words in text
+
+
+def test_times_of_the_stages_are_shown_and_kept(made):
+    made.add_model()
+    summary = {"stage": "ingest", "candidates": 26, "already_done": 0, "done": 25, "failed": 1, "waiting": 0}
+    summary |= {"wall_s": 61.0, "cpu_s": 30.0, "bytes": 2048, "by_error_class": {"too_short": 1}, "rows": {}}
+    for text in (made.write(summaries=[summary]), made.write()):
+        assert "1 min 1 s" in text
+        assert "1 too_short" in text
+        assert "2.0 KiB" in text
+
+
+def test_the_index_is_the_same_page_and_nothing_else_is_left(made):
+    made.add_model()
+    made.write()
+    names = {path.name: path.read_bytes() for path in made.settings.reports_dir.iterdir()}
+    assert set(names) == {f"report-{made.model_id[:12]}.html", "index.html"}
+    assert len(set(names.values())) == 1
+
+
+def test_gathering_is_apart_from_rendering(full):
+    data = gather(full.settings, full.catalog, full.config, model_id=full.model_id, summaries=None)
+    assert render(data) == render(data)
+    assert [tile.kind for tile in data.cards[0].tiles] == ["truth", "v2a"]
+    assert data.cards[0].tiles[1].marks_s == (0.25, 1.5)
+    lost = next(card for card in data.cards if card.label != EVIL.replace("_", " "))
+    assert [tile.is_lost for tile in lost.tiles] == [True, True]
+
+
+def test_no_model_is_one_clear_error(made):
+    with pytest.raises(WorkFailedError, match="uniform run"):
+        made.write()
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(made):
+    made.add_model()
+    made.settings.reports_dir.write_text("a file where a folder should be")
+    with pytest.raises(StorageError):
+        made.write()
+
+
+def test_the_command_prints_the_path(made, capsys):
+    words = ["report", "--preset", "nano", *(word for text in OVERRIDES for word in ("--set", text))]
+    assert main(words) == 1
+    assert "none in the catalog" in " ".join(capsys.readouterr().err.split())
+    made.add_model()
+    assert main([*words, "--json"]) == 0
+    path = json.loads(capsys.readouterr().out)["path"]
+    assert path.endswith(f"report-{made.model_id[:12]}.html")
+    assert "<!doctype html>" in Path(path).read_text("utf-8")

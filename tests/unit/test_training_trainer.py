@@ -1,0 +1,180 @@
+"""The trainer: exact resume, ranks and micro-batches that agree, losses by task, clear ends when numbers go wrong."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from training_toy import LAYOUT, MODEL, make_config, make_source, make_trainer
+
+from uniform_core.diffusion import IddpmConfig
+from uniform_core.errors import ConfigError, WorkFailedError
+from uniform_core.training.checkpoint import CheckpointStore
+from uniform_core.training.config import TrainConfig
+from uniform_core.training.distributed import Place
+from uniform_core.training.fit import ValidationReport, fit
+from uniform_core.training.trainer import StepReport, Trainer
+from uniform_core.types import Modality, Task
+
+
+def state_of(trainer: Trainer) -> dict[str, torch.Tensor]:
+    saved = trainer.checkpoint(extra={})
+    parts = {"model": saved.model, "ema": saved.ema, "optimizer": saved.optimizer}
+    return {f"{part}/{name}": value.clone() for part, values in parts.items() for name, value in values.items()}
+
+
+def assert_same_bits(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> None:
+    assert left.keys() == right.keys()
+    assert [name for name in left if not torch.equal(left[name], right[name])] == []
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("killed_after", [2, 3, 5])
+def test_resume_is_exact_to_the_bit(tmp_path: Path, killed_after: int, precision: str) -> None:
+    config = make_config(precision=precision)
+    straight = make_trainer(config)
+    fit(straight, make_source(config))
+
+    store = CheckpointStore(tmp_path, keep=2)
+    killed = make_trainer(config)
+    steps: list[int] = []
+
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    def kill(report: StepReport) -> None:
+        steps.append(report.step)
+        if report.step + 1 == killed_after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(killed, make_source(config), checkpoints=store, on_step=kill)
+    resumed = make_trainer(config)
+    summary = fit(resumed, make_source(config), checkpoints=store)
+    assert summary.first_step == (killed_after - 1) // 2 * 2
+    assert summary.steps == config.steps
+    assert_same_bits(state_of(straight), state_of(resumed))
+    again = make_trainer(config)
+    assert fit(again, make_source(config), checkpoints=store).first_step == config.steps
+    assert_same_bits(state_of(straight), state_of(again))
+
+
+def test_training_changes_every_weight_and_lowers_the_loss() -> None:
+    config = make_config(steps=150, warmup_steps=5, text_drop=0.1, lr=5e-3)
+    trainer = make_trainer(config)
+    before = {name: weight.detach().clone() for name, weight in trainer.model.named_parameters()}
+    validations: list[ValidationReport] = []
+    fit(trainer, make_source(config, clips=4), on_validation=validations.append)
+    unchanged = [name for name, weight in trainer.model.named_parameters() if torch.equal(before[name], weight)]
+    assert unchanged == []
+    first, last = validations[0].numbers(), validations[-1].numbers()
+    assert set(first) == {
+        "train.t2av.video", "train.t2av.audio", "train.a2v.video", "train.v2a.audio"
+    }  # fmt: skip
+    assert all(last[name] < first[name] for name in first)
+    assert last["train.t2av.video"] < 0.87 * first["train.t2av.video"]
+
+
+def test_micro_batches_agree_with_one_pass() -> None:
+    whole, parts = make_trainer(make_config()), make_trainer(make_config(micro_batch=3))
+    for _ in range(3):
+        report = whole.train_step(make_source(whole.config).batch_at(whole.step))
+        other = parts.train_step(make_source(parts.config).batch_at(parts.step))
+        assert other.loss == pytest.approx(report.loss, rel=1e-5)
+        assert other.grad_norm == pytest.approx(report.grad_norm, rel=1e-4)
+        assert other.terms == pytest.approx(report.terms, rel=1e-5)
+    for left, right in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_shares_of_ranks_add_up_to_the_gradient_of_one(world: int) -> None:
+    config = make_config()
+    alone = make_trainer(config)
+    alone._accumulate(make_source(config).batch_at(0))
+    expected = [w.grad for w in alone.model.parameters()]
+    sums = [torch.zeros_like(w) for w in alone.model.parameters()]
+    for rank in range(world):
+        ranked = make_trainer(config)
+        ranked._accumulate(make_source(config).batch_at(0, Place(rank, world)))
+        for total, weight in zip(sums, ranked.model.parameters(), strict=True):
+            total += 0 if weight.grad is None else weight.grad
+    for total, gradient in zip(sums, expected, strict=True):
+        torch.testing.assert_close(total, torch.zeros_like(total) if gradient is None else gradient)
+
+
+@pytest.mark.parametrize("objective", [None, IddpmConfig()])
+def test_a_report_speaks_of_what_was_made(objective: IddpmConfig | None) -> None:
+    config = make_config(steps=20)
+    trainer, source = make_trainer(config, objective=objective), make_source(config)
+    seen = set()
+    for _ in range(12):
+        report = trainer.train_step(source.batch_at(trainer.step))
+        assert set(report.losses) == set(report.task.made)
+        assert report.loss == pytest.approx(sum(report.losses.values()), rel=1e-5)
+        assert report.loss == pytest.approx(sum(report.terms.values()), rel=1e-5)
+        assert report.clips == 4
+        seen.add(report.task)
+    assert seen == set(Task)
+
+
+def test_validation_is_fixed_and_leaves_the_state_alone() -> None:
+    config = make_config()
+    trainer, source = make_trainer(config), make_source(config)
+    before = state_of(trainer)
+    losses = [trainer.validation_loss(source.fixed_batches(Task.T2AV, clips=5)) for _ in range(2)]
+    assert losses[0] == losses[1]
+    assert_same_bits(before, state_of(trainer))
+    shares = [
+        trainer.validation_loss(source.fixed_batches(Task.T2AV, clips=5, place=Place(rank, 2))) for rank in range(2)
+    ]
+    mean = (3 * shares[0][Modality.VIDEO] + 2 * shares[1][Modality.VIDEO]) / 5
+    assert losses[0][Modality.VIDEO] == pytest.approx(mean, rel=1e-5)
+    assert set(trainer.validation_loss(source.fixed_batches(Task.V2A, clips=5))) == {Modality.AUDIO}
+
+
+def test_text_is_dropped_clip_by_clip_and_not_in_validation() -> None:
+    def losses(config: TrainConfig) -> tuple[float, float]:
+        trainer = make_trainer(config)
+        with torch.no_grad():  # so that text matters before the first step
+            trainer.model.final_layer.linear.weight.fill_(0.1)
+        source = make_source(config)
+        fixed = trainer.validation_loss(source.fixed_batches(Task.T2AV, clips=5), averaged=False)[Modality.VIDEO]
+        return trainer.train_step(source.batch_at(0)).loss, fixed
+
+    kept, dropped = losses(make_config(text_drop=0.0)), losses(make_config(text_drop=1.0))
+    assert kept[0] != dropped[0]
+    assert kept[1] == dropped[1]
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights_change() -> None:
+    config = make_config()
+    trainer, source = make_trainer(config), make_source(config)
+    batch = source.batch_at(0)
+    batch.raw.video_BCTHW[1, 0] = math.nan
+    batch.raw.audio_BCTF[1, 0] = math.nan
+    before = state_of(trainer)
+    with pytest.raises(WorkFailedError, match="a finite loss"):
+        trainer.train_step(batch)
+    assert_same_bits(before, state_of(trainer))
+
+
+def test_a_batch_of_another_step_and_a_foreign_checkpoint_are_refused(tmp_path: Path) -> None:
+    config = make_config()
+    trainer, source = make_trainer(config), make_source(config)
+    with pytest.raises(ConfigError, match="that of step 0"):
+        trainer.train_step(source.batch_at(1))
+    store = CheckpointStore(tmp_path, keep=1)
+    fit(trainer, source, checkpoints=store)
+    with pytest.raises(ConfigError, match="fingerprint of this run"):
+        fit(make_trainer(config, fingerprint="other"), source, checkpoints=store)
+
+
+def test_the_averaged_weights_fill_a_model() -> None:
+    config = make_config()
+    trainer = make_trainer(config)
+    fit(trainer, make_source(config))
+    weights = trainer.averaged_weights()
+    assert weights.keys() == trainer.model.state_dict().keys()
+    assert not torch.equal(weights["final_layer.linear.weight"], trainer.model.final_layer.linear.weight)
+    assert LAYOUT.patch_THW == MODEL.patch_THW

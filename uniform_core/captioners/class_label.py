@@ -1,0 +1,69 @@
+"""The caption is the class label: what the paper does for Landscape and AIST++ (§4.1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from uniform_core.captioners.base import Captioner, CaptionerConfig, CaptionInput, CaptionResult
+
+VERSION = 1
+_SLOT = "{label}"
+
+
+def label_words(label: str) -> str:
+    """A label as words: folder names lose their underscores and runs of spaces.
+
+    >>> label_words("bouncing_ball")
+    'bouncing ball'
+    """
+    return " ".join(label.replace("_", " ").split())
+
+
+class ClassLabelCaptioner(Captioner):
+    """Says the template with the label in it."""
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+
+    def caption(self, inputs: Sequence[CaptionInput]) -> list[CaptionResult]:
+        return [self._one(item) for item in inputs]
+
+    def _one(self, item: CaptionInput) -> CaptionResult:
+        words = label_words(item.label or "")
+        if not words:
+            return CaptionResult("empty", message=f"{item.clip_id}: expected a class label; found {item.label!r}")
+        return CaptionResult("success", self._template.replace(_SLOT, words))
+
+
+class ClassLabelConfig(CaptionerConfig):
+    """`template` holds `{label}` once, and may surround it: "the sound and picture of {label}"."""
+
+    kind: Literal["class_label"] = "class_label"
+    template: str = _SLOT
+
+    @field_validator("template")
+    @classmethod
+    def _has_one_slot(cls, template: str) -> str:
+        if template.count(_SLOT) != 1:
+            raise ValueError(f"the template must hold {_SLOT} exactly once")
+        return template
+
+    @field_validator("frames")
+    @classmethod
+    def _looks_at_none(cls, frames: int) -> int:
+        if frames:
+            raise ValueError("this captioner looks at no frames: leave frames at 0")
+        return frames
+
+    @property
+    def revision(self) -> str:
+        return f"rule-{VERSION}"
+
+    def fingerprint_params(self) -> dict[str, Any]:
+        return {**super().fingerprint_params(), "revision": self.revision}
+
+    def build(self) -> ClassLabelCaptioner:
+        return ClassLabelCaptioner(self.template)

@@ -1,0 +1,165 @@
+"""The catalog as the rest of the house sees it: one object, one method a verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from uniform_core.catalog import content, formats, ledger, pins, shard_care
+from uniform_core.catalog import vacuum as vacuuming
+from uniform_core.catalog import verify as verifying
+from uniform_core.catalog.ledger import Failure
+from uniform_core.catalog.shard_care import Burial
+from uniform_core.catalog.store import Clock, Parameters, Store, utc_now
+from uniform_core.catalog.tables import all_tables, sorted_sql, table_named
+from uniform_core.catalog.verify import Finding
+from uniform_core.errors import ConfigError
+from uniform_core.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+_ODD = set('*?[]{}#%|^<>"\\`')  # what Delta's URLs or DuckDB's patterns take for something else
+
+
+class Catalog(Store):
+    """The tables under `home/catalog` with the tensors and media that they name."""
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """The catalog of a root, which is made where it is missing. Raises FormatTooNewError, StorageError."""
+        root = settings.catalog_dir.resolve()
+        if _ODD & set(str(root)):
+            raise ConfigError(
+                f"UNIFORM_HOME {settings.home}",
+                expected="a path without " + " ".join(sorted(_ODD)),
+                found=str(root),
+                fix="Choose another folder.",
+            )
+        formats.ensure_format(root, utc_now)
+        return cls(
+            root,
+            tensors_dir=settings.tensors_dir,
+            media_dir=settings.media_dir,
+            checkpoints_dir=settings.checkpoints_dir,
+        )
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        return tuple(all_tables())
+
+    def describe(self, table: str) -> list[dict[str, str]]:
+        """The columns of a table: table, column, type and meaning, as the definition says it."""
+        return [
+            {"table": table, "column": c.name, "type": c.type, "meaning": c.meaning} for c in table_named(table).columns
+        ]
+
+    def named_query(
+        self, name: str, *, parameters: Parameters = (), versions: Mapping[str, int] | None = None
+    ) -> pa.Table:
+        """What `catalogs/queries/<name>.sql` returns. Raises ConfigError that lists the known names."""
+        return self.query(named_sql(name), parameters=parameters, versions=versions)
+
+    def named_rows(
+        self, name: str, *, parameters: Parameters = (), versions: Mapping[str, int] | None = None
+    ) -> list[dict[str, Any]]:
+        """The same as dicts, without importing Arrow: what `uniform status` uses."""
+        return self.rows(named_sql(name), parameters=parameters, versions=versions)
+
+    def content_digest(self, tables: Iterable[str], *, versions: Mapping[str, int] | None = None) -> str:
+        """64 hex digits of the live keys and outputs of these tables. Raises CatalogError for the ledger."""
+        return content.content_digest(self, tables, versions=versions)
+
+    def outstanding(self, table: str, candidates: pa.Table, *, stage: str, clock: Clock = utc_now) -> pa.Table:
+        """The candidates that are still to be done, in their order, each work_key once."""
+        return ledger.outstanding(self, table, candidates, stage=stage, clock=clock)
+
+    def record_failures(self, failures: Sequence[Failure | Mapping[str, Any]], *, clock: Clock = utc_now) -> int:
+        """How many failures were added to the ledger."""
+        return ledger.record_failures(self, failures, clock=clock)
+
+    def request_retry(
+        self,
+        *,
+        run_id: str,
+        stage: str | None = None,
+        dataset: str | None = None,
+        error_class: str | None = None,
+        item_keys: Sequence[str] | None = None,
+        clock: Clock = utc_now,
+    ) -> int:
+        """How many failed items, of those that the words select, may now be tried again."""
+        return ledger.request_retry(
+            self,
+            run_id=run_id,
+            clock=clock,
+            stage=stage,
+            dataset=dataset,
+            error_class=error_class,
+            item_keys=item_keys,
+        )
+
+    def bury(
+        self, dataset: str, source_ids: Sequence[str], *, reason: str, run_id: str, clock: Clock = utc_now
+    ) -> Burial:
+        """What is gone: tombstones hide the sources in every version, and their media and tensors are removed."""
+        return shard_care.bury(self, dataset, source_ids, reason=reason, run_id=run_id, clock=clock)
+
+    def purge(self) -> Burial:
+        """What was still to be removed of sources with a tombstone (a killed takedown, a late writer)."""
+        return shard_care.purge(self)
+
+    def compact(self, table: str | None = None) -> dict[str, int]:
+        """Files that were merged into larger ones, by table; rows and digests stay the same."""
+        names = all_tables() if table is None else [table_named(table).name]
+        return {name: self.delta.compact(name) for name in names}
+
+    def vacuum(
+        self,
+        retention: timedelta = vacuuming.RETENTION,
+        *,
+        table: str | None = None,
+        pinned: Iterable[Mapping[str, int]] = (),
+        grace: timedelta = vacuuming.GRACE,
+        clock: Clock = utc_now,
+    ) -> list[str]:
+        """The data files that are gone, as table/file; pinned versions and those within the retention stay."""
+        tables = None if table is None else [table]
+        return vacuuming.vacuum(self, tables, retention=retention, pinned=pinned, grace=grace, clock=clock)
+
+    def collect_orphans(self, grace: timedelta = shard_care.ORPHAN_GRACE, *, clock: Clock = utc_now) -> list[str]:
+        """The tensor shards that no row named within the grace; they are gone."""
+        return shard_care.collect_orphans(self, grace=grace, clock=clock)
+
+    def verify(self, *, deep: bool = True) -> list[Finding]:
+        """Everything that is wrong with tables, tensors and media."""
+        return list(verifying.verify(self, deep=deep))
+
+    def history(self, table: str) -> list[dict[str, Any]]:
+        """The commits of a table, newest first: version, timestamp (ms), operation, its metrics."""
+        opened = self.delta.open(table_named(table).name)
+        return [] if opened is None else list(opened.history())
+
+    def pin(self, name: str, versions: Mapping[str, int]) -> None:
+        """These versions stay readable until `unpin`."""
+        pins.pin(self, name, versions)
+
+    def unpin(self, name: str) -> bool:
+        """Whether there was a pin of this name, which is gone now."""
+        return pins.unpin(self, name)
+
+    def pins(self) -> dict[str, dict[str, int]]:
+        """Every pin by name."""
+        return pins.pins(self)
+
+
+def named_sql(name: str) -> str:
+    """The text of `catalogs/queries/<name>.sql`. Raises ConfigError that lists the known names."""
+    texts = {text.name.removesuffix(".sql"): text for text in sorted_sql("queries")}
+    if name not in texts:
+        raise ConfigError(
+            f"query {name!r}", expected="one of " + ", ".join(texts), found="an unknown query", fix="Correct its name."
+        )
+    return texts[name].read_text("utf-8")

@@ -1,0 +1,42 @@
+"""What a set of tables holds, as one digest that no order, batching, compaction or failure changes."""
+
+# ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from uniform_core.catalog.store import Store
+from uniform_core.catalog.tables import table_named
+from uniform_core.errors import CatalogError
+
+_LIMBS = 8  # of 32 bits: a sha256 is added up in pieces that DuckDB's integers hold
+
+
+def content_digest(store: Store, tables: Iterable[str], *, versions: Mapping[str, int] | None = None) -> str:
+    """64 hex digits of the live (table, work_key, output columns) of these tables, whatever their order.
+
+    It equals `fingerprint.set_digest` of the members "table\\nwork_key\\noutput…" joined by newlines (null as NUL).
+    Raises CatalogError for a table that has no output: the ledger and the tombstones.
+    """
+    total = 0
+    for name in sorted(set(tables)):
+        table = table_named(name)
+        if not table.output:
+            raise CatalogError(
+                f"content digest of {name}",
+                expected="a table whose definition names its output",
+                found="none",
+                fix="Leave it out: it says what happened, not what there is.",
+            )
+        parts = ", ".join(f"coalesce({column}::VARCHAR, chr(0))" for column in ("work_key", *table.output))
+        limbs = ", ".join(
+            f"coalesce(sum(('0x' || substr(h, {8 * i + 1}, 8))::UBIGINT), 0)::VARCHAR" for i in range(_LIMBS)
+        )
+        sql = f"SELECT [{limbs}] AS limbs FROM (SELECT sha256(concat_ws(chr(10), '{name}', {parts})) AS h FROM {name})"
+        sums = [int(limb) for limb in store.rows(sql, versions=_only(versions, name))[0]["limbs"]]
+        total += sum(limb << 32 * (_LIMBS - 1 - i) for i, limb in enumerate(sums))
+    return f"{total % (1 << 256):064x}"
+
+
+def _only(versions: Mapping[str, int] | None, table: str) -> dict[str, int]:
+    return {table: versions[table]} if versions and table in versions else {}

@@ -1,0 +1,232 @@
+"""The Delta Lake tables of a catalog: opening, insert-only merges, compaction, file lists.
+
+A commit wins only where nobody has committed since its snapshot was read (delta-rs is told not to retry by itself);
+a lost race reads again and retries with jitter, so that two writers of one key can never both win.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from uniform_core.catalog.files import lock
+from uniform_core.catalog.tables import KEY, Table
+from uniform_core.errors import CatalogError, FormatTooNewError, StorageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+ABSENT: Final = -1  # the version of a table that nobody has written yet: it reads as empty
+RACE_BOUND_S: Final = 120.0
+_LONGEST_PAUSE_S: Final = 1.0
+_CONFIGURATION: Final = {
+    # A pinned version must stay readable: the log is never cut.
+    "delta.logRetentionDuration": "interval 365000 days",
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.dataSkippingStatsColumns": KEY,
+    "delta.checkpointInterval": "50",
+}
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table: the files that hold it, and the columns that these know."""
+
+    table: str
+    version: int
+    files: tuple[str, ...]
+    columns: frozenset[str]
+
+
+class DeltaTables:
+    """The tables under one folder, each in a folder of its name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def commit_lock(self) -> Path:
+        """Held shared while files of a commit are written, alone while vacuum removes files."""
+        return self.root / ".commit.lock"
+
+    def path(self, table: str) -> Path:
+        return self.root / table
+
+    def open(self, table: str, version: int | None = None) -> DeltaTable | None:
+        """The table at a version, None where it was not written yet. Raises CatalogError, FormatTooNewError."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
+
+        if version == ABSENT or not (self.path(table) / "_delta_log").is_dir():
+            self._see_absent(table, version)
+            return None
+        try:
+            return DeltaTable(str(self.path(table)), version=version)
+        except TableNotFoundError:  # a writer died between making the folder and the first commit
+            self._see_absent(table, version)
+            return None
+        except DeltaError as error:
+            if isinstance(error, DeltaProtocolError) or "minimum reader version" in str(error):
+                raise too_new(f"table {table}", _first_line(error)) from error
+            raise CatalogError(
+                f"table {table}" + ("" if version is None else f" at version {version}"),
+                expected="a version that was written",
+                found=_first_line(error),
+                fix="See `uniform catalog history`.",
+            ) from error
+
+    def snapshot(self, table: str, version: int | None = None) -> Snapshot:
+        """The files of a version of a table; none where it was not written yet."""
+        opened = self.open(table, version)
+        if opened is None:
+            return Snapshot(table, ABSENT, (), frozenset())
+        columns = frozenset(field.name for field in opened.schema().fields)
+        # Delta gives URIs; of these only the (plain) names are taken, since the folder may have a name that is escaped.
+        files = tuple(str(self.path(table) / uri.rsplit("/", 1)[-1]) for uri in opened.file_uris())
+        return Snapshot(table, opened.version(), files, columns)
+
+    def snapshot_version(self, table: str) -> int:
+        """The newest version of a table; -1 where it was not written yet."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        if not (self.path(table) / "_delta_log").is_dir():
+            return ABSENT
+        try:
+            return int(DeltaTable(str(self.path(table))).version())
+        except TableNotFoundError:
+            return ABSENT
+
+    def insert(self, table: Table, batch: pa.Table) -> int:
+        """How many rows of a checked batch were new and are now committed.
+
+        Raises StorageError where the disk refuses, CatalogError where the race is lost for two minutes.
+        """
+        return self._racing(table.name, lambda: self._merge(table, batch))
+
+    def delete(self, table: Table, keys: list[str]) -> int:
+        """How many rows with these keys are gone from the latest version."""
+        listed = ", ".join(f"'{key}'" for key in keys)
+
+        def remove() -> int:
+            opened = self.open(table.name)
+            if opened is None or not keys:
+                return 0
+            return int(opened.delete(f"{KEY} IN ({listed})", commit_properties=_once())["num_deleted_rows"])
+
+        return self._racing(table.name, remove)
+
+    def compact(self, table: str) -> int:
+        """How many files were rewritten as fewer, larger ones. Rows stay the same."""
+
+        def rewrite() -> int:
+            opened = self.open(table)
+            if opened is None:
+                return 0
+            return int(opened.optimize.compact(commit_properties=_once())["numFilesRemoved"])
+
+        return self._racing(table, rewrite)
+
+    def _merge(self, table: Table, batch: pa.Table) -> int:
+        opened = self.open(table.name) or self._create(table)
+        known = {field.name for field in opened.schema().fields}
+        if known - set(table.names):
+            raise too_new(f"table {table.name}", f"the columns {', '.join(sorted(known - set(table.names)))}")
+        merge = opened.merge(
+            batch,
+            f"t.{KEY} = s.{KEY}",
+            source_alias="s",
+            target_alias="t",
+            merge_schema=known != set(table.names),  # columns are only ever added
+            commit_properties=_once(),
+        )
+        return int(merge.when_not_matched_insert_all().execute()["num_target_rows_inserted"])
+
+    def _create(self, table: Table) -> DeltaTable:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            return DeltaTable.create(
+                str(self.path(table.name)), schema=table.arrow_schema, configuration=dict(_CONFIGURATION)
+            )
+        except DeltaError:  # somebody else was first
+            opened = self.open(table.name)
+            if opened is None:
+                raise
+            return opened
+
+    def _see_absent(self, table: str, version: int | None) -> None:
+        if version is not None and version != ABSENT:
+            raise CatalogError(
+                f"table {table} at version {version}",
+                expected="a version that was written",
+                found="a table that does not exist yet",
+                fix="See `uniform catalog history`.",
+            )
+
+    def _racing(self, table: str, act: Callable[[], Result]) -> Result:
+        """What `act` returns, tried again with a growing random pause while others commit first."""
+        from deltalake.exceptions import CommitFailedError, DeltaError
+
+        started, pause_s = time.monotonic(), 0.01
+        while True:
+            try:
+                with lock(self.commit_lock, shared=True):
+                    return act()
+            except (DeltaError, OSError) as error:
+                if _is_storage(error):
+                    raise _refused(table, error) from error
+                lost = isinstance(error, CommitFailedError) or "not found" in str(error).lower()
+                if not lost or time.monotonic() - started > RACE_BOUND_S:
+                    raise CatalogError(
+                        f"table {table}",
+                        expected="a commit" + (f" within {RACE_BOUND_S:.0f} s" if lost else ""),
+                        found=_first_line(error),
+                        fix="Run fewer writers at once, or run it again." if lost else "Run `uniform catalog verify`.",
+                    ) from error
+            time.sleep(pause_s * secrets.randbelow(1000) / 1000)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def too_new(item: str, found: str) -> FormatTooNewError:
+    """What to say of something that a newer program wrote."""
+    return FormatTooNewError(
+        item,
+        expected="a format that this program knows",
+        found=found,
+        fix="Update UniForm, or use another UNIFORM_HOME.",
+    )
+
+
+def _once() -> Any:
+    from deltalake import CommitProperties
+
+    return CommitProperties(max_commit_retries=0)
+
+
+def _is_storage(error: Exception) -> bool:
+    """The operating system refused: full disk, quota, file limit, permission, read-only."""
+    if isinstance(error, FileNotFoundError):
+        return False
+    return isinstance(error, OSError) or re.search(r"os error (1|13|27|28|30|122)\b", str(error)) is not None
+
+
+def _refused(table: str, error: Exception) -> StorageError:
+    return StorageError(
+        f"table {table}",
+        expected="a folder that can be written, with room",
+        found=_first_line(error),
+        fix="Free some room or correct the permissions of UNIFORM_HOME; nothing half-written is visible.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,92 @@
+"""The format of a catalog's tables: one number, and the ordered list of changes that led to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from uniform_core.catalog.delta import too_new
+from uniform_core.catalog.files import lock, write_text
+from uniform_core.catalog.store import Clock
+from uniform_core.errors import CatalogError, StorageError
+
+FILE: Final = "format.json"
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step: `apply` brings the tables under a root from format `number - 1` to `number`, and may run twice."""
+
+    number: int
+    name: str
+    apply: Callable[[Path], None]
+
+
+def _nothing(_root: Path) -> None:
+    """The first format has no format before it."""
+
+
+MIGRATIONS: Final = (Migration(1, "Delta Lake tables on work_key", _nothing),)
+FORMAT: Final = MIGRATIONS[-1].number
+
+
+def ensure_format(root: Path, clock: Clock) -> None:
+    """The catalog has this program's format: made new, or migrated, each step recorded when it is applied.
+
+    Raises FormatTooNewError, CatalogError for a record that cannot be read, StorageError for a root that refuses.
+    """
+    if _recorded(root) == [m.number for m in MIGRATIONS]:
+        return
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with lock(root / ".format.lock", shared=False):
+            for migration in MIGRATIONS:
+                applied = _read(root)
+                if migration.number not in [step["format"] for step in applied]:
+                    migration.apply(root)
+                    step = {"format": migration.number, "name": migration.name, "applied_at": clock().isoformat()}
+                    _write(root, [*applied, step])
+    except OSError as error:
+        raise _unwritable(root, error) from error
+
+
+def _unwritable(root: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"UNIFORM_HOME, catalog {root}",
+        expected="a folder that can be written",
+        found=error.strerror or str(error),
+        fix="Set UNIFORM_HOME to a writable folder with enough room.",
+    )
+
+
+def _recorded(root: Path) -> list[int]:
+    """The formats that were applied. Raises FormatTooNewError."""
+    numbers = [int(step["format"]) for step in _read(root)]
+    if numbers and max(numbers) > FORMAT:
+        raise too_new(f"catalog {root}", f"format {max(numbers)} where this program knows {FORMAT}")
+    return numbers
+
+
+def _read(root: Path) -> list[dict[str, Any]]:
+    path = root / FILE
+    try:
+        steps = json.loads(path.read_text(encoding="utf-8"))["migrations"]
+        if not all(isinstance(step["format"], int) for step in steps):
+            raise ValueError("a format is not a whole number")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _unwritable(root, error) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CatalogError(
+            str(path), expected="the record of the catalog's format", found=repr(error), fix="Restore it from a backup."
+        ) from error
+    return list(steps)
+
+
+def _write(root: Path, steps: list[dict[str, Any]]) -> None:
+    write_text(root / FILE, json.dumps({"migrations": steps}, indent=1) + os.linesep)

@@ -1,0 +1,153 @@
+"""The failure ledger (`attempts`) and the work lists that stand on it."""
+
+# ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from uniform_core.catalog.session import gone_rule
+from uniform_core.catalog.store import Clock, Store
+from uniform_core.catalog.tables import KEY, Column, Table, table_named
+from uniform_core.errors import CatalogError, Rejection
+from uniform_core.fingerprint import digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# What the ledger says last of each item of a stage; a request made at the same instant comes after the failure.
+_LAST: Final = """
+SELECT * FROM attempts
+QUALIFY row_number() OVER (PARTITION BY stage, item_key ORDER BY created_at DESC, event DESC, work_key) = 1
+"""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failed try. `item_key` is the work_key that the item's row would have had; `item` says it in words."""
+
+    stage: str
+    item_key: str
+    item: str
+    rejection: Rejection
+    stage_fp: str
+    run_id: str
+    dataset: str = ""
+    retry_at: datetime | None = None
+
+
+def record_failures(store: Store, failures: Sequence[Failure | Mapping[str, Any]], *, clock: Clock) -> int:
+    """How many failures were added to the ledger; whole rows of `attempts` are taken as they are."""
+    now = clock()
+    rows = [_event(f, n, now) if isinstance(f, Failure) else f for n, f in enumerate(failures)]
+    return store.insert("attempts", rows)
+
+
+def _event(failure: Failure, number: int, now: datetime) -> dict[str, Any]:
+    rejection = failure.rejection
+    if rejection.terminal and failure.retry_at is not None:
+        raise CatalogError(
+            f"{failure.stage} of {failure.item}",
+            expected="no retry_at for a terminal failure",
+            found=failure.retry_at.isoformat(),
+            fix="Leave retry_at out, or make the rejection not terminal.",
+        )
+    return {
+        KEY: digest(["failed", failure.stage, failure.item_key, failure.run_id, now.isoformat(), number]),
+        "stage": failure.stage,
+        "item_key": failure.item_key,
+        "item": failure.item,
+        "dataset": failure.dataset,
+        "event": "failed",
+        "error_class": rejection.error_class,
+        "message": rejection.message,
+        "is_terminal": rejection.terminal,
+        "retry_at": failure.retry_at,
+        "stage_fp": failure.stage_fp,
+        "run_id": failure.run_id,
+        "created_at": now,
+    }
+
+
+def request_retry(
+    store: Store,
+    *,
+    run_id: str,
+    clock: Clock,
+    stage: str | None = None,
+    dataset: str | None = None,
+    error_class: str | None = None,
+    item_keys: Sequence[str] | None = None,
+) -> int:
+    """How many items whose last event is a failure, and which the given words select, may now be tried again."""
+    asked = [
+        (name, value) for name, value in (("stage", stage), ("dataset", dataset), ("error_class", error_class)) if value
+    ]
+    where = "".join(f" AND {name} = ?" for name, _ in asked)
+    parameters: list[Any] = [value for _, value in asked]
+    if item_keys is not None:
+        where += " AND list_contains(?, item_key)"
+        parameters.append(list(item_keys))
+    failed = store.query(f"SELECT * FROM ({_LAST}) WHERE event = 'failed'{where}", parameters=parameters).to_pylist()
+    now = clock()
+    requests = [
+        row
+        | {
+            KEY: digest(["retry_requested", row["stage"], row["item_key"], row[KEY]]),
+            "event": "retry_requested",
+            "is_terminal": False,
+            "retry_at": None,
+            "run_id": run_id,
+            "created_at": max(now, row["created_at"]),
+        }
+        for row in failed
+    ]
+    return store.insert("attempts", requests)
+
+
+def outstanding(store: Store, table: str, candidates: pa.Table, *, stage: str, clock: Clock) -> pa.Table:
+    """The candidates that are still to be done, in their order, each work_key once.
+
+    Left out are those with a row in `table`, those whose last event in the ledger is a terminal failure or one whose
+    retry_at is yet to come, and those of sources that were taken down (where candidates have the columns
+    dataset and source_id, or clip_id). Raises CatalogError where candidates have no work_key.
+    """
+    import pyarrow as pa
+
+    definition = table_named(table)
+    if KEY not in candidates.column_names:
+        raise CatalogError(
+            f"candidates for {table}",
+            expected=f"a column {KEY}",
+            found=", ".join(candidates.column_names),
+            fix="Add it.",
+        )
+    rule = _takedown(candidates.column_names)
+    names = [KEY, *(("dataset", "source_id") if rule == "source" else ("clip_id",) if rule == "clip" else ())]
+    keyed = candidates.select(names).append_column("n", pa.array(range(candidates.num_rows), pa.int64()))
+    gone = {
+        "source": "SEMI JOIN (SELECT dataset, source_id FROM tombstones) g USING (dataset, source_id)",
+        "clip": "SEMI JOIN (SELECT clip_id FROM stored.clips SEMI JOIN tombstones USING (dataset, source_id)) g"
+        " USING (clip_id)",
+        None: "WHERE false",
+    }[rule]
+    sql = f"""
+        WITH closed AS (
+            SELECT item_key FROM ({_LAST})
+            WHERE stage = $stage AND event = 'failed' AND (is_terminal OR retry_at > $now)
+        ), gone AS (SELECT n FROM candidates {gone})
+        SELECT min(n) AS n FROM candidates
+        WHERE work_key NOT IN (SELECT work_key FROM stored.{definition.name})
+          AND work_key NOT IN (SELECT item_key FROM closed) AND n NOT IN (SELECT n FROM gone)
+        GROUP BY work_key ORDER BY 1
+    """
+    found = store.rows(sql, parameters={"stage": stage, "now": clock()}, tables={"candidates": keyed})
+    return candidates.take(pa.array([row["n"] for row in found], pa.int64()))
+
+
+def _takedown(columns: Sequence[str]) -> str | None:
+    """Which rule of takedowns candidates with these columns can follow."""
+    rule = gone_rule(Table("candidates", "", tuple(Column(name, "", True, "") for name in columns), (), ()))
+    return rule if rule in ("source", "clip") else None

@@ -1,0 +1,151 @@
+"""DuckDB in memory over Delta's own file lists: every table a view, what was taken down already gone.
+
+Schemas of a session: `main` holds the tables as people see them, `stored` the same with what was taken down, `latest`
+the newest versions, from which is derived what is gone: a tombstone applies to every version that is read.
+"""
+
+# ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from uniform_core.catalog.memory import memory_connection
+from uniform_core.catalog.tables import Table, all_tables
+from uniform_core.errors import CatalogError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from uniform_core.catalog.delta import DeltaTables, Snapshot
+
+TOMBSTONES: Final = "tombstones"
+_LINEAGE: Final = ("sources", "clips", "captions", "generations")  # from these follows what a tombstone takes along
+_IS_GONE: Final = {
+    "source": "EXISTS (FROM latest.tombstones g WHERE g.dataset = r.dataset AND g.source_id = r.source_id)",
+    "clip": "r.clip_id IN (SELECT clip_id FROM latest.gone_clips)",
+    "file": "r.content_sha256 IN (SELECT sha256 FROM latest.gone_files)",
+    "text": "r.text_hash IN (SELECT text_hash FROM latest.gone_texts)",
+}
+# A file or a text that a live row names too is not gone.
+_GONE: Final = """
+CREATE TEMP TABLE gone AS SELECT DISTINCT dataset, source_id FROM latest.tombstones;
+CREATE TABLE latest.gone_clips AS SELECT DISTINCT clip_id FROM latest.clips SEMI JOIN gone USING (dataset, source_id);
+CREATE TABLE latest.gone_files AS
+    SELECT clip_sha256 AS sha256 FROM latest.clips SEMI JOIN gone USING (dataset, source_id)
+    UNION SELECT source_sha256 FROM latest.sources SEMI JOIN gone USING (dataset, source_id)
+    UNION SELECT file_sha256 FROM latest.generations SEMI JOIN latest.gone_clips USING (clip_id)
+    EXCEPT SELECT clip_sha256 FROM latest.clips ANTI JOIN gone USING (dataset, source_id)
+    EXCEPT SELECT source_sha256 FROM latest.sources ANTI JOIN gone USING (dataset, source_id)
+    EXCEPT SELECT file_sha256 FROM latest.generations ANTI JOIN latest.gone_clips USING (clip_id);
+CREATE TEMP TABLE named_texts AS
+    SELECT clip_id, text_hash FROM latest.captions UNION ALL SELECT clip_id, raw_text_hash FROM latest.captions;
+CREATE TABLE latest.gone_texts AS
+    SELECT text_hash FROM named_texts SEMI JOIN latest.gone_clips USING (clip_id) WHERE text_hash IS NOT NULL
+    EXCEPT SELECT text_hash FROM named_texts ANTI JOIN latest.gone_clips USING (clip_id);
+"""
+
+
+def gone_rule(table: Table) -> str | None:
+    """How a row of a table follows a source that was taken down: by source, clip, file, text, or not (None)."""
+    if table.name == TOMBSTONES:
+        return None
+    names = set(table.names)
+    rules = (
+        ({"dataset", "source_id"}, "source"),
+        ({"clip_id"}, "clip"),
+        ({"content_sha256"}, "file"),
+        ({"text_hash"}, "text"),
+    )
+    return next((rule for columns, rule in rules if columns <= names), None)
+
+
+@contextmanager
+def open_session(
+    delta: DeltaTables,
+    tables: Iterable[str],
+    *,
+    versions: Mapping[str, int] | None = None,
+    registered: Mapping[str, pa.Table] | None = None,
+    read_only: bool = False,
+    own: bool = False,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in which these tables are views at these versions (the newest where not named).
+
+    `own` is for results that are read over a long time. `read_only` also takes the file system away, but for the files
+    of the tables, and locks the configuration.
+    """
+    wanted = sorted(set(tables))
+    snapshots = [delta.snapshot(name, (versions or {}).get(name)) for name in wanted]
+    with memory_connection(own=own or read_only) as con:
+        con.execute("CREATE SCHEMA stored; CREATE SCHEMA latest")
+        for snapshot in snapshots:
+            _attach(con, "stored", snapshot)
+        files = [file for snapshot in snapshots for file in snapshot.files]
+        files += _attach_visible(con, delta, wanted)
+        for name, table in (registered or {}).items():
+            con.register(name, table)
+        if read_only:
+            con.execute(f"SET allowed_paths = {_listed(files)}")
+            con.execute("SET enable_external_access = false; SET lock_configuration = true")
+        yield con
+
+
+def tables_in(sql: str) -> list[str]:
+    """The tables whose names occur in a text of SQL: at least those that it reads."""
+    words = set(re.findall(r"\w+", sql.lower()))
+    return [name for name in all_tables() if name in words]
+
+
+def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> None:
+    """The table is in the schema: a view over the snapshot's files, or the empty table of its definition."""
+    table = all_tables()[snapshot.table]
+    if not snapshot.files:
+        con.execute(table.ddl.replace("CREATE TABLE ", f"CREATE TABLE {schema}.", 1))
+        return
+    columns = ", ".join(
+        f"{c.name}::{c.type} AS {c.name}" if c.name in snapshot.columns else f"NULL::{c.type} AS {c.name}"
+        for c in table.columns
+    )
+    source = f"read_parquet({_listed(snapshot.files)}, union_by_name = true)"
+    con.execute(f"CREATE VIEW {schema}.{table.name} AS SELECT {columns} FROM {source}")
+
+
+def _attach_visible(con: duckdb.DuckDBPyConnection, delta: DeltaTables, wanted: list[str]) -> list[str]:
+    """The views of `main`; returns the further files that they read."""
+    tombstones = delta.snapshot(TOMBSTONES)
+    rules = {name: gone_rule(all_tables()[name]) for name in wanted}
+    hidden: list[Snapshot] = []
+    if tombstones.files and any(rules.values()):
+        hidden = [tombstones, *(delta.snapshot(name) for name in _LINEAGE)]
+        for snapshot in hidden:
+            _attach(con, "latest", snapshot)
+        con.execute(_GONE)
+    for name, rule in rules.items():
+        gone = f" WHERE NOT coalesce({_IS_GONE[rule]}, false)" if hidden and rule else ""
+        con.execute(f"CREATE VIEW main.{name} AS SELECT r.* FROM stored.{name} r{gone}")
+    return [file for snapshot in hidden for file in snapshot.files]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _listed(files: Iterable[str]) -> str:
+    return "[" + ", ".join(_quoted(file) for file in files) + "]"
+
+
+def run(con: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> duckdb.DuckDBPyRelation:
+    """The relation of one statement; an empty one where the statement returns nothing."""
+    relation = con.sql(sql, params=parameters or None)
+    return relation if relation is not None else con.sql("SELECT NULL AS nothing WHERE false")
+
+
+def sql_error(error: Exception) -> CatalogError:
+    """What DuckDB said of a statement, in four parts."""
+    return CatalogError(
+        "SQL", expected="a statement over " + ", ".join(all_tables()), found=str(error), fix="Correct the statement."
+    )

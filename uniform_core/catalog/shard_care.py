@@ -1,0 +1,181 @@
+"""Care of tensor shards and media: orphans are collected, and what was taken down is purged.
+
+Both hold the tensors' lock alone, so no row that names a shard can be committed between the look and the removal.
+"""
+
+# ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from uniform_core.catalog.files import TEMP_PREFIX, lock, whole_file
+from uniform_core.catalog.session import TOMBSTONES, gone_rule
+from uniform_core.catalog.store import Clock, Store
+from uniform_core.catalog.tables import KEY, all_tables
+from uniform_core.errors import CatalogError, ConfigError
+from uniform_core.fingerprint import digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ORPHAN_GRACE: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Burial:
+    """What a takedown did: sources newly buried, media files removed, tensors emptied, rows of features removed."""
+
+    sources: int
+    media_files: int
+    tensors: int
+    rows: int
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def collect_orphans(store: Store, *, grace: timedelta, clock: Clock) -> list[str]:
+    """The shards (and left-over temporary files) that no row names and that were older than `grace`; they are gone.
+
+    Safe beside running writers: a writer whose rows come later than `grace` after their shard gets an IntegrityError.
+    Raises ConfigError for a negative grace.
+    """
+    if grace < timedelta(0):
+        raise ConfigError("collect_orphans", expected="a grace of at least 0", found=str(grace), fix="Correct it.")
+    before = (clock() - grace).timestamp()
+    old = [path for path in _shard_files(store.tensors_dir) if path.stat().st_mtime < before]
+    if not old:
+        return []
+    with lock(store.tensors_lock, shared=False):
+        named = _named_shards(store)
+        orphans = [path for path in old if path.relative_to(store.tensors_dir).as_posix() not in named]
+        for path in orphans:
+            path.unlink(missing_ok=True)
+    return [path.relative_to(store.tensors_dir).as_posix() for path in orphans]
+
+
+def bury(store: Store, dataset: str, source_ids: Iterable[str], *, reason: str, run_id: str, clock: Clock) -> Burial:
+    """What is gone: the sources have tombstones, which hide their rows in every version; then `purge` removes bytes."""
+    ids = list(source_ids)
+    rows = [
+        {
+            KEY: digest(["tombstone", dataset, source_id]),
+            "dataset": dataset,
+            "source_id": source_id,
+            "reason": reason,
+            "stage_fp": digest(["tombstone", 1]),
+            "run_id": run_id,
+            "created_at": clock(),
+        }
+        for source_id in ids
+    ]
+    buried = store.insert(TOMBSTONES, rows)
+    return replace(purge(store), sources=buried)
+
+
+def purge(store: Store) -> Burial:
+    """What was removed of everything that has a tombstone. May be run again: it does what a killed run left undone."""
+    if store.delta.snapshot_version(TOMBSTONES) < 0:
+        return Burial(0, 0, 0, 0)
+    with lock(store.tensors_lock, shared=False):
+        media = _purge_media(store)
+        tensors = _purge_tensors(store)
+        rows = _purge_rows(store)
+    return Burial(0, media, tensors, rows)
+
+
+def hidden_rows(store: Store, table: str, columns: str) -> list[dict[str, Any]]:
+    """The rows of a table that a tombstone hides."""
+    return store.rows(f"SELECT {columns} FROM stored.{table} ANTI JOIN main.{table} USING ({KEY})")
+
+
+def _purge_media(store: Store) -> int:
+    removed = 0
+    for table in (t for t in all_tables().values() if "path" in t.names and gone_rule(t)):
+        hidden = {row["path"] for row in hidden_rows(store, table.name, "path")}
+        live = {row["path"] for row in store.rows(f"SELECT path FROM {table.name}")} if hidden else set()
+        for relative in sorted(hidden - live):
+            if Path(relative).is_absolute():  # a file that stays with its owner is its owner's
+                continue
+            path = (store.media_dir / relative).resolve()
+            if not path.is_relative_to(store.media_dir.resolve()):
+                raise CatalogError(
+                    f"table {table.name}",
+                    expected="a path inside media/",
+                    found=relative,
+                    fix="Remove that row's source by hand.",
+                )
+            removed += path.exists()
+            path.unlink(missing_ok=True)
+    return removed
+
+
+def _purge_tensors(store: Store) -> int:
+    """How many tensors were emptied: those of hidden rows, and copies by a writer that lost the race for a key."""
+    keys: set[str] = set()
+    refs: set[tuple[str, int, int]] = set()
+    at = "shard, row_group, row_in_group"
+    for table in (t for t in all_tables().values() if t.has_tensors):
+        hidden = hidden_rows(store, table.name, f"{KEY}, {at}")
+        keys |= {row[KEY] for row in hidden}
+        refs |= {(row["shard"], row["row_group"], row["row_in_group"]) for row in hidden}
+    if not keys:
+        return 0
+    for table in (t for t in all_tables().values() if t.has_tensors):
+        refs -= {tuple(row.values()) for row in store.rows(f"SELECT {at} FROM {table.name}")}
+    shards = [p for p in _shard_files(store.tensors_dir) if not p.name.startswith(TEMP_PREFIX)]
+    return sum(_redact(path, path.relative_to(store.tensors_dir).as_posix(), keys, refs) for path in shards)
+
+
+def _redact(path: Path, shard: str, keys: set[str], refs: set[tuple[str, int, int]]) -> int:
+    """How many tensors of a shard were emptied. The others keep their places, so that their rows stay right."""
+    import pyarrow.parquet as pq
+
+    from uniform_core.catalog.shards import parquet_writer
+
+    with pq.ParquetFile(path) as file:
+        emptied = {
+            (group, row)
+            for group in range(file.num_row_groups)
+            for row, key in enumerate(file.read_row_group(group, columns=["key"])["key"].to_pylist())
+            if key in keys or (shard, group, row) in refs
+        }
+        full = {at for at in emptied if file.read_row_group(at[0], columns=["data"])["data"][at[1]].as_py()}
+        if not full:
+            return 0
+        with whole_file(path) as temp, parquet_writer(str(temp)) as writer:
+            for group in range(file.num_row_groups):
+                writer.write_table(_emptied(file.read_row_group(group), {row for at, row in full if at == group}))
+    return len(full)
+
+
+def _emptied(group: pa.Table, rows: set[int]) -> pa.Table:
+    import pyarrow as pa
+
+    from uniform_core.catalog.shards import SHARD_SCHEMA
+
+    data = [b"" if row in rows else value for row, value in enumerate(group["data"].to_pylist())]
+    index = group.schema.get_field_index("data")
+    return group.set_column(index, "data", pa.array(data, pa.binary())).cast(SHARD_SCHEMA)
+
+
+def _purge_rows(store: Store) -> int:
+    """How many rows that are known by content alone are gone: the same content may come again from a live source."""
+    removed = 0
+    for table in (t for t in all_tables().values() if gone_rule(t) == "file"):
+        removed += store.delta.delete(table, [row[KEY] for row in hidden_rows(store, table.name, KEY)])
+    return removed
+
+
+def _named_shards(store: Store) -> set[str]:
+    """The shards that any row of the newest versions names; rows are never lost, so older versions name no others."""
+    tables = [t for t in all_tables().values() if t.has_tensors]
+    return {row["shard"] for t in tables for row in store.rows(f"SELECT DISTINCT shard FROM stored.{t.name}")}
+
+
+def _shard_files(tensors_dir: Path) -> list[Path]:
+    return sorted(path for path in tensors_dir.rglob("*.parquet") if path.is_file())

@@ -1,0 +1,124 @@
+"""Whether the catalog is what it says: keys unique, shards and media there and whole, every named check empty."""
+
+# ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from uniform_core.catalog.delta import ABSENT
+from uniform_core.catalog.shard_care import hidden_rows
+from uniform_core.catalog.store import Store
+from uniform_core.catalog.tables import KEY, all_tables, sorted_sql
+from uniform_core.errors import CatalogError, IntegrityError
+from uniform_core.fingerprint import file_sha256
+
+_REF = f"{KEY}, shard, row_group, row_in_group, shape, dtype, tensor_sha256"
+_MEDIA = {"clips": "clip_sha256", "generations": "file_sha256"}  # tables of files under media/, with their hash
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong. `check`: unreadable, duplicate, tensor, media, model, not_purged, or a query's name."""
+
+    check: str
+    table: str
+    work_key: str
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def verify(store: Store, *, deep: bool = True) -> Iterator[Finding]:
+    """Everything that is wrong, as it is found; nothing where all is well.
+
+    `deep` reads every byte of tensors and media against its sha256; without it tensors are still read, media are
+    only measured.
+    """
+    readable = set()
+    for name in all_tables():
+        unreadable = list(_unreadable(store, name))
+        yield from unreadable
+        readable |= set() if unreadable else {name}
+    for table in all_tables().values():
+        if table.name not in readable or store.delta.snapshot_version(table.name) == ABSENT:
+            continue
+        yield from _duplicates(store, table.name)
+        if table.has_tensors:
+            yield from _tensors(store, table.name, deep)
+        if table.name in _MEDIA:
+            yield from _media(store, table.name, deep)
+    if "models" in readable:
+        yield from _models(store)
+    if readable == set(all_tables()):
+        yield from _checks(store)
+        yield from _not_purged(store)
+
+
+def _unreadable(store: Store, table: str) -> Iterator[Finding]:
+    try:
+        store.rows(f"SELECT count(COLUMNS(*)) FROM stored.{table}")
+    except CatalogError as error:
+        yield Finding("unreadable", table, "", str(error))
+
+
+def _duplicates(store: Store, table: str) -> Iterator[Finding]:
+    sql = f"SELECT {KEY}, count(*) AS n FROM stored.{table} GROUP BY {KEY} HAVING n > 1 ORDER BY 1"
+    for row in store.rows(sql):
+        yield Finding("duplicate", table, row[KEY], f"{row['n']} rows with this key")
+
+
+def _tensors(store: Store, table: str, deep: bool) -> Iterator[Finding]:
+    from uniform_core.catalog.shards import ShardReader, ref_of
+
+    sql = f"SELECT {_REF} FROM {table} ORDER BY shard, row_group, row_in_group"
+    with ShardReader(store.tensors_dir, open_files=1, cached_groups=1) as reader:
+        for batch in store.stream(sql):
+            for row in batch.to_pylist():
+                try:
+                    reader.read(ref_of(row), verify=deep)
+                except IntegrityError as error:
+                    yield Finding("tensor", table, row[KEY], str(error))
+
+
+def _media(store: Store, table: str, deep: bool) -> Iterator[Finding]:
+    for row in store.rows(f"SELECT {KEY}, path, bytes, {_MEDIA[table]} AS sha256 FROM {table} ORDER BY path"):
+        found = _file_fault(store.media_dir / row["path"], row, deep)
+        if found:
+            yield Finding("media", table, row[KEY], f"{row['path']}: {found}")
+
+
+def _models(store: Store) -> Iterator[Finding]:
+    for row in store.rows(f"SELECT {KEY}, path FROM models ORDER BY path"):
+        if not (store.checkpoints_dir / row["path"]).is_dir():
+            yield Finding("model", "models", row[KEY], f"checkpoints/{row['path']}: no such folder")
+
+
+def _file_fault(path: Path, row: dict[str, Any], deep: bool) -> str | None:
+    if not path.is_file():
+        return "no such file"
+    if path.stat().st_size != row["bytes"]:
+        return f"{path.stat().st_size} bytes where {row['bytes']} belong"
+    if deep and file_sha256(path) != row["sha256"]:
+        return f"content differs from sha256 {row['sha256']}"
+    return None
+
+
+def _checks(store: Store) -> Iterator[Finding]:
+    """What the texts of catalogs/checks return: table_name, work_key and message of each offending row."""
+    for text in sorted_sql("checks"):
+        for row in store.rows(text.read_text("utf-8")):
+            yield Finding(text.name.removesuffix(".sql"), row["table_name"], row[KEY], row["message"])
+
+
+def _not_purged(store: Store) -> Iterator[Finding]:
+    """Media of sources that were taken down, and are still on disk (a takedown that was killed, a late writer)."""
+    for table in _MEDIA:
+        for row in hidden_rows(store, table, f"{KEY}, path"):
+            if (store.media_dir / row["path"]).exists():
+                yield Finding(
+                    "not_purged", table, row[KEY], f"{row['path']} is still there: run `uniform catalog vacuum`"
+                )

@@ -1,0 +1,108 @@
+"""A run, as one complete, typed, frozen value. What changes numbers is here; where things live is in `settings`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from uniform_core.captioners import AnyCaptioner, CaptionerConfig
+from uniform_core.codecs import (
+    AnyAudioCodec,
+    AnyVideoCodec,
+    AnyVocoder,
+    AudioCodecConfig,
+    VideoCodecConfig,
+    VocoderConfig,
+)
+from uniform_core.datasets import AnyDataset, DatasetConfig
+from uniform_core.diffusion import AnyObjective, ObjectiveConfig
+from uniform_core.generation.config import SampleConfig
+from uniform_core.metrics import Metric as AnyMetric
+from uniform_core.metrics.base import MetricConfig
+from uniform_core.metrics.recipes import NetsConfig
+from uniform_core.model.config import ModelConfig
+from uniform_core.spec import AVSpec, LatentLayout
+from uniform_core.text import AnyTextEncoder, TextEncoderConfig
+from uniform_core.training.config import TrainConfig
+from uniform_core.types import Count, Fraction, Frozen, NonNegative, Task
+
+if TYPE_CHECKING:  # the families' unions are made of what their modules import; a type checker sees the base
+    AnyCaptioner = CaptionerConfig
+    AnyAudioCodec = AudioCodecConfig
+    AnyVideoCodec = VideoCodecConfig
+    AnyVocoder = VocoderConfig
+    AnyDataset = DatasetConfig
+    AnyMetric = MetricConfig
+    AnyObjective = ObjectiveConfig
+    AnyTextEncoder = TextEncoderConfig
+
+ResizeRule = Literal["crop", "squash", "letterbox"]
+
+
+class EvaluateConfig(Frozen):
+    """Which clips are made for scoring, by which systems, and what is measured on them."""
+
+    split: str = "held_out"
+    clips_per_task: Count  # spread over the classes
+    reference_split: str = "train"  # real clips that distribution metrics compare with; never the conditions themselves
+    reference_clips: Count = 384
+    tasks: tuple[Task, ...] = tuple(Task)
+    text_for: tuple[Task, ...] = (Task.T2AV,)  # tasks that are given the caption; the others go by sight or sound alone
+    baselines: tuple[Literal["untrained", "codec_round_trip"], ...] = ("untrained", "codec_round_trip")
+    metrics: tuple[AnyMetric, ...] = Field(min_length=1)
+    nets: NetsConfig
+    seed: NonNegative = 0  # of the nets and of the noise that clips are made from
+
+
+class RunConfig(Frozen):
+    """Everything that decides the result of a run. Made by a preset; overrides pass the same validation."""
+
+    preset: str
+    spec: AVSpec
+    data: AnyDataset
+    instrument: AnyDataset  # whose `instrument` split trains the small feature nets, whatever is scored
+    resize: ResizeRule = "crop"
+    video_codec: AnyVideoCodec
+    audio_codec: AnyAudioCodec
+    vocoder: AnyVocoder
+    captioners: tuple[AnyCaptioner, ...] = Field(min_length=1)  # the first that has a caption for a clip is used
+    text: AnyTextEncoder
+    model: ModelConfig
+    task_columns: Count = 1
+    objective: AnyObjective
+    train: TrainConfig
+    train_workers: Count = 2
+    train_split: str = "train"
+    sample: SampleConfig
+    evaluate: EvaluateConfig
+    max_reject_fraction: Fraction | None = None  # None: the dataset's own
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> RunConfig:
+        if self.model.text_width != self.text.width:
+            raise ValueError(f"model.text_width {self.model.text_width} must equal the encoder's {self.text.width}")
+        if self.train.batch % self.train_workers:
+            raise ValueError(f"train.batch {self.train.batch} must be a multiple of train_workers {self.train_workers}")
+        _ = self.layout
+        return self
+
+    @property
+    def layout(self) -> LatentLayout:
+        """The unified latent of this run's codecs."""
+        return LatentLayout(
+            video_CTHW=self.video_codec.latent_shape_CTHW(self.spec),
+            audio_CTF=self.audio_codec.latent_shape_CTF(self.spec),
+            task_columns=self.task_columns,
+            patch_THW=self.model.patch_THW,
+        )
+
+    @property
+    def datasets(self) -> tuple[DatasetConfig, ...]:
+        """The run's own data first, then the instrument data where it is other data."""
+        return (self.data,) if self.data == self.instrument else (self.data, self.instrument)
+
+    @property
+    def reject_limit(self) -> float:
+        """The share of rejected items above which ingest has failed."""
+        return self.data.max_reject_fraction if self.max_reject_fraction is None else self.max_reject_fraction

@@ -1,0 +1,78 @@
+"""What each stage could do: one row for each piece of work, with its key. What is done is taken off by the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from uniform_core.captioners.base import CaptionerConfig
+from uniform_core.config import RunConfig
+from uniform_core.corpus.fingerprints import captions_fingerprint, encode_fingerprint, text_fingerprint
+from uniform_core.fingerprint import text_digest, work_key
+from uniform_core.types import Modality
+
+NULL_TEXT = ""  # encoded in every run: what stands in where a text is dropped or missing
+
+
+def encode_candidates(config: RunConfig, clips: pa.Table) -> pa.Table:
+    """One row for each clip and modality of the run's own data; instrument clips are looked at, never modelled."""
+    fingerprints = {modality: encode_fingerprint(config, modality) for modality in Modality}
+    rows = [
+        {
+            "work_key": work_key(f"{clip['clip_id']}/{modality}", stage_fp=fp, source_sha256=clip["clip_sha256"]),
+            "stage_fp": fp,
+            "modality": str(modality),
+            "item": f"{_name_of(clip)} {modality}",
+            **{name: clip[name] for name in ("clip_id", "clip_sha256", "path", "dataset")},
+        }
+        for clip in clips.to_pylist()
+        if clip["split"] != "instrument"
+        for modality, fp in fingerprints.items()
+    ]
+    names = ("work_key", "item", "dataset", "stage_fp", "modality", "clip_id", "clip_sha256", "path")
+    return _text_table(rows, names)
+
+
+def captions_candidates(captioner: CaptionerConfig, clips: pa.Table) -> pa.Table:
+    """One row for each clip. A captioner that looks at no frames depends on its words, not on the pixels."""
+    fp = captions_fingerprint(captioner)
+    rows = []
+    for clip in clips.to_pylist():
+        if clip["split"] == "instrument":
+            continue
+        words = text_digest(f"{clip['label']}\n{clip['source_caption']}")
+        seen = clip["clip_sha256"] if captioner.frames else words
+        key = work_key(clip["clip_id"], stage_fp=fp, source_sha256=seen)
+        rows.append(clip | {"work_key": key, "stage_fp": fp, "item": _name_of(clip)})
+    names = ("work_key", "item", "dataset", "stage_fp", "clip_id", "clip_sha256", "path", "label", "source_caption")
+    return _text_table([{name: row[name] for name in names} for row in rows], names)
+
+
+def text_candidates(config: RunConfig, texts: Mapping[str, str]) -> pa.Table:
+    """One row for each distinct text (by its hash), the null text among them."""
+    fp = text_fingerprint(config)
+    every = {**texts, text_digest(NULL_TEXT): NULL_TEXT}
+    rows = [
+        {
+            "work_key": work_key(text_hash, stage_fp=fp, source_sha256=text_hash),
+            "stage_fp": fp,
+            "item": text[:80],
+            "dataset": "",
+            "text_hash": text_hash,
+            "text": text,
+        }
+        for text_hash, text in sorted(every.items())
+    ]
+    return _text_table(rows, ("work_key", "item", "dataset", "stage_fp", "text_hash", "text"))
+
+
+def _name_of(clip: Mapping[str, Any]) -> str:
+    """A clip in words: where it comes from, and which part."""
+    return f"{clip['dataset']}/{clip['source_id']} {clip['start_ms'] / 1000:g}-{clip['end_ms'] / 1000:g} s"
+
+
+def _text_table(rows: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> pa.Table:
+    """The table of rows whose columns are all texts; typed even where there are no rows."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=pa.schema([(name, pa.string()) for name in names]))

@@ -1,0 +1,182 @@
+"""What an evaluation is made of: which clips, which systems make them, which features and scores are wanted.
+
+Distribution metrics compare what a system made from `evaluate.split` clips with real clips of `reference_split`, so
+that no system can score by handing back its own condition; paired metrics compare clip by clip.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from uniform_core.catalog import Catalog
+from uniform_core.config import RunConfig
+from uniform_core.corpus.fingerprints import VERSIONS, instruments_fingerprint, sample_fingerprint
+from uniform_core.corpus.inputs import current_clips
+from uniform_core.fingerprint import digest, set_digest, work_key
+from uniform_core.metrics.base import MetricConfig
+from uniform_core.seeds import derive_seed
+from uniform_core.types import Modality, Task
+
+NETS = ("video", "mel", "sync")
+
+
+@dataclass(frozen=True)
+class System:
+    """Something whose clips are scored, at one task; `real` and `codec_round_trip` belong to no task."""
+
+    name: str
+    task: Task | None
+
+    @property
+    def task_name(self) -> str:
+        return "all" if self.task is None else str(self.task)
+
+    @property
+    def judged(self) -> tuple[Modality, ...]:
+        """The modalities that it made, and that are worth comparing with real ones."""
+        return tuple(Modality) if self.task is None else self.task.made
+
+
+def systems_of(config: RunConfig) -> tuple[System, ...]:
+    """Every system of the evaluation, the model first."""
+    evaluate = config.evaluate
+    by_task = [
+        System(name, task)
+        for name in ("uniform", *evaluate.baselines)
+        if name != "codec_round_trip"
+        for task in evaluate.tasks
+    ]
+    whole = [
+        System(name, None) for name in ("codec_round_trip", "real") if name == "real" or name in evaluate.baselines
+    ]
+    return (*by_task, *whole)
+
+
+def chosen_clips(clips: pa.Table, *, split: str, count: int) -> list[dict[str, Any]]:
+    """At most `count` clips of a split, the classes taking turns, in an order that depends on clip ids alone."""
+    by_label: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for clip in sorted(clips.to_pylist(), key=lambda clip: digest(["chosen", clip["clip_id"]])):
+        if clip["split"] == split:
+            by_label[clip["label"] or ""].append(clip)
+    turns = itertools.zip_longest(*(by_label[label] for label in sorted(by_label)))
+    return [clip for turn in turns for clip in turn if clip is not None][:count]
+
+
+def evaluation_clips(config: RunConfig, clips: pa.Table) -> list[dict[str, Any]]:
+    """The clips that give conditions, and stand as the truth of paired metrics."""
+    return chosen_clips(clips, split=config.evaluate.split, count=config.evaluate.clips_per_task)
+
+
+def reference_clips(config: RunConfig, clips: pa.Table) -> list[dict[str, Any]]:
+    """The real clips that distribution metrics compare with."""
+    evaluate = config.evaluate
+    return chosen_clips(clips, split=evaluate.reference_split, count=evaluate.reference_clips)
+
+
+GENERATION_SCHEMA = pa.schema(
+    [
+        (name, pa.string())
+        for name in ("work_key", "item", "dataset", "stage_fp", "system", "task", "model_id", "clip_id")
+    ]
+    + [("seed", pa.int64())]
+)
+
+
+def generation_candidates(config: RunConfig, clips: pa.Table, *, model_id: str) -> pa.Table:
+    """One row for each system, task and clip that is to be made."""
+    rows = [
+        {
+            "work_key": work_key(
+                f"{system.name}/{task}/{clip['clip_id']}", stage_fp=fp, source_sha256=clip["clip_sha256"]
+            ),
+            "item": f"{system.name} {task} of {clip['dataset']}/{clip['source_id']}",
+            "dataset": clip["dataset"],
+            "stage_fp": fp,
+            "system": system.name,
+            "task": str(task),
+            "model_id": model_id,
+            "clip_id": clip["clip_id"],
+            "seed": derive_seed("sample", config.evaluate.seed, str(task), clip["clip_id"]),
+        }
+        for system, task, fp in _makers(config, model_id)
+        for clip in evaluation_clips(config, clips)
+    ]
+    return pa.Table.from_pylist(rows, schema=GENERATION_SCHEMA)
+
+
+def _makers(config: RunConfig, model_id: str) -> Iterator[tuple[System, Task, str]]:
+    """Systems that write files, with the task column and the fingerprint of their rows."""
+    for system in systems_of(config):
+        if system.name != "real":
+            task = system.task or Task.T2AV
+            yield system, task, sample_fingerprint(config, model_id, task=task, system=system.name)
+
+
+def uses_text(config: RunConfig, task: Task) -> bool:
+    """Whether the clips of a task are made with their caption."""
+    return task in config.evaluate.text_for
+
+
+def metrics_for(config: RunConfig, system: System) -> Iterator[MetricConfig]:
+    """The metrics that say something of a system: those of modalities that it made, and those of both together."""
+    for metric in config.evaluate.metrics:
+        modality = metric.protocol.judges
+        if modality is None or modality in system.judged:
+            yield metric
+
+
+@dataclass(frozen=True)
+class WantedScore:
+    """One number to be made, and the key that its row will have."""
+
+    work_key: str
+    system: System
+    metric: MetricConfig
+
+
+def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str) -> str:
+    """What every number of this evaluation stands on: systems, clips on both sides, the nets' recipe and data."""
+    clips = current_clips(catalog, config)
+    used = [*evaluation_clips(config, clips), *reference_clips(config, clips)]
+    instrument = set_digest(c["clip_sha256"] for c in clips.to_pylist() if c["split"] == "instrument")
+    return digest(
+        {
+            "version": VERSIONS["scores"],
+            "makers": [fp for _, _, fp in _makers(config, model_id)],
+            "clips": set_digest(f"{clip['split']}/{clip['clip_sha256']}" for clip in used),
+            "nets": [instruments_fingerprint(config, kind) for kind in NETS],
+            "instrument": instrument,
+        }
+    )
+
+
+def wanted_scores(catalog: Catalog, config: RunConfig, *, model_id: str) -> list[WantedScore]:
+    """Every score of the evaluation."""
+    stands_on = evaluation_digest(catalog, config, model_id=model_id)
+    return [
+        WantedScore(
+            work_key=digest(["score", metric.name, metric.protocol_hash, system.name, system.task_name, stands_on]),
+            system=system,
+            metric=metric,
+        )
+        for system in systems_of(config)
+        for metric in metrics_for(config, system)
+    ]
+
+
+def scores_done(catalog: Catalog, config: RunConfig, *, model_id: str) -> tuple[int, int]:
+    """How many scores are wanted, and how many of them the catalog has."""
+    wanted = wanted_scores(catalog, config, model_id=model_id)
+    keys = pa.table({"work_key": pa.array([score.work_key for score in wanted], pa.string())})
+    return len(wanted), keys.num_rows - catalog.outstanding("scores", keys, stage="evaluate").num_rows
+
+
+def labels_of(clips: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Class by clip id; clips without a class are one class, for there is nothing to tell them apart by."""
+    return {clip["clip_id"]: clip["label"] or "" for clip in clips}

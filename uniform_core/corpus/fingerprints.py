@@ -1,0 +1,103 @@
+"""How each stage makes its output, as fingerprints derived from a run's config.
+
+A `VERSION` below is bumped by hand when the code of its stage changes what it writes; the golden-output tests
+(`tests/unit/test_stage_versions_*.py`) fail where the output changed and the version did not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from uniform_core.captioners.base import CaptionerConfig
+from uniform_core.config import RunConfig
+from uniform_core.datasets.base import DatasetConfig
+from uniform_core.fingerprint import digest, stage_fingerprint
+from uniform_core.media import CanonicalForm
+from uniform_core.metrics.recipes import VERSION as NETS_VERSION
+from uniform_core.types import Modality, Task
+
+VERSIONS: Final = {
+    "ingest": 1,
+    "encode": 1,
+    "captions": 1,
+    "text": 1,
+    "train": 1,
+    "instruments": 1,
+    "sample": 1,
+    "features": 1,
+    "scores": 1,
+}
+
+
+def ingest_fingerprint(config: RunConfig, dataset: DatasetConfig) -> str:
+    """The canonical form and the cut rule; not where the dataset lies, nor which items it lists."""
+    cut = {"clip_s": dataset.clip_s or config.spec.duration_s, "stride_s": dataset.stride_s}
+    form = CanonicalForm.of(config.spec).fingerprint_params()
+    return stage_fingerprint("ingest", version=VERSIONS["ingest"], params={"form": form, "cut": cut})
+
+
+def encode_fingerprint(config: RunConfig, modality: Modality) -> str:
+    """The codec of one modality, the spec that it reads clips at, and for video the resize rule."""
+    spec = config.spec.model_dump(mode="json")
+    if modality is Modality.VIDEO:
+        params = {"codec": config.video_codec.fingerprint_params(), "spec": spec, "resize": config.resize}
+    else:
+        params = {"codec": config.audio_codec.fingerprint_params(), "spec": spec}
+    return stage_fingerprint("encode", version=VERSIONS["encode"], params={"modality": modality, **params})
+
+
+def captions_fingerprint(captioner: CaptionerConfig) -> str:
+    return stage_fingerprint(
+        "captions",
+        version=VERSIONS["captions"],
+        params={**captioner.fingerprint_params(), "revision": captioner.revision, "prompt": captioner.prompt},
+    )
+
+
+def text_fingerprint(config: RunConfig) -> str:
+    return stage_fingerprint("text", version=VERSIONS["text"], params=config.text.fingerprint_params())
+
+
+def train_fingerprint(config: RunConfig) -> str:
+    """Everything that decides the weights but the data, whose digest is added in `model_id`."""
+    upstream = [encode_fingerprint(config, m) for m in Modality] + [text_fingerprint(config)]
+    params = {
+        "model": config.model.model_dump(mode="json"),
+        "task_columns": config.task_columns,
+        "objective": config.objective.fingerprint_params(),
+        "train": config.train.fingerprint_params(),
+        "workers": config.train_workers,
+        "captioners": [captions_fingerprint(c) for c in config.captioners],
+    }
+    return stage_fingerprint("train", version=VERSIONS["train"], params=params, upstream=upstream)
+
+
+def model_id(config: RunConfig, data_digest: str) -> str:
+    """The identity of trained weights: how they were made, and from what."""
+    return digest(["model", train_fingerprint(config), data_digest])
+
+
+def instruments_fingerprint(config: RunConfig, kind: str) -> str:
+    """The recipe of one feature net."""
+    params = {
+        "kind": kind,
+        "nets_version": NETS_VERSION,
+        "spec": config.spec.model_dump(mode="json"),
+        "nets": config.evaluate.nets.model_dump(mode="json"),
+        "seed": config.evaluate.seed,
+    }
+    return stage_fingerprint("instruments", version=VERSIONS["instruments"], params=params)
+
+
+def sample_fingerprint(config: RunConfig, model: str, *, task: Task, system: str) -> str:
+    """How a system makes the clips of one task."""
+    params = {
+        "system": system,
+        "task": task,
+        "sample": config.sample.fingerprint_params(),
+        "video_codec": config.video_codec.fingerprint_params(),
+        "audio_codec": config.audio_codec.fingerprint_params(),
+        "vocoder": config.vocoder.fingerprint_params(),
+        "spec": config.spec.model_dump(mode="json"),
+    }
+    return stage_fingerprint("sample", version=VERSIONS["sample"], params=params, upstream=[model])

@@ -1,0 +1,62 @@
+"""The table that training reads: each clip of a split with its latents and its text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from uniform_core.catalog import Catalog
+from uniform_core.config import RunConfig
+from uniform_core.corpus.captions import active_captions
+from uniform_core.corpus.fingerprints import encode_fingerprint, model_id, text_fingerprint
+from uniform_core.corpus.inputs import current_clips
+from uniform_core.fingerprint import set_digest, text_digest
+from uniform_core.types import Modality
+
+REF_COLUMNS = ("shard", "row_group", "row_in_group", "shape", "dtype", "tensor_sha256")
+
+
+def training_samples(catalog: Catalog, config: RunConfig, clips: pa.Table, *, split: str) -> pa.Table:
+    """One row for each clip of a split that has both latents: `TRAIN_INDEX_SCHEMA`, plus `text_hash` and `text`.
+
+    The text columns are null for clips without a caption.
+    """
+    refs = ", ".join(f"{part}.{name} AS {part}_{name}" for part in ("video", "audio", "text") for name in REF_COLUMNS)
+    captions = active_captions(catalog, config, clips)
+    return catalog.query(
+        f"""
+        SELECT c.clip_id, c.label, k.text_hash, k.text AS caption, {refs}
+        FROM run_clips c
+        JOIN latents video ON video.clip_id = c.clip_id AND video.clip_sha256 = c.clip_sha256 AND video.stage_fp = ?
+        JOIN latents audio ON audio.clip_id = c.clip_id AND audio.clip_sha256 = c.clip_sha256 AND audio.stage_fp = ?
+        LEFT JOIN active_captions k ON k.clip_id = c.clip_id
+        LEFT JOIN text_features text ON text.text_hash = k.text_hash AND text.stage_fp = ?
+        WHERE c.split = ?
+        ORDER BY c.clip_id
+        """,  # noqa: S608  (column names are constants above)
+        parameters=[*(encode_fingerprint(config, m) for m in Modality), text_fingerprint(config), split],
+        tables={"run_clips": clips, "active_captions": captions},
+    )
+
+
+def null_text(catalog: Catalog, config: RunConfig) -> Mapping[str, object] | None:
+    """The row of `text_features` that holds the null text; None before the text stage has run."""
+    rows = catalog.query(
+        "SELECT * FROM text_features WHERE stage_fp = ? AND text_hash = ?",
+        parameters=[text_fingerprint(config), text_digest("")],
+    ).to_pylist()
+    return rows[0] if rows else None
+
+
+def samples_digest(samples: pa.Table) -> str:
+    """64 hex digits of what training would read: clips, latents, texts, labels; independent of their order."""
+    names = ("clip_id", "label", "video_tensor_sha256", "audio_tensor_sha256", "text_tensor_sha256")
+    columns = [samples[name].to_pylist() for name in names]
+    return set_digest("/".join(map(str, row)) for row in zip(*columns, strict=True))
+
+
+def current_model_id(catalog: Catalog, config: RunConfig) -> str:
+    """The id of the model that this config gives on the clips that the catalog has now."""
+    samples = training_samples(catalog, config, current_clips(catalog, config), split=config.train_split)
+    return model_id(config, samples_digest(samples))

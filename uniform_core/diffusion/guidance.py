@@ -1,0 +1,127 @@
+"""Guidance: what the network says with a condition, driven away from what it says without.
+
+Axes: B batch. A model is anything with the three methods of `JointModel`: this family knows no particular one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from pydantic import Field, model_validator
+
+from uniform_core.diffusion.base import Denoiser, Objective, Tensors
+from uniform_core.lazy import lazy, lazy_name
+from uniform_core.spec import LatentLayout
+from uniform_core.types import Fraction, Frozen, Modality, Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = lazy("torch")
+    Tensor = lazy_name("torch", "Tensor")
+
+
+AnyText = TypeVar("AnyText")  # not typing.Self, which the tests' type checker of shapes does not know in methods
+
+
+@runtime_checkable
+class TextLike(Protocol):
+    """A batch of encoded texts."""
+
+    def __len__(self) -> int: ...
+    def repeated(self: AnyText, batch: int) -> AnyText: ...
+    def followed_by(self: AnyText, other: AnyText) -> AnyText: ...
+
+
+TextT = TypeVar("TextT", bound=TextLike)
+TextT_contra = TypeVar("TextT_contra", bound=TextLike, contravariant=True)
+LatentT_co = TypeVar("LatentT_co", covariant=True)
+ConditionsT = TypeVar("ConditionsT")
+
+
+@runtime_checkable
+class JointModel(Protocol[TextT_contra, ConditionsT, LatentT_co]):
+    """A network over both modalities: a constant half, and a half a step."""
+
+    layout: LatentLayout
+
+    def prepare(self, task: Task, text: TextT_contra, video_rate_hz: float) -> ConditionsT: ...
+    def latent(self, tensors: Tensors) -> LatentT_co: ...
+    def __call__(self, noisy: Tensors, t_B: Tensor, conditions: ConditionsT) -> Tensors: ...
+
+
+class GuidanceConfig(Frozen):
+    """A scale of 1 guides not at all; the paper guides by text with 5 (§4.1.2), and by the given modality not.
+
+    `interval` says where on the way from clean (0) to noise (1) guidance acts; elsewhere one forward pass is made.
+    """
+
+    text_scale: float = Field(default=1.0, ge=0)
+    modality_scale: float = Field(default=1.0, ge=0)
+    interval: tuple[Fraction, Fraction] = (0.0, 1.0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> GuidanceConfig:
+        if self.interval[0] > self.interval[1]:
+            raise ValueError(f"interval {self.interval} must go from the cleaner to the noisier end")
+        return self
+
+
+def guided_denoiser(
+    model: JointModel[TextT, ConditionsT, object],
+    *,
+    task: Task,
+    text: TextT | None,
+    null_text: TextT,
+    batch: int,
+    video_rate_hz: float,
+    guidance: GuidanceConfig,
+    objective: Objective,
+    given_noise: Tensor | None,
+) -> Denoiser:
+    """The guided network of one batch: (latents, t) → outputs.
+
+    Text: said(∅) + s·(said(c) − said(∅)), both in one forward pass of 2B; without text one of B, since there is
+    nothing to guide by. Given modality: + (s − 1)·(said as its task − said as T2AV with that modality noised by
+    `given_noise`), which needs no further training. The variance is always the conditional one's.
+    """
+    empty = null_text.repeated(batch)
+    plain = model.prepare(task, empty if text is None else text, video_rate_hz)
+    pair = None
+    if text is not None and guidance.text_scale != 1:
+        pair = model.prepare(task, text.followed_by(empty), video_rate_hz)
+    blind = None
+    if task.given is not None and guidance.modality_scale != 1:
+        blind = model.prepare(Task.T2AV, empty if text is None else text, video_rate_hz)
+
+    def denoise(latents: Tensors, t_B: Tensor) -> Tensors:
+        is_guided = guidance.interval[0] <= float(t_B[0]) / 1000 <= guidance.interval[1]
+        if pair is None or not is_guided:
+            said = model(latents, t_B, plain)
+            outputs = {m: said[m] for m in task.made}
+        else:
+            twice = {m: torch.cat([z, z]) for m, z in latents.items()}
+            halves = model(twice, torch.cat([t_B, t_B]), pair)
+            said = {m: halves[m][:batch] for m in task.made}
+            outputs = {m: extrapolated(said[m], halves[m][batch:], scale=guidance.text_scale) for m in task.made}
+        if blind is None or task.given is None or given_noise is None or not is_guided:
+            return outputs
+        hidden = objective.noised(latents[task.given], noise=given_noise, t_B=t_B)
+        unseeing = model({**latents, task.given: hidden}, t_B, blind)
+        return {
+            m: outputs[m] + extrapolated(said[m], unseeing[m], scale=guidance.modality_scale) - said[m] for m in outputs
+        }
+
+    return denoise
+
+
+def extrapolated(conditional: Tensor, unconditional: Tensor, *, scale: float) -> Tensor:
+    """u + s·(c − u) on the half that says noise or velocity; the variance half of the conditional output as it is."""
+    said, variance = conditional.chunk(2, dim=1)
+    return torch.cat([torch.lerp(unconditional.chunk(2, dim=1)[0], said, scale), variance], dim=1)
+
+
+def made_shapes(layout: LatentLayout, batch: int) -> dict[Modality, tuple[int, ...]]:
+    """The shapes of a batch of latents."""
+    return {Modality.VIDEO: (batch, *layout.video_CTHW), Modality.AUDIO: (batch, *layout.audio_CTF)}

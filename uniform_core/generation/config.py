@@ -1,0 +1,23 @@
+"""How clips are sampled from a trained model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uniform_core.diffusion import AnySampler, GuidanceConfig
+from uniform_core.types import Count, Frozen
+
+
+class SampleConfig(Frozen):
+    """The sampler (with its steps and its clamp of x₀), the guidance, and how many clips are made at once.
+
+    The paper: ancestral, 30 steps, text guidance 5 (§4.1.2). `batch` changes speed and rounding only.
+    """
+
+    sampler: AnySampler
+    guidance: GuidanceConfig = GuidanceConfig()
+    batch: Count = 16
+
+    def fingerprint_params(self) -> dict[str, Any]:
+        """What changes the clips: everything but the size of a batch."""
+        return self.model_dump(mode="json", exclude={"batch"})

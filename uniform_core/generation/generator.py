@@ -1,0 +1,116 @@
+"""Clips from an exported model: requests in, frames and sound out.
+
+Axes: B batch, C channels, T time, H height, W width, F latent mel bins, L text tokens, D text width, N samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from uniform_core.diffusion import sample_joint
+from uniform_core.errors import WorkFailedError
+from uniform_core.generation.config import SampleConfig
+from uniform_core.generation.decode import MediaCodecs
+from uniform_core.generation.requests import GeneratedClip, GenerationRequest
+from uniform_core.model import JointLatent, TextBatch, UniForm
+from uniform_core.progress import Listener, ProgressEvent, silent
+from uniform_core.seeds import torch_generator
+from uniform_core.text import TextEncoder
+from uniform_core.training.export import Exported
+from uniform_core.training.samples import padded_texts
+from uniform_core.types import Modality, Task
+
+STAGE = "sample"
+
+
+class Generator:
+    """A model, its codecs and its text encoder, loaded once; `generate` may be called as often as one likes."""
+
+    def __init__(
+        self, exported: Exported, config: SampleConfig, *, codecs: MediaCodecs, text_encoder: TextEncoder
+    ) -> None:
+        self.config = config
+        self._model, self._card, self._codecs = exported.model, exported.card, codecs
+        self._objective = exported.card.objective.build()
+        self._text_encoder = text_encoder
+        self._device = next(exported.model.parameters()).device
+
+    def generate(self, requests: Sequence[GenerationRequest], *, listener: Listener = silent) -> list[GeneratedClip]:
+        """One clip for each request, in their order. A clip depends on its own request alone, up to rounding.
+
+        Raises ConfigError for a given latent of another shape, WorkFailedError where the model made no finite latent.
+        """
+        made: dict[int, GeneratedClip] = {}
+        for task in Task:
+            places = [place for place, request in enumerate(requests) if request.task is task]
+            for start in range(0, len(places), self.config.batch):
+                batch = places[start : start + self.config.batch]
+                clips = self._batch(task, [requests[place] for place in batch])
+                made |= dict(zip(batch, clips, strict=True))
+                listener(ProgressEvent(STAGE, len(made), len(requests), note=task.value))
+        return [made[place] for place in range(len(requests))]
+
+    def sample_latents(self, task: Task, requests: Sequence[GenerationRequest]) -> JointLatent:
+        """The raw latents of requests of one task, the given modality as it came."""
+        texts = [request.caption or "" for request in requests]
+        latent = sample_joint(
+            self._model,
+            self._objective,
+            task=task,
+            given=self._given(task, requests),
+            text=self._text(texts) if any(texts) else None,
+            null_text=self._text([""]),
+            video_rate_hz=self._card.video_rate_hz,
+            sampler=self.config.sampler,
+            guidance=self.config.guidance,
+            generators=[torch_generator("generate", task.value, request.seed) for request in requests],
+            device=self._device,
+        )
+        _check_finite(latent, requests)
+        scale = self._card.scale
+        return JointLatent(scale.video.to_raw(latent.video_BCTHW), scale.audio.to_raw(latent.audio_BCTF))
+
+    def _batch(self, task: Task, requests: Sequence[GenerationRequest]) -> list[GeneratedClip]:
+        raw = self.sample_latents(task, requests)
+        media = [request.given.media for request in requests if request.given is not None]
+        videos = media if task.given is Modality.VIDEO else self._codecs.decode_video(raw.video_BCTHW)
+        sounds = media if task.given is Modality.AUDIO else self._codecs.decode_audio(raw.audio_BCTF)
+        parts = zip(requests, videos, sounds, strict=True)
+        return [GeneratedClip(request.request_id, video, waveform) for request, video, waveform in parts]
+
+    def _given(self, task: Task, requests: Sequence[GenerationRequest]) -> dict[Modality, Tensor] | None:
+        """The given model latents of a batch of one task."""
+        if task.given is None:
+            return None
+        raw = torch.stack([request.given.raw for request in requests if request.given is not None])
+        scale = self._card.scale.video if task.given is Modality.VIDEO else self._card.scale.audio
+        return {task.given: scale.to_model(raw.to(torch.float32)).to(self._device)}
+
+    def _text(self, texts: Sequence[str]) -> TextBatch:
+        batch = padded_texts([features.features_LD for features in self._text_encoder.encode(texts)])
+        return TextBatch(batch.features_BLD.to(self._device), batch.mask_BL.to(self._device))
+
+
+def build_untrained(exported: Exported, *, seed: int) -> Exported:
+    """The baseline `untrained`: a fresh model of the same config, which goes through the same code as the trained one.
+
+    Its last layer is zero, so that it says nothing: its clips are what noise looks like behind the same codecs.
+    """
+    model = UniForm(exported.card.model, exported.card.layout, seed=seed).eval().requires_grad_(False)
+    device = next(exported.model.parameters()).device
+    return Exported(model.to(device), replace(exported.card, steps=0), weights_sha256="")
+
+
+def _check_finite(latent: JointLatent, requests: Sequence[GenerationRequest]) -> None:
+    for row, request in enumerate(requests):
+        if not all(bool(torch.isfinite(part[row]).all()) for part in latent.values()):
+            raise WorkFailedError(
+                f"request {request.request_id}",
+                expected="finite latents",
+                found="NaN or infinity",
+                fix="Lower the guidance, set sampler.clamp_x0_sigma, or look at the model's losses.",
+            )

@@ -1,0 +1,280 @@
+"""From any file to canonical clips: one pass over the file, bounded memory, each window its own result."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from uniform_core.media.facts import facts_of
+from uniform_core.media.forms import MAX_OVERLAP, CanonicalForm, CutRule, Limits
+from uniform_core.media.geometry import MAX_ASPECT, canonical_size
+from uniform_core.media.mono import to_mono
+from uniform_core.media.picture import Scaler
+from uniform_core.media.refusal import Refused
+from uniform_core.media.results import SourceFacts
+from uniform_core.media.sound import MARGIN_S, SoundTrack
+from uniform_core.media.source import Picture, Sound, Source, open_source
+from uniform_core.media.timeline import rounding_slack_s
+from uniform_core.media.window import FinishedClip, OpenWindow, Plan
+
+MAX_GAP_S = 30.0
+MAX_OPEN = MAX_OVERLAP + 24
+"""Windows that overlap, and those whose sound comes later in the file."""
+PROGRESS_S = 5.0
+DECLARED_SLACK_S = 1.0
+
+Span = tuple[float, float]
+
+
+class Listener(Protocol):
+    """Who hears of results, in the order in which windows end. A `plan` of None is the whole file, or its rest."""
+
+    def clip(self, plan: Plan, clip: FinishedClip, *, facts: SourceFacts) -> None: ...
+    def refused(self, plan: Plan | None, why: Refused) -> None: ...
+    def progress(self, time_s: float) -> None: ...
+
+
+def canonicalise(
+    path: Path, form: CanonicalForm, *, windows: Sequence[Span] | None, cut: CutRule, limits: Limits, listener: Listener
+) -> None:
+    """Tell the listener one result for each window, or for the whole file where it gives none at all."""
+    try:
+        with open_source(path, limits) as source:
+            cutter = open_cutter(source, form, windows=windows, cut=cut, listener=listener)
+            cutter.run()
+    except Refused as why:
+        listener.refused(None, why)
+
+
+def open_cutter(
+    source: Source, form: CanonicalForm, *, windows: Sequence[Span] | None, cut: CutRule, listener: Listener
+) -> Cutter:
+    """A cutter at the beginning of the file. Raises Refused where picture or sound are not there at all."""
+    if source.video is None:
+        raise Refused("no_video", "a picture and sound expected, no video stream found")
+    if source.audio is None:
+        raise Refused("no_audio", "a picture and sound expected, no audio stream found")
+    first_v, first_a = source.read_head()
+    frame = source.first_picture
+    if first_v is None or frame is None:
+        raise Refused("undecodable", f"pictures expected, none decodes: {source.budget.last}")
+    if first_a is None:
+        raise Refused("undecodable", f"sound expected, none decodes: {source.budget.last}")
+    zero_s = min(first_v, first_a)
+    facts = facts_of(source, frame, video_start_s=first_v - zero_s, audio_start_s=first_a - zero_s)
+    width, height = facts.width_px or 1, facts.height_px or 1
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise Refused("odd_shape", f"sides up to {MAX_ASPECT} to 1 expected, {width}x{height} found")
+    both_s = max(first_v, first_a) - zero_s
+    plans = Plans(form, windows=windows, cut=cut, both_s=both_s)
+    return Cutter(source, form, plans=plans, facts=facts, zero_s=zero_s, listener=listener)
+
+
+class Plans:
+    """The windows that are still to be opened, by their start: as asked, or by the cut rule without an end."""
+
+    def __init__(self, form: CanonicalForm, *, windows: Sequence[Span] | None, cut: CutRule, both_s: float) -> None:
+        self._cut, self._form = cut, form
+        self.by_rule = windows is None
+        self._steps = count()
+        self._base_s = both_s if both_s > form.frame_s else 0.0  # from where picture and sound both run
+        self._waiting = deque(Plan(start, end, start + form.duration_s) for start, end in sorted(windows or ()))
+        if self.by_rule:
+            self._waiting.append(self._by_rule())
+
+    def _by_rule(self) -> Plan:
+        start_s = self._base_s + next(self._steps) * self._cut.stride_s
+        end_s = start_s + self._cut.clip_s
+        return Plan(start_s, end_s, until_s=max(end_s, start_s + self._form.duration_s))
+
+    @property
+    def next(self) -> Plan | None:
+        return self._waiting[0] if self._waiting else None
+
+    def take(self) -> Plan:
+        plan = self._waiting.popleft()
+        if self.by_rule:
+            self._waiting.append(self._by_rule())
+        return plan
+
+    def rest(self) -> list[Plan]:
+        """What was asked for and not taken; nothing for the cut rule, which has no end."""
+        return [] if self.by_rule else list(self._waiting)
+
+
+class Cutter:
+    """The state of one pass: windows to come, windows open, the picture that is showing, the sound so far.
+
+    Times inside are seconds on the source's timeline: zero is the first sample shown or heard.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        form: CanonicalForm,
+        *,
+        plans: Plans,
+        facts: SourceFacts,
+        zero_s: float,
+        listener: Listener,
+    ) -> None:
+        self._source, self._form, self._plans, self._facts = source, form, plans, facts
+        self._zero_s, self._listener = zero_s, listener
+        self._size_WH = canonical_size(facts.width_px or 1, facts.height_px or 1, form.short_side_px)
+        self._slack_s = rounding_slack_s(float(source.video.time_base))
+        self._track = SoundTrack(facts.audio_rate_hz or form.audio_rate_hz)
+        self._open: list[OpenWindow] = []
+        self._showing: Picture | None = None
+        self._scaler = Scaler("yuv420p")
+        self._results = 0
+        self._progress_s = 0.0
+
+    def run(self) -> None:
+        """Read the file once and tell the listener every result."""
+        try:
+            for event in self._source.events():
+                self._hear(event) if isinstance(event, Sound) else self._see(event)
+                self._close_ready()
+                if self._plans.next is None and not self._open:
+                    return
+            self._end_of_file()
+        except Refused as why:
+            self._give_up(why)
+
+    def _hear(self, sound: Sound) -> None:
+        if sound.frame.sample_rate != self._track.rate_hz:
+            if self._track.end_s > float("-inf"):
+                self._source.budget.packet_failed(f"the sampling rate changes to {sound.frame.sample_rate} Hz")
+                return
+            self._track = SoundTrack(sound.frame.sample_rate)  # the header was wrong, as it may be for HE-AAC
+        self._track.push(sound.time_s - self._zero_s, to_mono(sound.frame, "itu"), anew=sound.after_error)
+
+    def _see(self, event: Picture) -> None:
+        picture = Picture(event.time_s - self._zero_s, event.length_s, event.frame)
+        before = self._showing
+        if before is not None and picture.time_s - before.time_s > MAX_GAP_S and self._wanted_before(picture.time_s):
+            jump = f"a jump from {before.time_s:.3f} s to {picture.time_s:.3f} s"
+            raise Refused("bad_timestamps", f"pictures at most {MAX_GAP_S:g} s apart expected, {jump} found")
+        shown = before or picture  # before the first picture it stands in for what is not there, as in players
+        self._open_before(picture.time_s)
+        for window in self._open:
+            window.show(shown, until_s=picture.time_s)
+        self._showing = picture
+        if picture.time_s >= self._progress_s + PROGRESS_S:
+            self._progress_s = picture.time_s
+            self._listener.progress(picture.time_s)
+
+    def _wanted_before(self, time_s: float) -> bool:
+        return bool(self._open) or (self._plans.next is not None and self._plans.next.start_s < time_s)
+
+    def _open_before(self, time_s: float) -> None:
+        """Open the windows that begin before a moment, and refuse those that are shorter than a clip."""
+        while (plan := self._plans.next) is not None and plan.start_s < time_s:
+            self._plans.take()
+            if plan.end_s - plan.start_s < self._form.duration_s - self._form.frame_s - 1e-6:
+                found = f"a window of {plan.end_s - plan.start_s:.3f} s"
+                self._refuse(plan, Refused("too_short", f"{self._form.duration_s:g} s expected, {found} found"))
+                continue
+            if len(self._open) >= MAX_OPEN:
+                self._drop_waiting(time_s)
+            self._open.append(
+                OpenWindow(
+                    plan,
+                    self._form,
+                    size_WH=self._size_WH,
+                    scaler=self._scaler,
+                    slack_s=self._slack_s,
+                    errors=self._source.budget.total if self._showing is not None else 0,
+                )
+            )
+
+    def _drop_waiting(self, time_s: float) -> None:
+        """Raises Refused: too many windows have their pictures and wait for sound."""
+        sound_s = max(0.0, self._track.end_s)
+        raise Refused("too_short", f"sound beside the picture expected, it ends at {sound_s:.3f} s of {time_s:.3f} s")
+
+    def _close_ready(self) -> None:
+        showing_s = self._showing.time_s if self._showing is not None else 0.0
+        still_open = []
+        for window in self._open:
+            reached = showing_s >= window.plan.until_s - self._form.frame_s - self._slack_s
+            heard = self._track.end_s >= window.sound_end_s + MARGIN_S
+            if window.has_all_frames and reached and heard:
+                self._finish(window)
+            else:
+                still_open.append(window)
+        self._open = still_open
+        starts = [window.plan.start_s for window in still_open]
+        if self._plans.next is not None:
+            starts.append(self._plans.next.start_s)
+        needed_from_s = min(starts, default=self._track.end_s)
+        self._track.forget(needed_from_s)
+        self._source.nothing_before(needed_from_s + self._zero_s)
+
+    def _finish(self, window: OpenWindow) -> None:
+        try:
+            clip = window.finish(self._track, errors=self._source.budget.total)
+        except Refused as why:
+            window.abandon()
+            self._refuse(window.plan, why)
+        else:
+            self._results += 1
+            self._listener.clip(window.plan, clip, facts=self._facts)
+
+    def _refuse(self, plan: Plan | None, why: Refused) -> None:
+        self._results += 1
+        self._listener.refused(plan, why)
+
+    def _end_of_file(self) -> None:
+        showing = self._showing
+        assert showing is not None  # `open_cutter` has seen one
+        end_s = showing.time_s + showing.length_s
+        self._open_before(end_s)
+        reached_s = min(end_s, self._track.end_s) + self._form.frame_s + self._slack_s
+        incomplete: list[Plan] = []
+        for window in self._open:
+            window.show(showing, until_s=end_s)
+            window.hold_last(showing)
+            if window.has_all_frames and window.plan.until_s <= reached_s:
+                self._finish(window)
+            else:
+                window.abandon()
+                incomplete.append(window.plan)
+        self._open = []
+        self._report_missing([*incomplete, *self._plans.rest()], picture_end_s=end_s)
+
+    def _report_missing(self, plans: list[Plan], *, picture_end_s: float) -> None:
+        """Refuse what the file ended before. Windows of the cut rule count only where the container declares them."""
+        sound_end_s = max(0.0, self._track.end_s)
+        ends = f"the picture ends at {picture_end_s:.3f} s, the sound at {sound_end_s:.3f} s"
+        declared = self._source.declared_end_s()
+        declared_s = 0.0 if declared is None else declared - self._zero_s
+        cut_short = declared_s > min(picture_end_s, sound_end_s) + DECLARED_SLACK_S
+        if not self._plans.by_rule:
+            for plan in plans:
+                lost = cut_short and plan.until_s <= declared_s
+                wanted = f"picture and sound until {plan.until_s:.3f} s expected, {ends}"
+                self._refuse(plan, Refused("truncated" if lost else "too_short", wanted))
+            return
+        upcoming = plans[0] if plans else self._plans.next
+        if upcoming is not None and cut_short and upcoming.until_s <= declared_s:
+            found = f"the container declares {declared_s:.3f} s, {ends}"
+            rest = Plan(upcoming.start_s, declared_s, until_s=declared_s)
+            self._refuse(rest, Refused("truncated", f"windows until the declared end expected, {found}"))
+        elif not self._results:
+            self._refuse(None, Refused("too_short", f"at least {self._form.duration_s:g} s of both expected, {ends}"))
+
+    def _give_up(self, why: Refused) -> None:
+        """The file can be read no further: windows that are asked for get the reason one by one."""
+        plans = [window.plan for window in self._open]
+        for window in self._open:
+            window.abandon()
+        self._open = []
+        if self._plans.by_rule:
+            self._refuse(None, why)
+        else:
+            for plan in [*plans, *self._plans.rest()]:
+                self._refuse(plan, why)

@@ -1,0 +1,128 @@
+"""Pictures turned, squared and scaled; how much they move. Axes: H height, W width, both as shown."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from uniform_core.media.geometry import shown_size
+
+GREY_PER_LUMA = 255 / 219  # luma lies in 16..235
+STILL_RANGE = 6.0
+BLOCK = 8
+
+
+def quarter_turns(frame: av.VideoFrame) -> int:
+    """How many quarter turns counter-clockwise show the frame upright, 0 to 3."""
+    return int(round(frame.rotation / 90) % 4)
+
+
+def shown_size_of(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height of a frame as shown."""
+    rotation_deg = 90 * quarter_turns(frame)
+    return shown_size(frame.width, frame.height, pixel_aspect=pixel_aspect, rotation_deg=rotation_deg)
+
+
+class Scaler:
+    """Frames at one size and format. The last result is kept: a picture that is held is scaled once."""
+
+    def __init__(self, pixel_format: str, interpolation: str = "bicubic") -> None:
+        self._format = pixel_format
+        self._interpolation = Interpolation[interpolation.upper()]
+        self._reformatter = VideoReformatter()
+        self._memo: tuple[av.VideoFrame, tuple[int, int], av.VideoFrame] | None = None
+
+    def scale(self, frame: av.VideoFrame, size_WH: tuple[int, int]) -> av.VideoFrame:
+        """The frame upright at `size_WH`; BT.601 limited range where the format is YUV."""
+        if self._memo is not None and self._memo[0] is frame and self._memo[1] == size_WH:
+            return self._memo[2]
+        turns = quarter_turns(frame)
+        width, height = size_WH[::-1] if turns % 2 else size_WH
+        to_yuv = self._format.startswith("yuv")
+        scaled = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format=self._format,
+            dst_colorspace=Colorspace.ITU601 if to_yuv else None,
+            interpolation=self._interpolation,
+            src_color_range=source_range(frame),
+            dst_color_range=ColorRange.MPEG if to_yuv else ColorRange.JPEG,
+            threads=1,
+        )
+        upright = turn(scaled, turns) if turns else scaled
+        self._memo = (frame, size_WH, upright)
+        return upright
+
+
+def source_range(frame: av.VideoFrame) -> ColorRange:
+    """The range of a frame's values: what it says, else full for RGB, grey and the `yuvj` formats."""
+    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
+        return ColorRange(frame.color_range)
+    name = frame.format.name
+    return ColorRange.MPEG if name.startswith(("yuv", "nv", "p0")) and "yuvj" not in name else ColorRange.JPEG
+
+
+def plane(frame: av.VideoFrame, index: int) -> np.ndarray:
+    """One 8-bit plane as uint8 [H, W], a view of the frame's memory without its padding."""
+    source = frame.planes[index]
+    return np.frombuffer(source, np.uint8).reshape(source.height, source.line_size)[:, : source.width]
+
+
+def turn(frame: av.VideoFrame, quarter_turns_ccw: int) -> av.VideoFrame:
+    """The frame turned counter-clockwise: planes of 4:2:0, or packed RGB."""
+    if frame.format.name == "rgb24":
+        turned_HW3 = np.ascontiguousarray(np.rot90(frame.to_ndarray(), quarter_turns_ccw))
+        return av.VideoFrame.from_ndarray(turned_HW3, format="rgb24")
+    planes = [np.rot90(plane(frame, index), quarter_turns_ccw) for index in range(3)]
+    turned = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], "yuv420p")
+    for index, values_HW in enumerate(planes):
+        plane_HW = np.frombuffer(turned.planes[index], np.uint8).reshape(-1, turned.planes[index].line_size)
+        plane_HW[: values_HW.shape[0], : values_HW.shape[1]] = values_HW
+    return turned
+
+
+class Motion:
+    """Running measures of change: mean difference of neighbours, and the range of each 8x8 block's mean."""
+
+    def __init__(self) -> None:
+        self._before_HW: np.ndarray | None = None
+        self._low: np.ndarray | None = None
+        self._high: np.ndarray | None = None
+        self._total, self._pairs = 0.0, 0
+
+    def see(self, frame: av.VideoFrame, times: int) -> None:
+        """Count a frame that is shown for `times` ticks."""
+        luma_HW = plane(frame, 0)
+        if self._before_HW is not None:
+            self._total += float(np.abs(luma_HW.astype(np.int16) - self._before_HW).mean(dtype=np.float64))
+            self._pairs += 1
+        self._pairs += times - 1
+        self._before_HW = luma_HW.astype(np.int16)
+        blocks = block_means(luma_HW)
+        self._low = blocks if self._low is None else np.minimum(self._low, blocks)
+        self._high = blocks if self._high is None else np.maximum(self._high, blocks)
+
+    @property
+    def mean(self) -> float:
+        """Mean absolute difference of neighbouring frames, grey levels 0 to 255."""
+        return GREY_PER_LUMA * self._total / max(1, self._pairs)
+
+    @property
+    def is_still(self) -> bool:
+        """Whether no block's mean varies by more than six levels: compression flickers less, things that move more."""
+        if self._low is None or self._high is None:
+            return True
+        return float((self._high - self._low).max()) * GREY_PER_LUMA <= STILL_RANGE
+
+
+def block_means(luma_HW: np.ndarray) -> np.ndarray:
+    """Means over 8x8 blocks; a rim that does not fill a block is left out, a picture smaller than one is one block."""
+    high, wide = luma_HW.shape[0] // BLOCK, luma_HW.shape[1] // BLOCK
+    if not high or not wide:
+        return np.asarray(luma_HW.mean(keepdims=True), dtype=np.float32)
+    blocks = luma_HW[: high * BLOCK, : wide * BLOCK].reshape(high, BLOCK, wide, BLOCK)
+    return np.asarray(blocks.sum(axis=(1, 3), dtype=np.int32) / np.float32(BLOCK * BLOCK), dtype=np.float32)

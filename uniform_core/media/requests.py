@@ -1,0 +1,122 @@
+"""What the worker can be asked, each as one function from a JSON object to answers on the channel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+import av.logging
+
+from uniform_core.media import canonical, decoding
+from uniform_core.media.encoder import write_synced
+from uniform_core.media.facts import facts_of
+from uniform_core.media.forms import CanonicalForm, CutRule, DecodeRule, Limits
+from uniform_core.media.refusal import Refused
+from uniform_core.media.results import ClipFacts, SourceFacts
+from uniform_core.media.source import open_source
+from uniform_core.media.window import FinishedClip, Plan
+
+av.logging.set_level(av.logging.PANIC)
+_NUMBERS = count()
+
+
+class Answers(Protocol):
+    def say(self, kind: str, **message: Any) -> None: ...
+
+
+def probe(request: dict[str, Any], channel: Answers) -> None:
+    """Facts of a file; a stream that is not there is None. Raises Refused where it is no media."""
+    with open_source(Path(request["path"]), Limits(**request["limits"])) as source:
+        first_v, first_a = source.read_head()
+        facts = facts_of(source, source.first_picture, video_start_s=first_v, audio_start_s=first_a)
+    channel.say("facts", facts=asdict(facts))
+
+
+def canonicalise(request: dict[str, Any], channel: Answers) -> None:
+    """One answer for each window: `clip` with a synced file of a temporary name, or `refused`."""
+    form = CanonicalForm(**request["form"])
+    windows = request["windows"]
+    canonical.canonicalise(
+        Path(request["path"]),
+        form,
+        windows=None if windows is None else [(start, end) for start, end in windows],
+        cut=CutRule(**request["cut"]),
+        limits=Limits(**request["limits"]),
+        listener=_Writer(Path(request["out_dir"]), form, channel),
+    )
+
+
+def decode(request: dict[str, Any], channel: Answers) -> None:
+    """Scratch files with the pictures and the sound of a file. Raises Refused."""
+    rule = dict(request["rule"])
+    rule["size_px"] = None if rule["size_px"] is None else tuple(rule["size_px"])
+    decoded = decoding.decode(
+        Path(request["path"]),
+        DecodeRule(**rule),
+        limits=Limits(**request["limits"]),
+        frames_file=Path(request["frames_file"]),
+        sound_file=Path(request["sound_file"]),
+    )
+    channel.say("decoded", decoded=asdict(decoded))
+
+
+class _Writer:
+    """A listener that lays clips on disk under temporary names and tells the parent."""
+
+    def __init__(self, out_dir: Path, form: CanonicalForm, channel: Answers) -> None:
+        self._out_dir, self._form, self._channel = out_dir, form, channel
+
+    def clip(self, plan: Plan, clip: FinishedClip, *, facts: SourceFacts) -> None:
+        part = self._out_dir / f".part-{os.getpid()}-{next(_NUMBERS)}.mp4"
+        write_synced(part, clip.data)
+        columns = clip_facts(clip, self._form, facts)
+        self._channel.say("clip", window=[plan.start_s, plan.end_s], part=part.name, facts=asdict(columns))
+
+    def refused(self, plan: Plan | None, why: Refused) -> None:
+        window = None if plan is None else [plan.start_s, plan.end_s]
+        verdict = {"error_class": why.error_class, "message": why.message, "terminal": why.terminal}
+        self._channel.say("refused", window=window, **verdict)
+
+    def progress(self, time_s: float) -> None:
+        self._channel.say("progress", time_s=time_s)
+
+
+def clip_facts(clip: FinishedClip, form: CanonicalForm, facts: SourceFacts) -> ClipFacts:
+    """The row of a clip, as far as media knows it."""
+    return ClipFacts(
+        clip_sha256=clip.sha256,
+        bytes=len(clip.data),
+        width_px=clip.size_WH[0],
+        height_px=clip.size_WH[1],
+        frames=form.frames,
+        video_rate_hz=float(form.video_rate_hz),
+        samples=form.samples,
+        audio_rate_hz=form.audio_rate_hz,
+        source_width_px=facts.width_px or 0,
+        source_height_px=facts.height_px or 0,
+        source_video_rate_hz=facts.video_rate_hz,
+        source_audio_rate_hz=facts.audio_rate_hz,
+        source_channels=facts.channels,
+        source_video_codec=facts.video_codec or "unknown",
+        source_audio_codec=facts.audio_codec,
+        source_duration_s=facts.duration_s,
+        rotation_deg=facts.rotation_deg,
+        held_frames=clip.held_frames,
+        decode_errors=clip.decode_errors,
+        audio_peak=clip.audio_peak,
+        audio_rms_db=clip.audio_rms_db,
+        motion=clip.motion,
+        is_silent=clip.is_silent,
+        is_still=clip.is_still,
+    )
+
+
+HANDLERS: dict[str, Callable[[dict[str, Any], Answers], None]] = {
+    "probe": probe,
+    "canonicalise": canonicalise,
+    "decode": decode,
+}

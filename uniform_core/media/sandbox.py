@@ -1,0 +1,254 @@
+"""The border to media of any kind: a lean child process does the decoding, and may fail, hang or die there.
+
+    with Sandbox() as sandbox:
+        results = sandbox.canonicalise(path, None, cut=cut, form=form, out_dir=directory, names=name_of)
+
+Bad media is a value (`Rejection`, `RejectedWindow`), never an exception. One sandbox is one process and one thread's.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from uniform_core.errors import Rejection, StorageError
+from uniform_core.media.forms import CanonicalForm, CutRule, DecodeRule, Limits, batches
+from uniform_core.media.process import WorkerLostError, WorkerProcess, worker_command
+from uniform_core.media.results import CanonicalClip, DecodedMedia, RejectedWindow, SourceFacts
+
+if TYPE_CHECKING:
+    from uniform_core.types import Window
+
+Message = dict[str, Any]
+NO_ANSWER = Rejection("crash", "an answer expected, the worker gave none")
+
+
+class Sandbox:
+    """A worker process, started when first needed and again after a crash, a timeout or its share of requests."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._process: WorkerProcess | None = None
+        self._served = 0
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker and remove the scratch files. The sandbox may be used again."""
+        self._end_process()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process that is running now, if one is."""
+        return self._process.pid if self._process is not None else None
+
+    def probe(self, path: Path) -> SourceFacts | Rejection:
+        """What a file says of itself, or why it is no media."""
+        last: SourceFacts | Rejection = NO_ANSWER
+        for message in self._ask("probe", path):
+            last = SourceFacts(**message["facts"]) if message["kind"] == "facts" else _rejection(message)
+        return last
+
+    def canonicalise(
+        self,
+        path: Path,
+        windows: Sequence[Window] | None,
+        *,
+        cut: CutRule,
+        form: CanonicalForm,
+        out_dir: Path,
+        names: Callable[[Window], str],
+    ) -> list[CanonicalClip | RejectedWindow]:
+        """One result for each window, those of the cut rule where none are given, by their start.
+
+        A whole-file failure gives one `RejectedWindow` with window None; with windows given, each that was not done
+        gets the reason. `names` gives a clip's path relative to `out_dir`. Raises StorageError where it cannot be
+        written; `out_dir` then holds whole clips only.
+        """
+        make_directory(out_dir)
+        request = {"form": asdict(form), "cut": asdict(cut), "out_dir": str(out_dir.resolve())}
+        results: list[CanonicalClip | RejectedWindow] = []
+        groups: list[list[Window] | None] = [None] if windows is None else list(batches(list(windows)))
+        for group in groups:
+            spans = None if group is None else [[window.start_s, window.end_s] for window in group]
+            fresh = [
+                _clip(message, out_dir, names) if message["kind"] == "clip" else _rejected(message)
+                for message in self._ask("canonicalise", path, out_dir=out_dir, request={**request, "windows": spans})
+            ]
+            results += fresh if group is None else complete(group, fresh, one_for_all=len(groups) == 1)
+        _sync_directory(out_dir)
+        return sorted(results, key=_start_s)
+
+    def decode(self, path: Path, rule: DecodeRule) -> DecodedMedia | Rejection:
+        """A file's pictures and sound by a protocol's rule, or why it has none. Raises StorageError."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="uniform-media-")
+        frames_file, sound_file = Path(self._scratch.name, "frames.rgb"), Path(self._scratch.name, "sound.f32")
+        request = {"rule": asdict(rule), "frames_file": str(frames_file), "sound_file": str(sound_file)}
+        last: DecodedMedia | Rejection = NO_ANSWER
+        try:
+            for message in self._ask("decode", path, request=request):
+                kind = message["kind"]
+                last = (
+                    _decoded(message["decoded"], frames_file, sound_file) if kind == "decoded" else _rejection(message)
+                )
+        finally:
+            frames_file.unlink(missing_ok=True)
+            sound_file.unlink(missing_ok=True)
+        return last
+
+    def command(self) -> list[str]:
+        """The words that start the worker."""
+        return worker_command(self.limits.memory_bytes)
+
+    def _ask(
+        self, kind: str, path: Path, *, request: Message | None = None, out_dir: Path | None = None
+    ) -> Iterator[Message]:
+        """The messages of one request without progress and end; a lost worker is a last message `refused`."""
+        process = self._ready()
+        ends_at = time.monotonic() + self.limits.request_wall_s
+        question = {"kind": kind, "path": str(path.absolute()), "limits": asdict(self.limits), **(request or {})}
+        finished, spent = False, False
+        try:
+            process.send(question)
+            while True:
+                message = process.receive(max(0.0, min(self.limits.wall_s, ends_at - time.monotonic())))
+                if message["kind"] == "end":
+                    break
+                if message["kind"] == "unwritable":
+                    raise StorageError(
+                        str(out_dir or "scratch folder"),
+                        expected="a folder that can be written",
+                        found=message["message"],
+                        fix="Make room or choose another folder, then run again: finished clips are kept.",
+                    )
+                if message["kind"] != "progress":
+                    spent |= message.get("error_class") in ("memory", "crash")
+                    yield message
+            finished = True
+        except WorkerLostError as lost:
+            yield {"kind": "refused", "window": None, **_verdict(lost)}
+        finally:
+            self._served += 1
+            if not finished or spent or self._served >= self.limits.requests_per_process:
+                self._end_process()
+                if out_dir is not None:
+                    _remove_parts(out_dir, process.pid)
+
+    def _ready(self) -> WorkerProcess:
+        if self._process is not None and not self._process.alive:
+            self._end_process()  # it died between requests: no file's fault
+        if self._process is None:
+            self._process = WorkerProcess(self.command(), max_message_bytes=self.limits.max_message_bytes)
+            self._served = 0
+        return self._process
+
+    def _end_process(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+
+def complete(
+    asked: Sequence[Window], found: Sequence[CanonicalClip | RejectedWindow], *, one_for_all: bool
+) -> list[CanonicalClip | RejectedWindow]:
+    """One result for each window that was asked for: what failed as a whole speaks for those without their own.
+
+    With `one_for_all`, where nothing at all was done, the failure of the whole file stays one result.
+    """
+    own = [result for result in found if result.window is not None]
+    whole = [result for result in found if isinstance(result, RejectedWindow) and result.window is None]
+    if one_for_all and not own and whole:
+        return [whole[0]]
+    done = {(result.window.start_ms, result.window.end_ms) for result in own if result.window is not None}
+    missing = [window for window in asked if (window.start_ms, window.end_ms) not in done]
+    return own + [RejectedWindow(window, result.rejection) for result in whole[:1] for window in missing]
+
+
+def make_directory(directory: Path) -> None:
+    """The folder, made if need be. Raises StorageError."""
+    with _writable(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        found, fix = error.strerror or str(error), "Make room or choose a writable folder, then run again."
+        raise StorageError(str(path), expected="a place that can be written", found=found, fix=fix) from error
+
+
+def _window(span: Sequence[float]) -> Window:
+    from uniform_core.types import Window  # here: the worker imports this package, and no pydantic
+
+    return Window(*span)
+
+
+def _verdict(lost: WorkerLostError) -> Message:
+    return {"error_class": lost.error_class, "message": lost.message, "terminal": lost.terminal}
+
+
+def _rejection(message: Message) -> Rejection:
+    return Rejection(message["error_class"], message["message"], terminal=message["terminal"])
+
+
+def _rejected(message: Message) -> RejectedWindow:
+    window = None if message["window"] is None else _window(message["window"])
+    return RejectedWindow(window, _rejection(message))
+
+
+def _clip(message: Message, out_dir: Path, names: Callable[[Window], str]) -> CanonicalClip:
+    window = _window(message["window"])
+    path = out_dir / names(window)
+    make_directory(path.parent)
+    with _writable(path):
+        (out_dir / message["part"]).replace(path)
+        if path.parent != out_dir:
+            _sync_directory(path.parent)
+    return CanonicalClip(**message["facts"], window=window, path=path)
+
+
+def _decoded(facts: Message, frames_file: Path, sound_file: Path) -> DecodedMedia:
+    shape, samples = facts["shape_THW"], facts["samples"]
+    frames = None if shape is None else np.fromfile(frames_file, np.uint8).reshape(*shape, 3)
+    waveform = None if samples is None else np.fromfile(sound_file, np.float32)
+    return DecodedMedia(frames, waveform, facts["video_rate_hz"], facts["audio_rate_hz"], facts["decode_errors"])
+
+
+def _start_s(result: CanonicalClip | RejectedWindow) -> float:
+    return float("inf") if result.window is None else result.window.start_s
+
+
+def _remove_parts(directory: Path, pid: int) -> None:
+    for part in directory.glob(f".part-{pid}-*.mp4"):
+        part.unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the names in a folder as durable as the bytes."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,255 @@
+"""Any media file as one stream of pictures and sound on one clock, inside the sandboxed worker.
+
+The file is read through a Python file object, so that a name is only ever a name: no protocols, no patterns, no
+playlists that point elsewhere. Time zero is the first sample that is shown or heard.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from uniform_core.media.budget import ErrorBudget
+from uniform_core.media.forms import Limits
+from uniform_core.media.refusal import Refused, reading, short
+from uniform_core.media.skip import Skipper
+
+DEMUXERS = (
+    "mov,matroska,avi,mpeg,mpegts,mpegvideo,ogg,asf,flv,nut,mxf,dv,h264,hevc,m4v,ivf,rm,wtv,gif,apng,yuv4mpegpipe,swf,"
+    "wav,w64,flac,mp3,aac,aiff,au,caf,amr,ac3,eac3"
+)
+"""Containers of pictures or sound only: FFmpeg would also read playlists, subtitles and pictures of text."""
+
+SIGNATURES = (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"FLV\x01", b"fLaC", b"ID3")
+HEAD_PACKETS = 4000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded frame, at `time_s` for `length_s`, on the source's clock (seconds, zero as the container has it)."""
+
+    time_s: float
+    length_s: float
+    frame: av.VideoFrame
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One decoded piece of sound that begins at `time_s`; `after_error` where a packet before it was lost."""
+
+    time_s: float
+    frame: av.AudioFrame
+    after_error: bool
+
+
+def check_file(path: Path) -> None:
+    """Raises Refused for what cannot hold media at all."""
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise Refused("missing_file", "a file expected, nothing found at this path", terminal=False) from error
+    except OSError as error:
+        raise Refused("unreadable", f"a readable file expected, {short(error)}", terminal=False) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused("not_a_file", "a regular file expected, a folder, pipe or device found")
+    if status.st_size == 0:
+        raise Refused("empty_file", "media expected, 0 bytes found")
+
+
+class Source:
+    """An open file: `facts` of its streams, then `events` in file order. Errors of packets are counted, not raised."""
+
+    def __init__(self, container: Any, limits: Limits, *, video: bool, audio: bool) -> None:
+        self._container = container
+        self.budget = ErrorBudget(limits)
+        self._limits = limits
+        self.video: Any = _best(container.streams.video) if video else None
+        self.audio: Any = _best(container.streams.audio) if audio else None
+        for stream in (self.video, self.audio):
+            if stream is not None:
+                stream.codec_context.thread_count = 1  # the pool uses the cores
+        if self.video is not None:
+            self._check_pixels(self.video.codec_context.width, self.video.codec_context.height)
+            self.video.codec_context.options = {"max_pixels": str(limits.max_pixels)}
+        self._head: list[Picture | Sound] = []
+        self._unread: deque[Any] = deque()
+        self._skipper = Skipper(self.container_name)
+        self._audio_lost = False
+        self._last_picture_s: float | None = None
+
+    def _check_pixels(self, width: int, height: int) -> None:
+        if width * height > self._limits.max_pixels:
+            found = f"{width}x{height} found"
+            raise Refused("too_large", f"at most {self._limits.max_pixels} pixels expected, {found}")
+
+    @property
+    def container_name(self) -> str:
+        return str(self._container.format.name)
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width of a pixel over its height; the container's word goes before the codec's."""
+        return self.video.sample_aspect_ratio if self.video is not None else None
+
+    @property
+    def first_picture(self) -> av.VideoFrame | None:
+        """The first frame, between `read_head` and `events`."""
+        return next((piece.frame for piece in self._head if isinstance(piece, Picture)), None)
+
+    def declared_end_s(self) -> float | None:
+        """Where the container says that the first of the two streams ends, on its own clock; None where it does not."""
+        ends = [
+            float((stream.start_time + stream.duration) * stream.time_base)
+            for stream in (self.video, self.audio)
+            if stream is not None and stream.duration is not None and stream.start_time is not None
+        ]
+        if not ends and self.duration_s is not None:
+            ends.append(self.duration_s + (self._container.start_time or 0) / av.time_base)
+        return min(ends, default=None)
+
+    @property
+    def duration_s(self) -> float | None:
+        """What the container says; None where it says nothing that can be true."""
+        value = self._container.duration
+        seconds = None if value is None else value / av.time_base
+        return seconds if seconds is not None and 0 < seconds < 1e7 else None
+
+    def read_head(self) -> tuple[float | None, float | None]:
+        """The first moment of picture and of sound, None for a stream of which nothing decodes.
+
+        Packets of a stream whose first piece is known wait undecoded, so memory stays small.
+        """
+        first: dict[str, float | None] = {"video": None, "audio": None}
+        wanted = {stream.type for stream in (self.video, self.audio) if stream is not None}
+        for count, packet in enumerate(self._packets()):
+            kind = packet.stream.type
+            if kind not in wanted or count > HEAD_PACKETS:
+                self._unread.append(packet)
+            else:
+                pieces = self._decode(packet)
+                self._head.extend(pieces)
+                if pieces:
+                    first[kind] = pieces[0].time_s
+                    wanted.discard(kind)
+            if not wanted or count > HEAD_PACKETS:
+                break
+        return first["video"], first["audio"]
+
+    def events(self) -> Iterator[Picture | Sound]:
+        """Every piece that decodes, in file order; `read_head` comes first. Raises Refused when the budget is spent."""
+        yield from self._head
+        self._head.clear()
+        while self._unread:
+            yield from self._wanted(self._unread.popleft())
+        for packet in self._packets():
+            yield from self._wanted(packet)
+
+    def nothing_before(self, time_s: float) -> None:
+        """Promise that no event before a moment (on the container's clock) is wanted: it may then be left out."""
+        self._skipper.needed_from_s = time_s
+
+    def _wanted(self, packet: Any) -> Iterator[Picture | Sound]:
+        for wanted in self._skipper.pass_on(packet):
+            yield from self._decode(wanted)
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets until the end. An error of the demuxer is counted and reading goes on behind it."""
+        streams = [stream for stream in (self.video, self.audio) if stream is not None]
+        while True:
+            try:
+                yield from self._container.demux(streams)
+            except (EOFError, av.error.EOFError):
+                return
+            except (MemoryError, av.error.MemoryError) as error:
+                raise Refused("memory", "reading: more memory needed than the worker may have") from error
+            except av.FFmpegError as error:
+                if not self.budget.demux_failed(short(error)):
+                    return  # nothing but errors: what was read until here is what there is
+            else:
+                return
+
+    def _decode(self, packet: Any) -> list[Picture | Sound]:
+        is_video = packet.stream is self.video
+        try:
+            frames = packet.decode()
+        except (EOFError, av.error.EOFError):
+            return []
+        except (MemoryError, av.error.MemoryError) as error:
+            raise Refused("memory", "decoding: more memory needed than the worker may have") from error
+        except av.FFmpegError as error:
+            self._audio_lost |= not is_video
+            self.budget.packet_failed(short(error))
+            return []
+        self.budget.packet_read()
+        pieces = [self._picture(frame) if is_video else self._sound(frame) for frame in frames]
+        return [piece for piece in pieces if piece is not None]
+
+    def _picture(self, frame: av.VideoFrame) -> Picture | None:
+        self._check_pixels(frame.width, frame.height)
+        tick = frame.time_base or self.video.time_base
+        nominal_s = float(1 / self.video.average_rate) if self.video.average_rate else 0.04
+        length_s = float(frame.duration * tick) if frame.duration else nominal_s
+        last_s = self._last_picture_s
+        if frame.pts is not None:
+            time_s = float(frame.pts * tick)
+        else:
+            time_s = 0.0 if last_s is None else last_s + nominal_s
+        if last_s is not None and time_s <= last_s:
+            return None  # shown at no time of its own
+        if frame.is_corrupt:
+            self.budget.picture_damaged()
+        self._last_picture_s = time_s
+        return Picture(time_s, length_s, frame)
+
+    def _sound(self, frame: av.AudioFrame) -> Sound | None:
+        if frame.pts is None or not frame.samples:
+            return None
+        lost, self._audio_lost = self._audio_lost, False
+        return Sound(float(frame.pts * (frame.time_base or self.audio.time_base)), frame, lost)
+
+
+def _best(streams: Any) -> Any:
+    """The stream with the most pixels or channels that is not a cover picture; the first of equals; None for none."""
+    real = [stream for stream in streams if not stream.disposition & Disposition.attached_pic and _decodable(stream)]
+    if not real:
+        return None
+    return max(real, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
+
+
+def _decodable(stream: Any) -> bool:
+    return getattr(stream, "codec_context", None) is not None
+
+
+@contextmanager
+def open_source(path: Path, limits: Limits, *, video: bool = True, audio: bool = True) -> Iterator[Source]:
+    """An open `Source`. Raises Refused with the true reason where the file is no media."""
+    check_file(path)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise Refused("unreadable", f"a readable file expected, {short(error)}", terminal=False) from error
+    with file:
+        head = file.read(64)
+        file.seek(0)
+        options = {"format_whitelist": DEMUXERS, "protocol_whitelist": ""}
+        try:
+            container = av.open(file, metadata_errors="ignore", container_options=options)
+        except (MemoryError, av.error.MemoryError) as error:
+            raise Refused("memory", "opening: more memory needed than the worker may have") from error
+        except av.FFmpegError as error:
+            if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free") or head.startswith(SIGNATURES):
+                raise Refused(
+                    "undecodable", f"a whole container expected, this one cannot be opened: {short(error)}"
+                ) from error
+            raise Refused("not_media", f"a media container expected, none recognised ({short(error)})") from error
+        with container, reading("decoding"):
+            yield Source(container, limits, video=video, audio=audio)

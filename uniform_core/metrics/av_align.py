@@ -1,0 +1,84 @@
+"""AV-align: how many onsets of sound fall on peaks of motion, by a named rule, from cached flow and onsets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from uniform_core.metrics.alignment import RULES, TEMPOTOKENS_2025, AlignRule, alignment, motion_peaks
+from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.intervals import mean_interval
+from uniform_core.metrics.protocol import Loading, Protocol
+from uniform_core.types import Count
+
+FLOW = Need(Side.GENERATED, "farneback", "flow")
+RATE = Need(Side.GENERATED, "farneback", "rate_hz")
+
+
+class AvAlignConfig(MetricConfig):
+    """AV-align. A lower frame rate raises it by chance: print the chance level (`partner` others) beside it."""
+
+    kind: Literal["av_align"] = "av_align"
+    rule: AlignRule = TEMPOTOKENS_2025
+    partner: Literal["own", "others"] = "own"  # others: each picture with the sound of `partners` other clips
+    partners: Count = 8
+
+    @classmethod
+    def of(cls, rule: str, *, loading: Loading, partner: Literal["own", "others"] = "own") -> AvAlignConfig:
+        """The metric under one of the published rules."""
+        protocol = Protocol(name=rule, extractor="farneback", layer="flow", loading=loading)
+        return cls(protocol=protocol, rule=RULES[rule], partner=partner)
+
+    @classmethod
+    def example(cls) -> AvAlignConfig:
+        return cls.of("tempotokens2025", loading=Loading())
+
+    @property
+    def metric(self) -> str:
+        return "av_align" if self.partner == "own" else "av_align_chance"
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        rate = self.rule.onset_rate_hz
+        return (FLOW, RATE, Need(Side.GENERATED, "librosa", onset_layer(rate)))
+
+    def measure(self, inputs: Inputs) -> Measured | str:
+        total = len(inputs[FLOW])
+        if self.partner == "others" and total < 2:
+            return "1 item has no other clip to borrow the sound of"
+        values = self.clip_values(inputs)
+        if not values:
+            return f"none of {total} clips has an onset of sound or a peak of motion"
+        values_N = np.array(list(values.values()))
+        low, high = mean_interval(values_N)
+        empty = total - len(values)
+        warnings = (f"{empty} clips with neither onset nor peak were left out",) if empty else ()
+        return Measured(float(values_N.mean()), low, high, n_generated=len(values), n_reference=0, warnings=warnings)
+
+    def clip_values(self, inputs: Inputs) -> dict[str, float]:
+        """The value of each clip by key; clips with neither onset nor peak are missing."""
+        flows, rates, onsets = (inputs[need] for need in self.needs)
+        n = len(flows)
+        shifts = [0] if self.partner == "own" else _spread(n, self.partners)
+        values: dict[str, float] = {}
+        for index, key in enumerate(flows.keys):
+            rate_hz = float(rates.values[index])
+            peaks = motion_peaks(flows.values[index], rate_hz, rule=self.rule)
+            sounds = (onsets.values[(index + shift) % n].tolist() for shift in shifts)
+            found = [alignment(sound, peaks, rate_hz=rate_hz, rule=self.rule) for sound in sounds]
+            defined = [value for value in found if value is not None]
+            if defined:
+                values[key] = float(np.mean(defined))
+        return values
+
+
+def onset_layer(onset_rate_hz: int | None) -> str:
+    """The layer of extractor `librosa` that holds onsets found at this rate."""
+    return f"onsets_{onset_rate_hz or 'native'}"
+
+
+def _spread(n: int, partners: int) -> list[int]:
+    """Up to `partners` shifts in 1 … n − 1, evenly spread."""
+    count = min(partners, n - 1)
+    return sorted({1 + index * (n - 1) // count for index in range(count)})

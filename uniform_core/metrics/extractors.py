@@ -1,0 +1,140 @@
+"""Extractors: what is computed once for each clip and stored, so that every metric is a reduction.
+
+Axes: B clips, T frames or mel frames, H height, W width, F mel bins, N samples.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from uniform_core.fingerprint import digest
+from uniform_core.metrics.av_align import onset_layer
+from uniform_core.metrics.motion import motion_trajectory
+from uniform_core.metrics.nets import MelNet, SyncNet, VideoNet
+from uniform_core.metrics.onsets import onset_times
+from uniform_core.metrics.synchrony import AUDIO_LAYER, VIDEO_LAYER
+from uniform_core.metrics.trained import TrainedNet, class_outputs, synchrony_embeddings
+
+
+@dataclass(frozen=True)
+class EvalBatch:
+    """Clips as one loading rule reads them. A silent clip has zeros for sound, never None."""
+
+    frames_BTHW3: np.ndarray  # uint8
+    mel_BTF: np.ndarray  # float32, natural log
+    waveform_BN: np.ndarray  # float32 in [-1, 1]
+    video_rate_hz: int | float
+    audio_rate_hz: int
+
+    def __len__(self) -> int:
+        return len(self.frames_BTHW3)
+
+
+Features = Mapping[str, Sequence[np.ndarray]]  # layer → one array for each clip of the batch, in order
+
+
+class Extractor(ABC):
+    """Something that looks at clips. `fingerprint` names what it is: weights and parameters."""
+
+    name: ClassVar[str]
+    modality: ClassVar[Literal["video", "audio", "joint"]]
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str: ...
+
+    @abstractmethod
+    def extract(self, batch: EvalBatch) -> Features:
+        """Every layer for every clip; a clip's features do not depend on the other clips of the batch."""
+
+
+@dataclass(frozen=True)
+class TinyVideo(Extractor):
+    """`features` and `logits` of the picture net."""
+
+    net: TrainedNet[VideoNet]
+    name = "tinyvideo"
+    modality = "video"
+
+    @property
+    def fingerprint(self) -> str:
+        return self.net.fingerprint
+
+    def extract(self, batch: EvalBatch) -> Features:
+        features, logits = class_outputs(self.net.module, batch.frames_BTHW3)
+        return {"features": list(features), "logits": list(logits)}
+
+
+@dataclass(frozen=True)
+class TinyMel(Extractor):
+    """`features` and `logits` of the sound net."""
+
+    net: TrainedNet[MelNet]
+    name = "tinymel"
+    modality = "audio"
+
+    @property
+    def fingerprint(self) -> str:
+        return self.net.fingerprint
+
+    def extract(self, batch: EvalBatch) -> Features:
+        features, logits = class_outputs(self.net.module, batch.mel_BTF)
+        return {"features": list(features), "logits": list(logits)}
+
+
+@dataclass(frozen=True)
+class TinySync(Extractor):
+    """The flat embeddings of both towers of the synchrony net."""
+
+    net: TrainedNet[SyncNet]
+    name = "tinysync"
+    modality = "joint"
+
+    @property
+    def fingerprint(self) -> str:
+        return self.net.fingerprint
+
+    def extract(self, batch: EvalBatch) -> Features:
+        video, audio = synchrony_embeddings(self.net.module, batch.frames_BTHW3, batch.mel_BTF)
+        return {VIDEO_LAYER: list(video), AUDIO_LAYER: list(audio)}
+
+
+@dataclass(frozen=True)
+class Farneback(Extractor):
+    """`flow`: the motion trajectory; `rate_hz`: the frame rate that it stands on."""
+
+    name = "farneback"
+    modality = "video"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(["extractor", self.name, 1])
+
+    def extract(self, batch: EvalBatch) -> Features:
+        rates = [np.array(batch.video_rate_hz, dtype=np.float64)] * len(batch)
+        return {"flow": [motion_trajectory(iter(clip)) for clip in batch.frames_BTHW3], "rate_hz": rates}
+
+
+@dataclass(frozen=True)
+class LibrosaOnsets(Extractor):
+    """Onset times at the rates that the named rules of AV-align ask for."""
+
+    rates_hz: tuple[int | None, ...] = (22_050,)  # None: the clip's own rate
+    name = "librosa"
+    modality = "audio"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(["extractor", self.name, 1, list(self.rates_hz)])
+
+    def extract(self, batch: EvalBatch) -> Features:
+        def at(onset_rate_hz: int | None) -> list[np.ndarray]:
+            rate_hz = batch.audio_rate_hz
+            return [onset_times(w, rate_hz=rate_hz, onset_rate_hz=onset_rate_hz) for w in batch.waveform_BN]
+
+        return {onset_layer(rate): at(rate) for rate in self.rates_hz}

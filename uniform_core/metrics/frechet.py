@@ -1,0 +1,73 @@
+"""Fréchet distance of two feature sets: FVD, FAD, FD, by the protocol's extractor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Float64
+from pydantic import Field
+
+from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.gaussian import frechet_from_features, frechet_from_moments
+from uniform_core.metrics.intervals import groups_of, two_sample_interval
+from uniform_core.metrics.moments import Moments, all_but_each
+from uniform_core.metrics.protocol import Protocol
+
+
+class FrechetConfig(MetricConfig):
+    """The Fréchet distance. Its expectation grows as n falls: compare equal n only."""
+
+    kind: Literal["frechet"] = "frechet"
+    word: Literal["fvd", "fad", "fd"] = "fvd"
+    ddof: Literal[0, 1] = 1
+    groups: Annotated[int, Field(strict=True, ge=0)] = 20  # of the jackknife; 0 for no interval (2 x groups distances)
+
+    min_items = 2
+
+    @classmethod
+    def example(cls) -> FrechetConfig:
+        return cls(protocol=Protocol(name="example", extractor="example"))
+
+    @property
+    def metric(self) -> str:
+        return self.word
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in Side)
+
+    def measure(self, inputs: Inputs) -> Measured | str:
+        generated_ND, reference_MD = (inputs[need].matrix_ND() for need in self.needs)
+        n, m, d = len(generated_ND), len(reference_MD), generated_ND.shape[1]
+        if reference_MD.shape[1] != d:
+            return f"generated features have {d} values, reference features {reference_MD.shape[1]}"
+        value = frechet_from_features(generated_ND, reference_MD, ddof=self.ddof)
+        low, high = self._interval(value, generated_ND, reference_MD)
+        few = min(n, m) <= d
+        warnings = (f"{min(n, m)} items for {d} features: the distance is mostly sample size",) if few else ()
+        return Measured(value, low, high, n_generated=n, n_reference=m, warnings=warnings)
+
+    def _interval(
+        self, value: float, generated_ND: Float64[np.ndarray, "n d"], reference_MD: Float64[np.ndarray, "m d"]
+    ) -> tuple[float, float] | tuple[None, None]:
+        """The delete-group jackknife of both sides; None where a side has fewer than three items."""
+        if self.groups < 2 or min(len(generated_ND), len(reference_MD)) < 3:
+            return None, None
+        by_generated = self._left_out(generated_ND, reference_MD)
+        by_reference = self._left_out(reference_MD, generated_ND)
+        return two_sample_interval(value, first_left_out=by_generated, second_left_out=by_reference, floor=0.0)
+
+    def _left_out(
+        self, varied_ND: Float64[np.ndarray, "n d"], fixed_MD: Float64[np.ndarray, "m d"]
+    ) -> Float64[np.ndarray, " g"]:
+        """The distance with each group of `varied` left out in turn."""
+        n, d = varied_ND.shape
+        groups = min(self.groups, n)
+        assigned_N = groups_of(n, groups=groups)
+        if min(n - (n // groups + 1), len(fixed_MD)) <= d:
+            kept = (varied_ND[assigned_N != g] for g in range(groups))
+            return np.array([frechet_from_features(rows, fixed_MD, ddof=self.ddof) for rows in kept])
+        fixed = Moments.of(fixed_MD)
+        parts = [Moments.of(varied_ND[assigned_N == g]) for g in range(groups)]
+        return np.array([frechet_from_moments(rest, fixed, ddof=self.ddof) for rest in all_but_each(parts, width=d)])

@@ -1,0 +1,180 @@
+"""The small nets that tiny metrics stand on: a picture net, a sound net, and two towers for synchrony.
+
+Axes: B clips, T frames, H height, W width, F mel bins, S synchrony steps, D features, K classes, C channels.
+No dropout and no batch statistics: what a net says of a clip does not depend on the clips beside it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+Net = TypeVar("Net", bound=nn.Module)
+FEATURES = 32
+LIMIT = 5.0  # standard deviations beyond which a feature is bent, so that one outlier does not make the distance
+LOOK_PX = 32  # pictures are shrunk to at most this side: the nets look at no more
+
+
+class ClassNet(nn.Module):
+    """A classifier whose last hidden layer, standardised by its training clips, is a feature space."""
+
+    def __init__(self, *, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.to_features = nn.Linear(hidden, FEATURES)
+        self.classes = classes
+        self.to_logits = nn.Linear(FEATURES, classes + 1)  # the last: broken, not a clip of any class
+        self.register_buffer("mean_D", torch.zeros(FEATURES))
+        self.register_buffer("scale_D", torch.ones(FEATURES))
+        self.mean_D: Tensor
+        self.scale_D: Tensor
+
+    @abstractmethod
+    def hidden(self, clips: Tensor) -> Tensor:
+        """One hidden vector for each clip."""
+
+    def raw_features(self, clips: Tensor) -> Tensor:
+        """The last hidden layer as it is, [B, D]."""
+        return self.to_features(self.hidden(clips))  # type: ignore[no-any-return]
+
+    def all_logits(self, raw_BD: Tensor) -> Tensor:
+        """Logits of the classes, and of being broken, of raw features, [B, K + 1]."""
+        return self.to_logits(functional.gelu(raw_BD))  # type: ignore[no-any-return]
+
+    def logits(self, raw_BD: Tensor) -> Tensor:
+        """Class logits of raw features, [B, K]."""
+        return self.all_logits(raw_BD)[:, : self.classes]
+
+    def features(self, raw_BD: Tensor) -> Tensor:
+        """Features of unit variance over the training clips, bent smoothly into ±LIMIT."""
+        standard_BD = (raw_BD - self.mean_D) / self.scale_D
+        return LIMIT * torch.tanh(standard_BD / LIMIT)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.all_logits(self.raw_features(clips))
+
+    def set_standard(self, raw_ND: Tensor) -> None:
+        """Take mean and spread from the training clips; a nearly constant feature is not blown up."""
+        spread_D = raw_ND.std(dim=0)
+        self.mean_D.copy_(raw_ND.mean(dim=0))
+        self.scale_D.copy_(spread_D.clamp(min=0.1 * float(spread_D.mean()) + 1e-6))
+
+
+class VideoNet(ClassNet):
+    """Frames uint8 [B, T, H, W, 3] to features and logits, by convolutions over time and space."""
+
+    def __init__(self, *, classes: int) -> None:
+        super().__init__(hidden=2 * 48, classes=classes)
+        self.stem = nn.Conv3d(6, 24, (2, 4, 4), stride=(2, 4, 4))
+        self.middle = nn.Conv3d(24, 48, 3, stride=(1, 2, 2), padding=1)
+        self.last = nn.Conv3d(48, 48, (3, 1, 1), stride=(2, 1, 1), padding=(1, 0, 0))
+        self.norms = nn.ModuleList([nn.GroupNorm(4, 24), nn.GroupNorm(4, 48), nn.GroupNorm(4, 48)])
+
+    def hidden(self, clips: UInt8[Tensor, "B T H W 3"]) -> Tensor:
+        x = look_with_motion(clips)
+        for conv, norm in zip((self.stem, self.middle, self.last), self.norms, strict=True):
+            x = functional.gelu(norm(conv(x)))
+        return torch.cat([x.mean(dim=(2, 3, 4)), x.amax(dim=(2, 3, 4))], dim=1)
+
+
+class MelNet(ClassNet):
+    """Log-mel [B, T, F] to features and logits, by convolutions over time and frequency."""
+
+    def __init__(self, *, classes: int) -> None:
+        super().__init__(hidden=2 * 48, classes=classes)
+        self.stem = nn.Conv2d(1, 24, (8, 4), stride=(4, 4), padding=(2, 0))
+        self.middle = nn.Conv2d(24, 48, 3, stride=2, padding=1)
+        self.last = nn.Conv2d(48, 48, 3, stride=(2, 1), padding=1)
+        self.norms = nn.ModuleList([nn.GroupNorm(4, 24), nn.GroupNorm(4, 48), nn.GroupNorm(4, 48)])
+
+    def hidden(self, clips: Float[Tensor, "B T F"]) -> Tensor:
+        x = scaled_mel(clips).unsqueeze(1)
+        for conv, norm in zip((self.stem, self.middle, self.last), self.norms, strict=True):
+            x = functional.gelu(norm(conv(x)))
+        return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
+
+
+class SyncNet(nn.Module):
+    """Two towers that agree where picture and sound belong together in time.
+
+    Each clip is S steps (one for each frame) of unit vectors in each tower, divided by √S when flattened: the dot
+    product of two clips is their mean agreement over time, in [−1, 1].
+    """
+
+    def __init__(self, *, frames: int, height: int, width: int, mel_frames: int, mel_bins: int) -> None:
+        super().__init__()
+        self.frames = frames
+        rows, columns = (-(-(min(LOOK_PX, side) // 4) // 2) for side in (height, width))
+        stride = max(1, mel_frames // (2 * frames))
+        self.look = nn.Conv3d(6, 24, (3, 4, 4), stride=(1, 4, 4), padding=(1, 0, 0))
+        self.see = nn.Conv3d(24, 32, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.watch = nn.Linear(32 * rows * columns, 48)
+        self.follow = nn.Conv1d(48, 48, 5, padding=2)
+        self.to_video = nn.Conv1d(48, FEATURES, 5, padding=2)
+        self.hear = nn.Conv1d(2 * mel_bins, 48, stride + 2, stride=stride, padding=1)
+        self.listen = nn.Conv1d(48, 48, 5, padding=2)
+        self.to_audio = nn.Conv1d(48, FEATURES, 5, padding=2)
+        self.norms = nn.ModuleList([nn.GroupNorm(4, 24), nn.GroupNorm(4, 32), nn.GroupNorm(4, 48)])
+
+    def video_steps(self, clips: UInt8[Tensor, "B T H W 3"]) -> Float[Tensor, "B S D"]:
+        """Unit vectors of the picture."""
+        x = functional.gelu(self.norms[0](self.look(look_with_motion(clips))))
+        x = functional.gelu(self.norms[1](self.see(x)))
+        x = functional.gelu(self.watch(x.transpose(1, 2).flatten(2))).transpose(1, 2)
+        x = x + functional.gelu(self.follow(x))
+        return functional.normalize(self.to_video(x).transpose(1, 2), dim=2)
+
+    def audio_steps(self, mel_BTF: Float[Tensor, "B T F"]) -> Float[Tensor, "B S D"]:
+        """Unit vectors of the sound, on the time grid of the picture."""
+        mel_BFT = scaled_mel(mel_BTF).transpose(1, 2)
+        rise_BFT = functional.pad(mel_BFT[:, :, 1:] - mel_BFT[:, :, :-1], (1, 0))
+        x = functional.gelu(self.norms[2](self.hear(torch.cat([mel_BFT, rise_BFT], dim=1))))
+        x = functional.adaptive_avg_pool1d(x, self.frames)
+        x = x + functional.gelu(self.listen(x))
+        return functional.normalize(self.to_audio(x).transpose(1, 2), dim=2)
+
+
+def look(clips: UInt8[Tensor, "B T H W 3"]) -> Float[Tensor, "B 3 T h w"]:
+    """Pixels in [-1, 1], at most LOOK_PX a side."""
+    video_BCTHW = clips.permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1.0)
+    height, width = (min(LOOK_PX, side) for side in video_BCTHW.shape[3:])
+    if (height, width) == tuple(video_BCTHW.shape[3:]):
+        return video_BCTHW.contiguous()
+    return functional.adaptive_avg_pool3d(video_BCTHW, (video_BCTHW.shape[2], height, width))
+
+
+def look_with_motion(clips: UInt8[Tensor, "B T H W 3"]) -> Float[Tensor, "B 6 T h w"]:
+    """Pixels as `look` gives them, and their change since the frame before."""
+    video_BCTHW = look(clips)
+    change_BCTHW = functional.pad(video_BCTHW[:, :, 1:] - video_BCTHW[:, :, :-1], (0, 0, 0, 0, 1, 0))
+    return torch.cat([video_BCTHW, change_BCTHW], dim=1)
+
+
+def scaled_mel(mel_BTF: Tensor) -> Tensor:
+    """Log-mel (natural log, floored at log 1e-5 = −11.5) brought to about [-1, 1]."""
+    return (mel_BTF + 6.0) / 6.0
+
+
+def new_net(kind: type[Net], shape: Mapping[str, int]) -> Net:
+    """A net of this shape, its weights yet to be set; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return kind(**shape)
+
+
+def initialise(net: nn.Module, generator: torch.Generator) -> None:
+    """Set every parameter from the generator: uniform in ±1/√fan_in, norms at identity, in order of their names."""
+    norms = {f"{name}." for name, module in net.named_modules() if isinstance(module, nn.GroupNorm)}
+    fan_in = 1
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if any(name.startswith(norm) for norm in norms):
+                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+                continue
+            if parameter.dim() > 1:
+                fan_in = parameter[0].numel()  # a bias follows its weight, and has its bound
+            parameter.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)

@@ -1,0 +1,24 @@
+"""How the small nets are trained: plain values that a run's config can hold. Times are of one core."""
+
+from __future__ import annotations
+
+from uniform_core.types import Count, Fraction, Frozen, PositiveFloat
+
+VERSION = 1  # bumped by hand when nets, losses or draws change what comes out
+
+
+class NetTraining(Frozen):
+    """How long and how fast."""
+
+    steps: Count
+    batch: Count = 24  # clips a step; the class nets see each also worn and broken
+    rate: PositiveFloat = 4e-3
+    held_out: Fraction = 0.2  # of each class, kept from training, for the quality that the net reports
+
+
+class NetsConfig(Frozen):
+    """The recipes of the three nets."""
+
+    video: NetTraining = NetTraining(steps=120, batch=12)  # 13–24 s
+    mel: NetTraining = NetTraining(steps=200, batch=12)  # 4–6 s
+    sync: NetTraining = NetTraining(steps=60, batch=36, rate=3e-3)  # 8–12 s

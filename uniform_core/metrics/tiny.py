@@ -1,0 +1,42 @@
+"""The metrics of the tiny preset: small nets, clips as the spec has them, no weights from anywhere."""
+
+from __future__ import annotations
+
+from uniform_core.metrics.av_align import AvAlignConfig
+from uniform_core.metrics.base import MetricConfig
+from uniform_core.metrics.class_accuracy import ClassAccuracyConfig
+from uniform_core.metrics.frechet import FrechetConfig
+from uniform_core.metrics.inception import InceptionConfig
+from uniform_core.metrics.kernel import KernelConfig
+from uniform_core.metrics.kl import KlConfig
+from uniform_core.metrics.protocol import Loading, Protocol
+from uniform_core.metrics.synchrony import SynchronyConfig
+from uniform_core.spec import AVSpec
+from uniform_core.types import Modality
+
+NAME = "uniform_tiny"
+JUDGED = {"tinyvideo": Modality.VIDEO, "tinymel": Modality.AUDIO}  # the other extractors speak of both together
+
+
+def tiny_metrics(spec: AVSpec, *, classes: tuple[str, ...]) -> tuple[MetricConfig, ...]:
+    """Every metric of the tiny preset; `classes` are those of the class nets, in the order of their logits."""
+    loading = Loading.of_spec(spec)
+
+    def protocol(extractor: str, layer: str) -> Protocol:
+        return Protocol(name=NAME, extractor=extractor, layer=layer, judges=JUDGED.get(extractor), loading=loading)
+
+    nets = ("tinyvideo", "tinymel")
+    logits = [protocol(net, "logits") for net in nets]
+    return (
+        FrechetConfig(protocol=protocol("tinyvideo", "features"), word="fvd"),
+        FrechetConfig(protocol=protocol("tinymel", "features"), word="fad"),
+        KernelConfig(protocol=protocol("tinyvideo", "features"), word="kvd"),
+        KernelConfig(protocol=protocol("tinymel", "features"), word="kad"),
+        *(InceptionConfig(protocol=p, splits=1, seed=None) for p in logits),
+        *(KlConfig(protocol=p) for p in logits),
+        *(ClassAccuracyConfig(protocol=p, classes=classes) for p in logits),
+        SynchronyConfig(protocol=protocol("tinysync", "embedding")),
+        AvAlignConfig.of("tempotokens2025", loading=loading),
+        AvAlignConfig.of("seeing_and_hearing", loading=loading),
+        AvAlignConfig.of("tempotokens2025", loading=loading, partner="others"),
+    )

@@ -1,0 +1,50 @@
+"""How large a UniForm is, and the choices that the paper leaves open (facts/model.md §6, corrections.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from uniform_core.types import Count, Frozen, PositiveFloat
+
+Position = Literal["video_anchored", "reference"]
+
+
+class ModelConfig(Frozen):
+    """The shape of the transformer. Defaults that are not sizes follow STDiT3-XL/2.
+
+    `depth` counts pairs of a spatial and a temporal block. `position_scale` is sqrt(height x width in pixels) / 512.
+    `position="video_anchored"` keeps the video tokens where STDiT3 without further columns has them;
+    `"reference"` spreads its untouched formula over all columns.
+    `clean_time="token"` modulates the tokens of the given modality with t = 0; `"global"` has one time for all.
+    """
+
+    hidden: Count
+    depth: Count
+    heads: Count
+    text_width: Count
+    max_text_tokens: Count
+    mlp_ratio: PositiveFloat = 4.0
+    patch_THW: Annotated[tuple[Count, Count, Count], Field(strict=False)] = (1, 2, 2)
+    qk_norm: bool = True
+    position: Position = "video_anchored"
+    position_scale: PositiveFloat = 0.5
+    clean_time: Literal["global", "token"] = "global"
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> ModelConfig:
+        if self.hidden % self.heads or (self.hidden // self.heads) % 2 or self.hidden % 4:
+            raise ValueError(
+                f"hidden {self.hidden} must be a multiple of 4 and of 2 x heads {self.heads}: RoPE turns pairs"
+            )
+        return self
+
+    @property
+    def head_width(self) -> int:
+        return self.hidden // self.heads
+
+    @classmethod
+    def example(cls) -> ModelConfig:
+        """A model of a few thousand parameters."""
+        return cls(hidden=32, depth=1, heads=2, text_width=8, max_text_tokens=6)

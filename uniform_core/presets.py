@@ -1,0 +1,124 @@
+"""Named runs. Each is a function that returns one whole config, and says where its numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from uniform_core.captioners import ClassLabelConfig, SidecarConfig
+from uniform_core.codecs import DctMelConfig, DctVideoConfig, GriffinLimConfig
+from uniform_core.config import EvaluateConfig, RunConfig
+from uniform_core.datasets import ProceduralConfig
+from uniform_core.diffusion import EulerConfig, GuidanceConfig, RectifiedFlowConfig
+from uniform_core.generation.config import SampleConfig
+from uniform_core.metrics.recipes import NetsConfig, NetTraining
+from uniform_core.metrics.tiny import tiny_metrics
+from uniform_core.model.config import ModelConfig
+from uniform_core.spec import AVSpec
+from uniform_core.text import HashingTextConfig
+from uniform_core.training.config import ModalityScaling, ScalingConfig, TrainConfig
+
+TINY_SPEC: Final = AVSpec(
+    duration_s=2.0,
+    video_rate_hz=16,
+    height_px=32,
+    width_px=32,
+    canonical_short_side_px=32,
+    hop=250,
+)
+
+
+def tiny() -> RunConfig:
+    """The offline default: minutes on two CPU cores, no network, no weights.
+
+    Shapes: 32 frames of 32x32 at 16 fps and 2 s of sound as one latent [16, 8, 4, 4|2|2]. Rectified flow, since it
+    is measured better than ε in this time (docs/experiments.md); the paper's own objective is `iddpm`.
+    """
+    data = ProceduralConfig(train_short=44, train_long=2, held_out_short=32, instrument_short=40)
+    text = HashingTextConfig()
+    return RunConfig(
+        preset="tiny",
+        spec=TINY_SPEC,
+        data=data,
+        instrument=data,
+        video_codec=DctVideoConfig(),
+        audio_codec=DctMelConfig(),
+        vocoder=GriffinLimConfig(),
+        captioners=(SidecarConfig(), ClassLabelConfig()),
+        text=text,
+        model=ModelConfig(
+            hidden=128, depth=3, heads=4, text_width=text.width, max_text_tokens=text.max_tokens, position_scale=0.0625
+        ),
+        task_columns=2,
+        objective=RectifiedFlowConfig(),
+        train=TrainConfig(
+            steps=1200,
+            batch=24,
+            lr=2e-3,
+            warmup_steps=60,
+            lr_decay="cosine",
+            lr_final=0.05,
+            ema_decay=0.99,
+            text_drop=0.5,
+            precision="float32",
+            scaling=ScalingConfig(
+                video=ModalityScaling(over="position", power=0.5), audio=ModalityScaling(over="channel", power=0.5)
+            ),
+            validation_clips=48,
+            validation_every=400,
+            log_every=5,
+            checkpoint_every=200,
+            keep_checkpoints=2,
+        ),
+        sample=SampleConfig(sampler=EulerConfig(steps=10), guidance=GuidanceConfig(text_scale=2.0), batch=24),
+        evaluate=EvaluateConfig(
+            clips_per_task=96, metrics=tiny_metrics(TINY_SPEC, classes=tuple(sorted(data.labels))), nets=NetsConfig()
+        ),
+    )
+
+
+def nano() -> RunConfig:
+    """The same in seconds, for tests and docs: every joint of `tiny`, and no claim to learn."""
+    base = tiny()
+    data = ProceduralConfig(
+        labels=("bouncing_ball", "siren"),
+        train_short=4,
+        train_long=1,
+        windows_per_long=2,
+        long_s=5.0,
+        held_out_short=3,
+        instrument_short=5,
+        size_px=48,
+    )
+    nets = NetsConfig(
+        video=NetTraining(steps=4, batch=4), mel=NetTraining(steps=4, batch=4), sync=NetTraining(steps=4, batch=4)
+    )
+    return base.model_copy(
+        update={
+            "preset": "nano",
+            "data": data,
+            "instrument": data,
+            "model": base.model.model_copy(update={"hidden": 32, "depth": 1, "heads": 2}),
+            "train": base.train.model_copy(
+                update={
+                    "steps": 8,
+                    "batch": 4,
+                    "warmup_steps": 2,
+                    "validation_clips": 4,
+                    "validation_every": 4,
+                    "log_every": 1,
+                    "checkpoint_every": 3,
+                }
+            ),
+            "sample": base.sample.model_copy(update={"sampler": EulerConfig(steps=2), "batch": 4}),
+            "evaluate": EvaluateConfig(
+                clips_per_task=4,
+                reference_clips=8,
+                metrics=tiny_metrics(TINY_SPEC, classes=tuple(sorted(data.labels))),
+                nets=nets,
+            ),
+        }
+    )
+
+
+PRESETS: Final[Mapping[str, Callable[[], RunConfig]]] = {"tiny": tiny, "nano": nano}

@@ -1,0 +1,115 @@
+"""Lengths, rates and shapes of a clip, computed in one place. Nobody else multiplies a rate by a duration.
+
+Axes: B batch, C channels, T time, H height, W width, F mel bins or their latent, N audio samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import model_validator
+
+from uniform_core.types import Count, Frozen, PositiveFloat
+
+
+class AVSpec(Frozen):
+    """What a clip is: the paper's §4.1.2 is 4 s, 17 fps, 256x256, 16 kHz."""
+
+    duration_s: PositiveFloat
+    video_rate_hz: Count
+    height_px: Count
+    width_px: Count
+    canonical_short_side_px: Count
+    audio_rate_hz: Count = 16_000
+    n_fft: Count = 1024
+    hop: Count = 160
+    n_mels: Count = 64
+    f_max_hz: PositiveFloat = 8_000.0
+
+    @model_validator(mode="after")
+    def _whole_numbers(self) -> AVSpec:
+        for name, rate in (("video_rate_hz", self.video_rate_hz), ("audio_rate_hz", self.audio_rate_hz)):
+            if abs(self.duration_s * rate - round(self.duration_s * rate)) > 1e-9:
+                raise ValueError(f"duration_s {self.duration_s} x {name} {rate} must be a whole number of samples")
+        if self.samples % self.hop:
+            raise ValueError(f"{self.samples} audio samples must be a multiple of hop {self.hop}")
+        return self
+
+    @property
+    def frames(self) -> int:
+        """Video frames of a clip."""
+        return round(self.duration_s * self.video_rate_hz)
+
+    @property
+    def samples(self) -> int:
+        """Audio samples of a clip."""
+        return round(self.duration_s * self.audio_rate_hz)
+
+    @property
+    def mel_frames(self) -> int:
+        """Log-mel frames of a clip (the `training` form of AudioLDM: one per hop, no extra frame)."""
+        return self.samples // self.hop
+
+    @property
+    def pixel_shape_CTHW(self) -> tuple[int, int, int, int]:
+        return (3, self.frames, self.height_px, self.width_px)
+
+    @property
+    def mel_shape_TF(self) -> tuple[int, int]:
+        return (self.mel_frames, self.n_mels)
+
+    def frame_time_s(self, index: int) -> float:
+        """The presentation time of frame `index` in a canonical clip."""
+        return index / self.video_rate_hz
+
+
+@dataclass(frozen=True)
+class LatentLayout:
+    """The unified latent: video columns, then audio columns, then task columns, on one [C, T, H, W] grid.
+
+    Paper §3.3.1–3.3.2. At the paper's size video [4, 20, 32, 32] and audio [8, 100, 16] make width 32 + 5 + 1.
+    Raises ValueError where the audio latent does not fill whole columns or the patch does not divide the grid.
+    """
+
+    video_CTHW: tuple[int, int, int, int]
+    audio_CTF: tuple[int, int, int]
+    task_columns: int
+    patch_THW: tuple[int, int, int] = (1, 2, 2)
+
+    def __post_init__(self) -> None:
+        (c_v, t_v, h_v, _), (c_a, t_a, f_a) = self.video_CTHW, self.audio_CTF
+        if c_a % c_v or t_a % t_v or (c_a // c_v) * f_a != h_v:
+            raise ValueError(
+                f"audio latent {self.audio_CTF} does not fill whole columns of video latent {self.video_CTHW}: "
+                f"C_a must be d x C_v, T_a a multiple of T_v, and d x F equal to H"
+            )
+        grid = (t_v, h_v, self.width)
+        if any(size % patch for size, patch in zip(grid, self.patch_THW, strict=True)):
+            raise ValueError(f"patch {self.patch_THW} does not divide the grid {grid}: change task_columns")
+
+    @property
+    def audio_fold(self) -> int:
+        """d: how many audio channels lie above one another in one video channel."""
+        return self.audio_CTF[0] // self.video_CTHW[0]
+
+    @property
+    def audio_columns(self) -> int:
+        """w: audio sub-frames of one video latent frame."""
+        return self.audio_CTF[1] // self.video_CTHW[1]
+
+    @property
+    def width(self) -> int:
+        """All columns: video + audio + task."""
+        return self.video_CTHW[3] + self.audio_columns + self.task_columns
+
+    @property
+    def unified_CTHW(self) -> tuple[int, int, int, int]:
+        c, t, h, _ = self.video_CTHW
+        return (c, t, h, self.width)
+
+    @property
+    def grid_THW(self) -> tuple[int, int, int]:
+        """Tokens along time, height and width."""
+        _, t, h, w = self.unified_CTHW
+        p_t, p_h, p_w = self.patch_THW
+        return (t // p_t, h // p_h, w // p_w)

@@ -1,0 +1,48 @@
+"""What a text encoder is: texts in, ragged features out. Axes: L tokens, D feature width."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uniform_core.families import Member
+from uniform_core.lazy import lazy
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy("torch")
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """The features of one text: only its real tokens, never fewer than one."""
+
+    features_LD: torch.Tensor  # float32 or bfloat16
+    is_truncated: bool
+
+
+class TextEncoder(ABC):
+    """A text encoder ready to work. The null text is `""`: it encodes to exactly one token."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> list[TextFeatures]:
+        """Features of each text, in order; they do not depend on the other texts of the call."""
+
+
+class TextEncoderConfig(Member):
+    """Which encoder. `width` is D, `max_tokens` the longest L."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def max_tokens(self) -> int: ...
+
+    @abstractmethod
+    def build(self) -> TextEncoder:
+        """The encoder, loaded."""

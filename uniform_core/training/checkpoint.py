@@ -1,0 +1,195 @@
+"""Checkpoints that are there whole or not at all: safetensors and JSON in a folder, its marker written last.
+
+    step_000000600/  model.safetensors  ema.safetensors  optimizer.safetensors  state.json  COMPLETE
+
+COMPLETE is JSON: the size and sha256 of every other file. A folder without it, or that disagrees with it, is no
+checkpoint. The folder is filled under a temporary name, flushed to the disk, and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from uniform_core.errors import ConfigError, FormatTooNewError, StorageError
+from uniform_core.fingerprint import file_sha256
+
+FORMAT = 1
+MARKER = "COMPLETE"
+PREFIX = "step_"
+TEMPORARY = ".partial-"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on: after `step` optimizer steps, with exactly these bits."""
+
+    step: int
+    fingerprint: str  # of the training run: config, model, objective, data
+    model: Mapping[str, Tensor]
+    ema: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    extra: Mapping[str, Any]  # JSON: latent scale, world size, …
+
+
+class CheckpointStore:
+    """The checkpoints of one run in one folder; only one process writes."""
+
+    def __init__(self, directory: Path, *, keep: int) -> None:
+        self.directory, self._keep = directory, keep
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """The folder of the checkpoint, on disk when this returns; older ones beyond `keep` are removed.
+
+        Raises StorageError where the disk is full or cannot be written; then nothing half-written is in the way.
+        """
+        target = self.directory / f"{PREFIX}{checkpoint.step:09d}"
+        with whole_folder(target) as folder:
+            for name in ("model", "ema", "optimizer"):
+                save_tensors(folder / f"{name}.safetensors", getattr(checkpoint, name))
+            state = {
+                "format": FORMAT,
+                "step": checkpoint.step,
+                "fingerprint": checkpoint.fingerprint,
+                "torch": torch.__version__,
+                "extra": dict(checkpoint.extra),
+            }
+            (folder / "state.json").write_text(json.dumps(state, sort_keys=True, allow_nan=False))
+        for _, old in self._folders()[self._keep :]:
+            shutil.rmtree(old)
+        return target
+
+    def latest(self, *, fingerprint: str) -> tuple[Checkpoint | None, tuple[str, ...]]:
+        """The newest checkpoint that is whole, and a note for each newer one that is not.
+
+        Raises ConfigError where it was written by another configuration, FormatTooNewError by a newer program.
+        """
+        notes: list[str] = []
+        for step, folder in self._folders():
+            problem = find_damage(folder)
+            if problem is not None:
+                notes.append(f"checkpoint {folder.name} skipped: {problem}")
+                continue
+            return self._load(folder, step, fingerprint), tuple(notes)
+        return None, tuple(notes)
+
+    def _load(self, folder: Path, step: int, fingerprint: str) -> Checkpoint:
+        state = json.loads((folder / "state.json").read_text())
+        if state["format"] > FORMAT:
+            raise FormatTooNewError(
+                f"checkpoint {folder}", expected=f"format {FORMAT} or older", found=str(state["format"]), fix=UPGRADE
+            )
+        if state["fingerprint"] != fingerprint:
+            raise ConfigError(
+                f"checkpoint {folder}",
+                expected=f"the fingerprint of this run, {fingerprint}",
+                found=state["fingerprint"],
+                fix="Give the run the configuration and data that it was started with, or another checkpoint folder.",
+            )
+        parts = {name: load_tensors(folder / f"{name}.safetensors") for name in ("model", "ema", "optimizer")}
+        return Checkpoint(step=step, fingerprint=fingerprint, extra=state["extra"], **parts)
+
+    def _folders(self) -> list[tuple[int, Path]]:
+        """Folders that are named like checkpoints, newest first."""
+        found = self.directory.glob(f"{PREFIX}*") if self.directory.is_dir() else ()
+        steps = [(path.name.removeprefix(PREFIX), path) for path in found if path.is_dir()]
+        return sorted(((int(step), path) for step, path in steps if step.isdecimal()), reverse=True)
+
+
+UPGRADE = "Upgrade this program, or train anew in another folder."
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `target` at the end of the block, marked, or leaves nothing behind.
+
+    An older `target` is replaced. Raises StorageError where the disk refuses.
+    """
+    temporary = target.parent / f"{TEMPORARY}{target.name}-{os.getpid()}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_partials(target)
+        temporary.mkdir()
+        yield temporary
+        _seal(temporary)
+        if target.exists():  # moved aside in one step, so that no moment shows half of either
+            target.rename(temporary.with_name(temporary.name + "-old"))
+        temporary.rename(target)
+        _flush(target.parent)
+        remove_partials(target)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise StorageError(
+            f"folder {target}",
+            expected="room and permission to write",
+            found=getattr(error, "strerror", None) or str(error),
+            fix="Free space or set UNIFORM_HOME elsewhere; what was complete before is still there.",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_partials(target: Path) -> None:
+    """Clear away what killed writers of this folder left behind."""
+    for litter in target.parent.glob(f"{TEMPORARY}{target.name}-*"):
+        shutil.rmtree(litter, ignore_errors=True)
+
+
+def find_damage(folder: Path) -> str | None:
+    """What is wrong with a folder that `whole_folder` should have made; None where it is as it was written."""
+    try:
+        marker: dict[str, dict[str, Any]] = json.loads((folder / MARKER).read_text())
+    except FileNotFoundError:
+        return f"no {MARKER} marker"
+    except ValueError:
+        return f"{MARKER} marker is not JSON"
+    for name, facts in marker.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != facts["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes, not {facts['bytes']}"
+        if file_sha256(path) != facts["sha256"]:
+            return f"{name} has other content than was written"
+    return None
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write named tensors as safetensors, contiguous and on the CPU."""
+    safetensors.torch.save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a safetensors file, on the CPU."""
+    loaded: dict[str, Tensor] = safetensors.torch.load_file(path)
+    return loaded
+
+
+def _seal(folder: Path) -> None:
+    """Flush every file, then write the marker that names them."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    for path in files:
+        _flush(path)
+    facts = {path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in files}
+    marker = folder / MARKER
+    marker.write_text(json.dumps(facts, sort_keys=True, indent=1))
+    _flush(marker)
+    _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,106 @@
+"""How a model is trained: every value that changes its weights. Where a number comes from stands beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from uniform_core.types import Count, Fraction, Frozen, NonNegative, PositiveFloat, Task
+
+
+class ModalityScaling(Frozen):
+    """How one modality's raw latents become model latents of about unit variance.
+
+    `over` says which values share a mean and a deviation: all of a channel, or all of a position (channel and place,
+    pooled over time); `identity` leaves latents of codecs that scale themselves as they are (Open-Sora VAE, AudioLDM).
+    `power` 1 whitens; below 1 strong channels stay stronger than weak ones: model = (raw - mean) / (std**power x c),
+    with one c for the modality that makes the mean square 1. `floor` is the least deviation that is divided by, as a
+    share of the modality's root mean square deviation.
+    """
+
+    over: Literal["identity", "channel", "position"] = "channel"
+    power: Fraction = 1.0
+    floor: Fraction = 1e-4
+
+    @model_validator(mode="after")
+    def _identity_has_no_power(self) -> ModalityScaling:
+        if self.over == "identity" and self.power != 1.0:
+            raise ValueError(f"power {self.power} has no meaning with over='identity': leave it at 1")
+        return self
+
+
+class ScalingConfig(Frozen):
+    """Scaling of both modalities. The paper says nothing of it; its two VAEs scale themselves."""
+
+    video: ModalityScaling = ModalityScaling()
+    audio: ModalityScaling = ModalityScaling()
+
+
+class TaskWeights(Frozen):
+    """How often each task is drawn, up to a common factor. Paper Fig. 2: drawn at random in each iteration."""
+
+    t2av: float = Field(default=1.0, ge=0)
+    a2v: float = Field(default=1.0, ge=0)
+    v2a: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_is_drawn(self) -> TaskWeights:
+        if self.t2av + self.a2v + self.v2a <= 0:
+            raise ValueError("at least one task must have a weight above 0")
+        return self
+
+    def probabilities(self) -> dict[Task, float]:
+        """The probability of each task; they sum to 1."""
+        weights = {Task.T2AV: self.t2av, Task.A2V: self.a2v, Task.V2A: self.v2a}
+        total = sum(weights.values())
+        return {task: weight / total for task, weight in weights.items()}
+
+
+class TrainConfig(Frozen):
+    """One training run. `batch` is global: over all ranks and micro-batches together.
+
+    Defaults follow paper §4.1.2 (lr, batch, text drop) and, where it is silent, Open-Sora v1.2
+    (scripts/train.py, configs/opensora-v1-2/train: warm-up 1000, AdamW betas, weight decay 0, gradient clip 1.0, bf16).
+    """
+
+    seed: NonNegative = 0
+    steps: Count
+    batch: Count = 32
+    micro_batch: Count | None = None  # clips in one forward pass of one rank; None: all of the rank's
+    lr: PositiveFloat = 1e-4
+    warmup_steps: NonNegative = 1000
+    lr_decay: Literal["constant", "linear", "cosine"] = "constant"
+    lr_final: Fraction = 0.0  # share of lr that a decay ends at
+    weight_decay: float = Field(default=0.0, ge=0)
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    adam_eps: PositiveFloat = 1e-8  # v1.2 uses 1e-15, which divides by rounding noise in bf16 gradients
+    grad_clip: PositiveFloat = 1.0
+    # The paper is silent; Open-Sora v1.2: 0.99 in its configs, 0.9999 as its code's default. 0.99 forgets in 69 steps.
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    text_drop: Fraction = 0.5  # paper §3.4: text is dropped with probability 0.5
+    task_weights: TaskWeights = TaskWeights()
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    scaling: ScalingConfig = ScalingConfig()
+    validation_clips: NonNegative = 64  # held-out clips of the fixed-noise loss; 0: none
+    validation_every: Count = 1000
+    log_every: Count = 10
+    checkpoint_every: Count = 1000
+    keep_checkpoints: Count = 3
+
+    @model_validator(mode="after")
+    def _decay_is_asked_for(self) -> TrainConfig:
+        if self.lr_decay == "constant" and self.lr_final != 0.0:
+            raise ValueError("lr_final is the end of a decay: set lr_decay, or leave lr_final at 0")
+        if self.warmup_steps >= self.steps and self.lr_decay != "constant":
+            raise ValueError(f"warmup_steps {self.warmup_steps} must be below steps {self.steps} where lr decays")
+        return self
+
+    def fingerprint_params(self) -> dict[str, object]:
+        """What changes the weights: everything but how often is logged, validated and saved."""
+        return self.model_dump(mode="json", exclude=set(BOOKKEEPING))
+
+
+BOOKKEEPING = frozenset(
+    {"validation_clips", "validation_every", "log_every", "checkpoint_every", "keep_checkpoints", "micro_batch"}
+)

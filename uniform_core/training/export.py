@@ -1,0 +1,141 @@
+"""The trained model as it leaves training: averaged weights and everything that is needed to use them.
+
+    <folder>/  model.safetensors (moving average)  model.json  COMPLETE
+
+model.json holds the model's and the objective's config, the latent layout and scale, and `made_with`: what the weights
+expect around them (spec, codecs, text encoder), as the caller described it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from uniform_core.diffusion import AnyObjective, ObjectiveConfig
+from uniform_core.errors import ConfigError, FormatTooNewError, IntegrityError
+from uniform_core.fingerprint import file_sha256
+from uniform_core.model import ModelConfig, UniForm
+from uniform_core.spec import LatentLayout
+from uniform_core.training.checkpoint import find_damage, load_tensors, save_tensors, whole_folder
+from uniform_core.training.scaling import LatentScale
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+AGAIN = "Train or export the model again."
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What stands in model.json besides the weights. `fingerprint` is that of the training run."""
+
+    model: ModelConfig
+    layout: LatentLayout
+    objective: ObjectiveConfig
+    scale: LatentScale
+    video_rate_hz: float
+    fingerprint: str
+    steps: int
+    made_with: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model ready to use, in evaluation mode, and its card."""
+
+    model: UniForm
+    card: ModelCard
+    weights_sha256: str
+
+
+def export_model(folder: Path, weights: Mapping[str, Tensor], *, card: ModelCard) -> str:
+    """The sha256 of the weights file; `folder` appears whole, or not at all (StorageError)."""
+    with whole_folder(folder) as partial:
+        save_tensors(partial / WEIGHTS, weights)
+        value = {
+            "format": FORMAT,
+            "model": card.model.model_dump(mode="json"),
+            "layout": asdict(card.layout),
+            "objective": card.objective.model_dump(mode="json"),
+            "scale": card.scale.to_json(),
+            "video_rate_hz": card.video_rate_hz,
+            "fingerprint": card.fingerprint,
+            "steps": card.steps,
+            "made_with": dict(card.made_with),
+            "torch": torch.__version__,
+        }
+        (partial / "model.json").write_text(json.dumps(value, sort_keys=True, indent=1, allow_nan=False))
+    return file_sha256(folder / WEIGHTS)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of an exported model, without its weights.
+
+    Raises ConfigError where there is no model, FormatTooNewError, IntegrityError where the card cannot be read.
+    """
+    path = folder / "model.json"
+    if not path.is_file():
+        raise ConfigError(
+            f"model {folder}", expected="a folder with model.json", found="none", fix="Train a model first."
+        )
+    try:
+        value = json.loads(path.read_text())
+        if value["format"] > FORMAT:
+            raise FormatTooNewError(
+                f"model {folder}",
+                expected=f"format {FORMAT} or older",
+                found=str(value["format"]),
+                fix="Upgrade this program.",
+            )
+        return ModelCard(
+            model=ModelConfig.model_validate(value["model"]),
+            layout=_layout_of(value["layout"]),
+            objective=TypeAdapter(AnyObjective).validate_python(value["objective"]),
+            scale=LatentScale.from_json(value["scale"]),
+            video_rate_hz=float(value["video_rate_hz"]),
+            fingerprint=str(value["fingerprint"]),
+            steps=int(value["steps"]),
+            made_with=value["made_with"],
+        )
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise IntegrityError(
+            f"model {folder}", expected="a readable model.json", found=repr(error), fix=AGAIN
+        ) from error
+
+
+def load_exported(folder: Path, *, device: str = "cpu") -> Exported:
+    """The model of a folder, checked against its marker and loaded strictly: every weight, and no other.
+
+    Raises ConfigError where there is none, FormatTooNewError, IntegrityError where it is damaged.
+    """
+    card = read_card(folder)
+    problem = find_damage(folder)
+    if problem is not None:
+        raise IntegrityError(f"model {folder}", expected="the files as they were written", found=problem, fix=AGAIN)
+    weights = load_tensors(folder / WEIGHTS)
+    model = UniForm(card.model, card.layout, device="meta")
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    differing = sorted(name for name in expected | found if expected.get(name) != found.get(name))
+    if differing:
+        raise IntegrityError(
+            f"model {folder}",
+            expected="the weights that model.json describes",
+            found=f"{len(differing)} that differ, such as {', '.join(differing[:3])}",
+            fix=AGAIN,
+        )
+    model.load_state_dict(weights, strict=True, assign=True)
+    return Exported(model.to(device).eval().requires_grad_(False), card, file_sha256(folder / WEIGHTS))
+
+
+def _layout_of(value: Mapping[str, Any]) -> LatentLayout:
+    c, t, h, w = value["video_CTHW"]
+    audio_c, audio_t, audio_f = value["audio_CTF"]
+    p_t, p_h, p_w = value["patch_THW"]
+    return LatentLayout((c, t, h, w), (audio_c, audio_t, audio_f), value["task_columns"], (p_t, p_h, p_w))

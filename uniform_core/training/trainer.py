@@ -1,0 +1,209 @@
+"""One optimizer step after another: loss, mean of gradients over ranks, AdamW, moving average.
+
+Axes: B batch. A step is a pure function of (state, seed, step): nothing here holds a random state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uniform_core.diffusion import Objective, ObjectiveConfig, TrainingLoss
+from uniform_core.errors import ConfigError, WorkFailedError
+from uniform_core.model import Ema, JointLatent, TextBatch, UniForm, drop_text
+from uniform_core.training.checkpoint import Checkpoint
+from uniform_core.training.config import TrainConfig
+from uniform_core.training.distributed import Place, current_place, sum_over_ranks
+from uniform_core.training.draws import Draws, draw_training, draw_validation
+from uniform_core.training.optimizer import build_optimizer, load_optimizer, optimizer_tensors
+from uniform_core.training.samples import Batch
+from uniform_core.training.scaling import LatentScale
+from uniform_core.training.schedule import learning_rate
+from uniform_core.types import Modality, Task
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one optimizer step did: `losses` by modality, `terms` by name, means over the global batch of all ranks."""
+
+    step: int
+    task: Task
+    loss: float
+    losses: Mapping[Modality, float]
+    terms: Mapping[str, float]
+    grad_norm: float  # before clipping
+    lr: float
+    clips: int
+
+
+class Trainer:
+    """A model in training. Every rank holds one, with the same state after every step."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: UniForm,
+        objective: ObjectiveConfig,
+        *,
+        scale: LatentScale,
+        null_text: TextBatch,
+        video_rate_hz: float,
+        fingerprint: str,
+    ) -> None:
+        self.config, self.model, self.scale, self.fingerprint = config, model.train(), scale, fingerprint
+        self.objective_config = objective
+        self.place: Place = current_place()
+        self.ema = Ema(model, decay=config.ema_decay)
+        self.step = 0  # optimizer steps done
+        self._objective: Objective = objective.build()
+        self._optimizer = build_optimizer(config, model)
+        self._device = next(model.parameters()).device
+        self._null_text = _moved(null_text, self._device)
+        self._video_rate_hz = video_rate_hz
+
+    def train_step(self, batch: Batch) -> StepReport:
+        """One optimizer step on every rank's share of the batch of step `self.step`.
+
+        Raises WorkFailedError where the loss or the gradient is not finite; the weights are then as before the step.
+        """
+        if batch.step != self.step:
+            raise ConfigError(
+                "training batch", expected=f"that of step {self.step}", found=f"step {batch.step}", fix=ASK
+            )
+        lr = learning_rate(self.config, self.step)
+        self._optimizer.zero_grad(set_to_none=True)
+        numbers = self._accumulate(batch)
+        loss, losses, terms, norm = self._reduce(numbers, batch)
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        self._optimizer.step()
+        self.ema.update(self.model)
+        self.step += 1
+        return StepReport(batch.step, batch.task, loss, losses, terms, norm, lr, self.config.batch)
+
+    @torch.no_grad()
+    def validation_loss(self, batches: Iterable[Batch], *, averaged: bool = True) -> dict[Modality, float]:
+        """The loss of fixed clips with fixed times and noise, by modality, over all ranks; text is never dropped.
+
+        `batches` are this rank's share of one task's `fixed_batches`; `averaged` uses the moving average of weights.
+        """
+        sums = {modality: torch.zeros((), dtype=torch.float64) for modality in Modality}
+        clips = 0
+        with self.ema.applied(self.model) if averaged else nullcontext():
+            for batch in batches:
+                draws = draw_validation(batch.positions, seed=self.config.seed, like=batch.raw)
+                for modality, loss in self._loss(batch, draws).by_modality.items():
+                    sums[modality] += loss.double().cpu() * len(batch)
+                clips += len(batch)
+        count = torch.tensor(float(clips), dtype=torch.float64)
+        count, *totals = sum_over_ranks([count, *sums.values()], self.place)
+        return {m: float(total / count) for m, total in zip(sums, totals, strict=True) if count > 0 and total > 0}
+
+    def checkpoint(self, *, extra: Mapping[str, Any]) -> Checkpoint:
+        """The whole state, as tensors that later steps alter: save it before the next one."""
+        return Checkpoint(
+            step=self.step,
+            fingerprint=self.fingerprint,
+            model=self.model.state_dict(),
+            ema=self.ema.state_dict(),
+            optimizer=optimizer_tensors(self._optimizer, self.model),
+            extra=extra,
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of this run. Raises ConfigError where it belongs to another model."""
+        self.model.load_state_dict(checkpoint.model, strict=True)
+        self.ema.load_state_dict(checkpoint.ema)
+        load_optimizer(self._optimizer, self.model, tensors=checkpoint.optimizer)
+        self.step = checkpoint.step
+
+    def averaged_weights(self) -> dict[str, Tensor]:
+        """The state dict to export: averages, and the model's own buffers."""
+        averages = self.ema.state_dict()
+        return {name: averages.get(name, value) for name, value in self.model.state_dict().items()}
+
+    def _accumulate(self, batch: Batch) -> dict[str, Tensor]:
+        """This rank's share of the loss and its gradient, as sums over clips divided by the global batch."""
+        size = self.config.micro_batch or len(batch)
+        numbers: dict[str, Tensor] = {}
+        for start in range(0, len(batch), size):
+            part = batch.part(start, min(start + size, len(batch)))
+            weight = len(part) / self.config.batch
+            loss = self._loss(part, self._draws(part))
+            (loss.total * weight).backward()  # type: ignore[no-untyped-call]
+            parts = {"loss": loss.total.detach(), **{m.value: value for m, value in loss.by_modality.items()}}
+            for name, value in (parts | dict(loss.terms)).items():
+                numbers[name] = numbers.get(name, torch.zeros_like(value)) + value * weight
+        return numbers
+
+    def _draws(self, part: Batch) -> Draws:
+        config = self.config
+        return draw_training(
+            part.positions,
+            step=part.step,
+            seed=config.seed,
+            batch=config.batch,
+            like=part.raw,
+            text_drop=config.text_drop,
+        )
+
+    def _reduce(
+        self, numbers: Mapping[str, Tensor], batch: Batch
+    ) -> tuple[float, dict[Modality, float], dict[str, float], float]:
+        """Loss, losses, terms and gradient norm over all ranks; the gradients are then summed and clipped in place."""
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+        reduced = sum_over_ranks([*gradients, *numbers.values()], self.place)
+        values = dict(zip(numbers, (float(value) for value in reduced[len(weights) :]), strict=True))
+        for weight, gradient in zip(weights, reduced, strict=False):
+            weight.grad = gradient
+        norm = float(nn.utils.clip_grad_norm_(weights, self.config.grad_clip))
+        found = {"loss": values["loss"], "gradient norm": norm}
+        for name, value in found.items():
+            if not torch.isfinite(torch.tensor(value)):
+                raise WorkFailedError(
+                    f"training step {batch.step}, task {batch.task.value}",
+                    expected=f"a finite {name}",
+                    found=f"{value}; clips here: {', '.join(batch.clip_ids[:4])}…",
+                    fix="Look at these clips' latents, lower train.lr, or use precision float32; then resume.",
+                )
+        losses = {m: values.pop(m.value) for m in batch.task.made}
+        loss = values.pop("loss")
+        return loss, losses, values, norm
+
+    def _loss(self, batch: Batch, draws: Draws) -> TrainingLoss:
+        clean = to_model_latent(batch.raw, self.scale, self._device)
+        text = drop_text(_moved(batch.text, self._device), self._null_text, keep_B=draws.keep_text_B.to(self._device))
+        with self._autocast():
+            conditions = self.model.prepare(batch.task, text, self._video_rate_hz)
+            return self._objective.loss_at(
+                lambda latents, t_B: self.model(latents, t_B, conditions),
+                clean,
+                task=batch.task,
+                t_B=self._objective.times_of(draws.uniform_B).to(self._device),
+                noise={m: noise.to(self._device) for m, noise in draws.noise.items()},
+            )
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.config.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=torch.bfloat16)
+
+
+ASK = "Ask BatchSource.batch_at for the trainer's own step."
+
+
+def to_model_latent(raw: JointLatent, scale: LatentScale, device: torch.device) -> JointLatent:
+    """Model latents of raw ones, on the model's device."""
+    return JointLatent(
+        scale.video.to_model(raw.video_BCTHW).to(device), scale.audio.to_model(raw.audio_BCTF).to(device)
+    )
+
+
+def _moved(text: TextBatch, device: torch.device) -> TextBatch:
+    return TextBatch(text.features_BLD.to(device), text.mask_BL.to(device))
