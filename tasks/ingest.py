@@ -17,6 +17,7 @@ from tasks.stage import CommitRule, Stage, StageSummary, run_stage
 from uniform_core.corpus.fingerprints import ingest_fingerprint
 from uniform_core.corpus.inputs import ingest_candidates, item_from_json
 from uniform_core.datasets import AnyDataset, DatasetConfig
+from uniform_core.datasets.entries import portable_path
 from uniform_core.errors import Rejection
 from uniform_core.fingerprint import derive_clip_id, file_sha256, work_key
 from uniform_core.media import CanonicalClip, CanonicalForm, CutRule, RejectedWindow, Sandbox
@@ -58,7 +59,11 @@ class IngestWorker:
         found = dataset.fetch(item, self._media_dir / "sources" / dataset.name)
         if isinstance(found, Rejection):
             return found
-        sha256 = file_sha256(found)
+        try:
+            sha256 = file_sha256(found)
+        except OSError as error:  # no right to read it, or a disk that fails
+            message = f"a readable file expected, {error.strerror} found"
+            return Rejection("unreadable", message, terminal=False)
         results = self._sandbox.canonicalise(
             found,
             item.windows,
@@ -102,7 +107,7 @@ class IngestWorker:
         inside = found.is_relative_to(self._media_dir)
         return {
             "work_key": key,
-            "path": found.relative_to(self._media_dir).as_posix() if inside else str(found),
+            "path": found.relative_to(self._media_dir).as_posix() if inside else portable_path(found),
             "source_sha256": source_sha256,
             "bytes": found.stat().st_size,
             "caption": item.caption,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -29,7 +31,8 @@ from uniform_core.media import (
     SourceFacts,
 )
 from uniform_core.media.encoder import write_synced
-from uniform_core.media.refusal import OutputError
+from uniform_core.media.refusal import OutputError, Refused
+from uniform_core.media.source import open_source
 from uniform_core.types import Window
 
 FORM = CanonicalForm(duration_s=2.0, video_rate_hz=17, short_side_px=64)
@@ -155,6 +158,58 @@ def test_a_truncated_film_gives_what_it_has(sandbox: Sandbox, tmp_path: Path) ->
         "truncated",
         "too_short",
     ]
+
+
+def test_a_film_cut_within_its_last_window_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
+    """An mp4 counts its samples, so a third of a second that is not there is known."""
+    whole = media_files.write(tmp_path / "whole.mp4", duration_s=4.0, faststart=True)
+    cut = media_files.truncate(whole, tmp_path / "cut.mp4", fraction=0.92)
+    first, rest = run(sandbox, cut, tmp_path / "out")
+    assert isinstance(first, CanonicalClip)
+    assert isinstance(rest, RejectedWindow)
+    assert (rest.window, rest.rejection.error_class) == (Window(2.0, 4.0), "truncated")
+
+
+def test_a_late_clock_is_not_taken_for_length(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A Matroska recording whose clock begins at 100 s says that it lasts until 103 s: nothing is cut off."""
+    path = media_files.write(tmp_path / "a.mkv", container="matroska", video_start_s=100.0, audio_start_s=100.0)
+    [clip] = run(sandbox, path, tmp_path / "out")
+    assert isinstance(clip, CanonicalClip)
+
+
+def test_a_file_cut_before_its_first_stream_is_undecodable(sandbox: Sandbox, tmp_path: Path) -> None:
+    whole = media_files.write(tmp_path / "whole.mp4", faststart=True)
+    (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[:206])
+    assert reason(sandbox, tmp_path / "cut.mp4", tmp_path / "out") == "undecodable"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(errno.EINVAL, ("undecodable", True)), (errno.EIO, ("unreadable", False))]
+)
+def test_what_the_file_itself_answers_is_a_reason(
+    code: int, expected: tuple[str, bool], good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged index asks for a place before the file (a NUT did); a disk may fail at any read."""
+    data = good.read_bytes()
+
+    class Failing(io.BytesIO):
+        name = "film.mp4"
+
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 1000:
+                raise OSError(code, os.strerror(code))
+            return super().read(min(size or 1000, 1000))
+
+    monkeypatch.setattr(Path, "open", lambda _path, _mode: Failing(data))
+    with pytest.raises(Refused) as caught:
+        read_through(good)
+    assert (caught.value.error_class, caught.value.terminal) == expected
+
+
+def read_through(path: Path) -> None:
+    with open_source(path, Limits()) as source:
+        source.read_head()
+        assert list(source.events())
 
 
 def test_an_mp4_without_its_index_is_undecodable(sandbox: Sandbox, good: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -66,21 +67,69 @@ def test_odd_names_become_text_that_any_table_can_hold(root: Path):
         assert config.fetch(item, root) == item.path
 
 
-def test_links_lead_to_files_inside_the_folder_only(root: Path, tmp_path: Path):
-    lay(root, "real.mp4", "sub/x.mp4")
+def test_what_cannot_be_a_source_is_an_item_with_its_reason(root: Path, tmp_path: Path):
+    lay(root, "real.mp4", "sub/x.mp4", "folder.mp4/y.mp4")
     lay(tmp_path, "outside.mp4", "elsewhere/y.mp4")
-    (root / "inside_link.mp4").symlink_to(root / "real.mp4")
-    (root / "outside_link.mp4").symlink_to(tmp_path / "outside.mp4")
-    (root / "broken.mp4").symlink_to(tmp_path / "nothing.mp4")
-    (root / "folder_link").symlink_to(tmp_path / "elsewhere")
-    (root / "sub" / "loop").symlink_to(root)
-    assert list(by_id(FolderConfig(path=root))) == ["inside_link.mp4", "real.mp4", "sub/x.mp4"]
-
-
-def test_pipes_and_the_like_are_no_items(root: Path):
-    lay(root, "a.mp4")
     os.mkfifo(root / "pipe.mp4")
-    assert list(by_id(FolderConfig(path=root))) == ["a.mp4"]
+    links = {"inside": root / "real.mp4", "outside": tmp_path / "outside.mp4", "broken": tmp_path / "no.mp4"}
+    links |= {"loop": root / "loop.mp4", "to_folder": tmp_path / "elsewhere", "sub/up": root}
+    for name, target in links.items():
+        (root / f"{name}.mp4").symlink_to(target)
+    config = FolderConfig(path=root)
+    found = {source_id: config.fetch(item, root) for source_id, item in by_id(config).items()}
+    said = {name: (r.error_class, r.terminal) for name, r in found.items() if isinstance(r, Rejection)}
+    assert said == {
+        "broken.mp4": ("missing_file", False),
+        "loop.mp4": ("unreadable", False),
+        "outside.mp4": ("outside_folder", True),
+        "pipe.mp4": ("not_a_file", True),
+        "sub/up.mp4": ("not_a_file", True),
+        "to_folder.mp4": ("not_a_file", True),
+    }
+    assert set(found) - set(said) == {"folder.mp4/y.mp4", "inside.mp4", "real.mp4", "sub/x.mp4"}
+    for refused in found.values():
+        assert isinstance(refused, Path) or "expected" in refused.message
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_does_not_stop_the_rest(root: Path, monkeypatch: pytest.MonkeyPatch):
+    lay(root, "a.mp4", "lost+found/b.mp4")
+    scandir = os.scandir
+
+    def guarded(path: str):
+        if str(path).endswith("lost+found"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    config = FolderConfig(path=root)
+    items = by_id(config)
+    assert list(items) == ["a.mp4", "lost+found"]
+    refused = config.fetch(items["lost+found"], root)
+    assert isinstance(refused, Rejection)
+    assert (refused.error_class, refused.terminal) == ("unreadable", False)
+
+
+def test_a_name_as_long_as_names_may_be(root: Path):
+    """Its `.txt` would be longer than any file's name can be."""
+    names = ["x" * 252 + ".ts", "y" * 255]
+    lay(root, *names)
+    config = FolderConfig(path=root)
+    items = by_id(config)
+    assert list(items) == names
+    assert [config.fetch(items[name], root) for name in names] == [root / name for name in names]
+
+
+def test_different_names_have_different_ids(root: Path):
+    lay(root, os.fsdecode(b"bad\xff.mp4"), "bad\\xff.mp4", "bad\\\\xff.mp4")
+    assert len(by_id(FolderConfig(path=root))) == 3
+
+
+def test_a_caption_is_not_read_from_outside_the_folder(root: Path, tmp_path: Path):
+    lay(root, "a.mp4")
+    (tmp_path / "secret").write_text("file,caption\na.mp4,secret\n")
+    for name in ("a.txt", "captions.csv"):
+        (root / name).symlink_to(tmp_path / "secret")
+        assert by_id(FolderConfig(path=root))["a.mp4"].caption is None
 
 
 def test_the_name_is_the_folders_own_or_the_one_that_is_given(root: Path):
@@ -96,7 +145,7 @@ def test_fetch_tells_a_file_that_has_gone_and_may_come_back(root: Path):
     (root / "a.mp4").unlink()
     gone = config.fetch(item, root)
     assert isinstance(gone, Rejection)
-    assert (gone.error_class, gone.terminal) == ("missing", False)
+    assert (gone.error_class, gone.terminal) == ("missing_file", False)
 
 
 def test_splits_depend_on_the_id_alone_and_have_their_share(root: Path):

@@ -6,7 +6,7 @@ A source that the dataset no longer lists, or lists in another revision, stays i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,17 @@ def item_revision(item: SourceItem) -> str:
     """What of an item can change while its id stays: its facts, and its file's size and time where it has a file."""
     facts = asdict(item) | {"path": None, "attributes": dict(item.attributes)}
     if item.path is not None:
-        stat = item.path.stat()
-        facts["file"] = [stat.st_size, stat.st_mtime_ns]
+        facts["file"] = _file_stamp(item.path)
     return digest(facts)
+
+
+def _file_stamp(path: Path) -> list[int] | None:
+    """Size and time of a file; None for one that has gone, or a link to nothing: its `fetch` says so."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def list_items(config: RunConfig) -> Iterator[ListedItem]:
@@ -55,18 +63,21 @@ def _of_splits(dataset: DatasetConfig, config: RunConfig, index: int) -> Iterato
             yield item
 
 
-def ingest_candidates(config: RunConfig) -> pa.Table:
-    """One row for each listed item: its key, its name, and the whole item as JSON (`source`) for the worker."""
+def ingest_candidates(config: RunConfig, *, listed: Iterable[ListedItem] | None = None) -> pa.Table:
+    """One row for each listed item: its key, its name, and the whole item as JSON (`source`) for the worker.
+
+    `listed` is `list_items(config)`, for who has it already.
+    """
     rows = [
         {
-            "work_key": listed.key,
-            "item": f"{listed.item.dataset}/{listed.item.source_id}",
-            "dataset": listed.item.dataset,
-            "source_id": listed.item.source_id,
-            "dataset_index": listed.dataset_index,
-            "source": json.dumps(item_json(listed.item)),
+            "work_key": one.key,
+            "item": f"{one.item.dataset}/{one.item.source_id}",
+            "dataset": one.item.dataset,
+            "source_id": one.item.source_id,
+            "dataset_index": one.dataset_index,
+            "source": json.dumps(item_json(one.item)),
         }
-        for listed in list_items(config)
+        for one in (list_items(config) if listed is None else listed)
     ]
     schema = pa.schema(
         [
@@ -99,9 +110,13 @@ def item_from_json(values: Mapping[str, Any]) -> SourceItem:
     )
 
 
-def current_clips(catalog: Catalog, config: RunConfig) -> pa.Table:
-    """The clips of the run as it is listed now: rows of `clips`, with the source's caption as `source_caption`."""
-    keys = pa.table({"work_key": pa.array([listed.key for listed in list_items(config)], pa.string())})
+def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[ListedItem] | None = None) -> pa.Table:
+    """The clips of the run as it is listed now: rows of `clips`, with the source's caption as `source_caption`.
+
+    `listed` is `list_items(config)`, for who has it already.
+    """
+    items = list_items(config) if listed is None else listed
+    keys = pa.table({"work_key": pa.array([one.key for one in items], pa.string())})
     return catalog.query(
         """
         WITH listed AS (

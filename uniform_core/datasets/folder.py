@@ -1,6 +1,6 @@
 """Any folder of media, recursively: what somebody has on disk.
 
-Every regular file is an item, whatever its name says, so that each gets a clip or a true reason, except plainly written
+Every entry is an item, whatever its name says, so that each gets a clip or a true reason, except plainly written
 companions (`COMPANIONS`, captions among them) and what is hidden. Links are followed to files inside the folder only.
 """
 
@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.datasets.captions_beside import CSV_NAME, read_caption_text, read_captions_csv
+from uniform_core.datasets.entries import entries_under, is_file_inside, portable_path, why_not
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import KEY_HEX, digest
 from uniform_core.spec import AVSpec
@@ -73,31 +74,33 @@ class FolderConfig(DatasetConfig):
 
     @override
     def items(self, spec: AVSpec) -> Iterator[SourceItem]:
-        """Every file, sorted by its path. Raises ConfigError where the folder or a captions.csv is not usable."""
+        """Every entry, sorted by its path. Raises ConfigError where the folder or a captions.csv is not usable."""
         root = self._checked_root()
-        files = sorted(_files_under(root), key=lambda path: path.relative_to(root).as_posix())
-        tables = _caption_tables(files)
-        for path in files:
+        entries = sorted(entries_under(root), key=lambda path: path.relative_to(root).as_posix())
+        tables = _caption_tables(entries, root)
+        for path in entries:
             if path.suffix.lower() not in COMPANIONS:
                 yield self._item(path, root, tables)
 
     @override
     def fetch(self, item: SourceItem, directory: Path) -> Path | Rejection:
         """The item's own file, where it lies; or why it is not to be used."""
-        if item.path is None or not item.path.is_file():
-            return Rejection("missing", f"expected the file {item.source_id!r}; it is not there", terminal=False)
-        beside = _text_beside(item.path)
+        assert item.path is not None  # `_item` gives each one
+        problem = why_not(item.path, self.root)
+        if problem is not None:
+            return problem
+        beside = _text_beside(item.path, self.root)
         caption = read_caption_text(beside) if beside else None
         return caption if isinstance(caption, Rejection) else item.path
 
     def _item(self, path: Path, root: Path, tables: Mapping[Path, Mapping[str, str]]) -> SourceItem:
-        source_id = _portable(path.relative_to(root))
+        source_id = portable_path(path.relative_to(root))
         parts = path.relative_to(root).parts
         return SourceItem(
             dataset=self.name,
             source_id=source_id,
             split=split_of(source_id, held_out_fraction=self.held_out_fraction),
-            label=_portable(Path(parts[0])) if len(parts) > 1 else None,
+            label=portable_path(Path(parts[0])) if len(parts) > 1 else None,
             caption=_caption_of(path, root, tables),
             path=path,
         )
@@ -120,29 +123,11 @@ def split_of(source_id: str, *, held_out_fraction: float) -> str:
     return "held_out" if share < held_out_fraction else "train"
 
 
-def _files_under(root: Path) -> Iterator[Path]:
-    """Every visible regular file; links count where they lead to one inside the root, and never as folders."""
-    for folder, subfolders, names in os.walk(root, onerror=_raise_unreadable):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            path = Path(folder, name)
-            if not name.startswith(".") and path.is_file() and path.resolve().is_relative_to(root):
-                yield path
-
-
-def _raise_unreadable(error: OSError) -> None:
-    raise ConfigError(
-        str(error.filename),
-        expected="a folder that can be read",
-        found=error.strerror or str(error),
-        fix="Give the right to read it, or move it out of the dataset's folder.",
-    ) from error
-
-
-def _caption_tables(files: list[Path]) -> Mapping[Path, Mapping[str, str]]:
+def _caption_tables(entries: list[Path], root: Path) -> Mapping[Path, Mapping[str, str]]:
     """The captions.csv of each folder that has one. Raises ConfigError for one that names none of the files."""
-    tables = {path.parent: read_captions_csv(path) for path in files if path.name == CSV_NAME}
-    known = set(files)
+    found = [path for path in entries if path.name == CSV_NAME and is_file_inside(path, root)]
+    tables = {path.parent: read_captions_csv(path) for path in found}
+    known = set(entries)
     for folder, table in tables.items():
         if table and not any(folder / name in known for name in table):
             raise ConfigError(
@@ -156,7 +141,7 @@ def _caption_tables(files: list[Path]) -> Mapping[Path, Mapping[str, str]]:
 
 def _caption_of(path: Path, root: Path, tables: Mapping[Path, Mapping[str, str]]) -> str | None:
     """The caption beside the file, else the nearest table's. One that cannot be read is told by `fetch`."""
-    beside = _text_beside(path)
+    beside = _text_beside(path, root)
     if beside:
         caption = read_caption_text(beside)
         return None if isinstance(caption, Rejection) else caption
@@ -168,15 +153,10 @@ def _caption_of(path: Path, root: Path, tables: Mapping[Path, Mapping[str, str]]
     return None
 
 
-def _text_beside(path: Path) -> Path | None:
+def _text_beside(path: Path, root: Path) -> Path | None:
     """The `.txt` of the same stem, where there is one."""
     beside = path.with_suffix(".txt")
-    return beside if beside.is_file() else None
-
-
-def _portable(path: Path) -> str:
-    """A path as text that any table can hold: bytes that are not UTF-8 become escapes."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    return beside if is_file_inside(beside, root) else None
 
 
 def _slug(name: str) -> str:

@@ -24,7 +24,6 @@ MAX_GAP_S = 30.0
 MAX_OPEN = MAX_OVERLAP + 24
 """Windows that overlap, and those whose sound comes later in the file."""
 PROGRESS_S = 5.0
-DECLARED_SLACK_S = 1.0
 
 Span = tuple[float, float]
 
@@ -252,15 +251,15 @@ class Cutter:
         ends = f"the picture ends at {picture_end_s:.3f} s, the sound at {sound_end_s:.3f} s"
         declared = self._source.declared_end_s()
         declared_s = 0.0 if declared is None else declared - self._zero_s
-        cut_short = declared_s > min(picture_end_s, sound_end_s) + DECLARED_SLACK_S
+        cut_short = declared_s > min(picture_end_s, sound_end_s) + self._source.declared_slack_s
         if not self._plans.by_rule:
             for plan in plans:
-                lost = cut_short and plan.until_s <= declared_s
+                lost = cut_short and plan.until_s <= declared_s + 1e-6
                 wanted = f"picture and sound until {plan.until_s:.3f} s expected, {ends}"
                 self._refuse(plan, Refused("truncated" if lost else "too_short", wanted))
             return
         upcoming = plans[0] if plans else self._plans.next
-        if upcoming is not None and cut_short and upcoming.until_s <= declared_s:
+        if upcoming is not None and cut_short and upcoming.until_s <= declared_s + 1e-6:
             found = f"the container declares {declared_s:.3f} s, {ends}"
             rest = Plan(upcoming.start_s, declared_s, until_s=declared_s)
             self._refuse(rest, Refused("truncated", f"windows until the declared end expected, {found}"))

@@ -1,8 +1,8 @@
 """Why a file or a window is refused, inside the worker: raised there, a `Rejection` value outside.
 
-The classes that a ledger may show:
-`missing_file not_a_file unreadable empty_file not_media no_video no_audio undecodable too_large odd_shape too_short
-truncated starts_late lost_sound bad_timestamps not_interleaved memory timeout crash`.
+The classes that a ledger may show (`outside_folder` comes from a folder dataset):
+`missing_file not_a_file outside_folder unreadable empty_file not_media no_video no_audio undecodable too_large
+odd_shape too_short truncated starts_late lost_sound bad_timestamps not_interleaved memory timeout crash`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ def reading(what: str) -> Iterator[None]:
         raise Refused("memory", f"{what}: more memory needed than the worker may have") from error
     except av.FFmpegError as error:
         raise Refused("undecodable", f"{what}: {short(error)}") from error
+    except OSError as error:
+        raise file_failed(error) from error
+
+
+def file_failed(error: OSError) -> Refused:
+    """What the file object said to FFmpeg: a position that cannot be, which only a damaged file asks for, or a disk."""
+    if error.errno == errno.EINVAL:
+        return Refused("undecodable", f"a container that fits its file expected, it points outside: {short(error)}")
+    return Refused("unreadable", f"a file that can be read to its end expected, {short(error)}", terminal=False)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from av.stream import Disposition
 
 from uniform_core.media.budget import ErrorBudget
 from uniform_core.media.forms import Limits
-from uniform_core.media.refusal import Refused, reading, short
+from uniform_core.media.refusal import Refused, file_failed, reading, short
 from uniform_core.media.skip import Skipper
 
 DEMUXERS = (
@@ -106,15 +106,24 @@ class Source:
         return next((piece.frame for piece in self._head if isinstance(piece, Picture)), None)
 
     def declared_end_s(self) -> float | None:
-        """Where the container says that the first of the two streams ends, on its own clock; None where it does not."""
+        """Where the container says that the first of the two streams ends, on its own clock; None where it does not.
+
+        Matroska has no length for each stream, and its own counts from zero where its clock does, not from its start.
+        """
         ends = [
             float((stream.start_time + stream.duration) * stream.time_base)
             for stream in (self.video, self.audio)
             if stream is not None and stream.duration is not None and stream.start_time is not None
         ]
         if not ends and self.duration_s is not None:
-            ends.append(self.duration_s + (self._container.start_time or 0) / av.time_base)
+            start_s = 0.0 if "matroska" in self.container_name else (self._container.start_time or 0) / av.time_base
+            ends.append(self.duration_s + start_s)
         return min(ends, default=None)
+
+    @property
+    def declared_slack_s(self) -> float:
+        """By how much a whole file may end before its declared end: mov counts every sample, others estimate."""
+        return 0.1 if self.container_name.startswith("mov") else 1.0
 
     @property
     def duration_s(self) -> float | None:
@@ -174,6 +183,12 @@ class Source:
             except av.FFmpegError as error:
                 if not self.budget.demux_failed(short(error)):
                     return  # nothing but errors: what was read until here is what there is
+            except OSError as error:
+                why = file_failed(error)
+                if not why.terminal:
+                    raise why from error
+                if not self.budget.demux_failed(why.message):
+                    return
             else:
                 return
 
@@ -218,7 +233,7 @@ class Source:
 
 
 def _best(streams: Any) -> Any:
-    """The stream with the most pixels or channels that is not a cover picture; the first of equals; None for none."""
+    """The stream that a player would choose: the default one, else the first, never a cover picture; None for none."""
     real = [stream for stream in streams if not stream.disposition & Disposition.attached_pic and _decodable(stream)]
     if not real:
         return None
@@ -251,5 +266,9 @@ def open_source(path: Path, limits: Limits, *, video: bool = True, audio: bool =
                     "undecodable", f"a whole container expected, this one cannot be opened: {short(error)}"
                 ) from error
             raise Refused("not_media", f"a media container expected, none recognised ({short(error)})") from error
+        except OSError as error:
+            raise file_failed(error) from error
         with container, reading("decoding"):
+            if not any(stream.type in ("video", "audio", "subtitle") for stream in container.streams):
+                raise Refused("undecodable", "a whole container expected, one without any known stream found")
             yield Source(container, limits, video=video, audio=audio)

@@ -1,0 +1,59 @@
+"""What lies in a folder: every visible entry by name, and why one is not to be read. Nothing is opened here.
+
+Links are followed to files inside the folder only, and never to folders: what they hide would be read twice, or for
+ever, or is not the owner's to share.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from uniform_core.errors import Rejection
+
+
+def entries_under(root: Path) -> Iterator[Path]:
+    """Every visible entry that is not a folder to walk into: files, links, pipes, folders that cannot be listed."""
+    closed: list[Path] = []
+    for folder, subfolders, names in os.walk(root, onerror=lambda error: closed.append(Path(error.filename))):
+        here = [Path(folder, name) for name in (*subfolders, *names) if not name.startswith(".")]
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]  # os.walk follows no links
+        yield from (path for path in here if path.is_symlink() or path.name not in subfolders)
+    yield from closed
+
+
+def why_not(path: Path, root: Path) -> Rejection | None:
+    """Why an entry is no source, in the media floor's words; None for a regular file inside the root."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        found = "a link that leads nowhere" if path.is_symlink() else "nothing there"
+        return Rejection("missing_file", f"a file expected, {found} found", terminal=False)
+    except OSError as error:
+        return Rejection("unreadable", f"a readable file expected, {error.strerror} found", terminal=False)
+    if stat.S_ISDIR(mode) and not path.is_symlink():
+        return Rejection("unreadable", "a folder that can be listed expected, no permission found", terminal=False)
+    if not stat.S_ISREG(mode):
+        found = "a link to a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+        return Rejection("not_a_file", f"a regular file expected, {found} found")
+    if not path.resolve().is_relative_to(root):
+        return Rejection("outside_folder", "a file inside the dataset's folder expected, a link out of it found")
+    return None
+
+
+def is_file_inside(path: Path, root: Path) -> bool:
+    """Whether a regular file of this name lies in the root, or is linked to from it."""
+    return why_not(path, root) is None
+
+
+def portable_path(path: Path) -> str:
+    """A path as text that any table can hold, different for different paths.
+
+    Bytes that are not UTF-8 become escapes, and so does the backslash that marks them.
+
+    >>> portable_path(Path("a/b.mp4"))
+    'a/b.mp4'
+    """
+    return os.fsencode(path.as_posix()).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
