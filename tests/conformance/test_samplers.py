@@ -99,6 +99,33 @@ def test_a_clamp_bounds_the_result(objective: ObjectiveConfig, sampler: SamplerC
     assert float(made(objective, clamped).abs().max()) <= 0.5 + 1e-5
 
 
+@pairs
+def test_one_step_goes_to_the_mean(objective: ObjectiveConfig, sampler: SamplerConfig) -> None:
+    """Of pure noise the best network can say no more than the mean of the data."""
+    result = made(objective, sampler.model_copy(update={"steps": 1}))
+    assert abs(float(result.mean()) - MEAN) < 0.01
+    assert float(result.std()) < 0.01
+
+
+@pairs
+def test_what_is_given_is_shown_clean_at_every_evaluation(objective: ObjectiveConfig, sampler: SamplerConfig) -> None:
+    """Paper §3.1: no step adds noise to the given modality, and no step may move it."""
+    noise = noise_of(torch_generator("given"))
+    given, audio = noise(torch.empty(3, 2, 4)), Modality.AUDIO
+    before, shown = given.clone(), []
+
+    def denoise(latents: Tensors, t_B: Tensor) -> Tensors:
+        shown.append(latents[VIDEO].clone())
+        return {m: torch.cat([z, z], dim=1) for m, z in latents.items()}
+
+    start = {audio: noise(torch.empty(3, 2, 4))}
+    short = sampler.model_copy(update={"steps": 4})
+    result = sample(objective.build(), denoise, short, start=start, given={VIDEO: given}, noise=noise)
+    assert set(result) == {audio}
+    assert len(shown) >= 4
+    assert all(torch.equal(one, before) for one in shown)
+
+
 def test_learned_variance_keeps_the_spread_that_the_fixed_one_loses() -> None:
     """Corrections.md: at 30 steps the fixed β̃ of Eq. (9) shrinks 1.0 to about 0.88, with a perfect network."""
     sampler = AncestralConfig(steps=30)

@@ -100,6 +100,16 @@ def test_timestep_maps(folder: Path) -> None:
     assert spaced_times(1000, 50, spacing="ddim") == arrays(folder)["timestep_map_ddim50"].tolist()
 
 
+def test_every_count_is_spaced_as_the_reference_adds_its_strides() -> None:
+    """In float64 the sum of strides is not their product: it decides which way a half is rounded."""
+    for count in range(2, 1001):
+        place, expected = 0.0, []
+        for _ in range(count):
+            expected.append(round(place))
+            place += 999 / (count - 1)
+        assert spaced_times(1000, count) == expected
+
+
 @each_folder
 @with_tables
 def test_forward_process(folder: Path, source: str) -> None:

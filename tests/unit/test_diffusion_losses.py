@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from model_cases import random_latent
@@ -174,3 +176,16 @@ def test_tables_of_a_hand_made_schedule() -> None:
     assert tables.posterior_variance.tolist() == pytest.approx([0.0, 0.5 / 0.75 * 0.5])  # Eq. (9) with ᾱ
     assert tables.posterior_mean_coef1.tolist()[0] == 1.0
     assert tables.posterior_mean_coef2.tolist()[0] == 0.0
+
+
+def test_a_process_of_one_step_has_whole_tables() -> None:
+    (step,) = IddpmConfig(diffusion_steps=1).build().steps(1)
+    assert step.is_last
+    assert (step.clean_weight, step.noisy_weight) == (1.0, 0.0)
+    assert step.log_variance_small == step.log_variance_large == pytest.approx(math.log(1e-4))
+
+
+@pytest.mark.parametrize("change", [{"beta_last": 1.0}, {"beta_first": 0.0}, {"beta_last": 2.0}])
+def test_a_variance_that_leaves_no_signal_is_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        IddpmConfig(**change)

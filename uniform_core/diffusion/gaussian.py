@@ -5,6 +5,7 @@ Notation: β_t variance added by step t, ᾱ_t = Π (1 − β), β̃_t posterior
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -50,6 +51,7 @@ class GaussianTables:
         signal = torch.cumprod(1 - betas, dim=0)
         signal_prev = torch.cat([signal.new_ones(1), signal[:-1]])
         variance = betas * (1 - signal_prev) / (1 - signal)
+        first = variance[1:2] if len(betas) > 1 else betas  # β̃_0 is zero; IDDPM borrows β̃_1, a lone step has β_0
         return cls(
             betas=betas,
             alphas_cumprod=signal,
@@ -57,7 +59,7 @@ class GaussianTables:
             sqrt_recip_alphas_cumprod=(1 / signal).sqrt(),
             sqrt_recipm1_alphas_cumprod=(1 / signal - 1).sqrt(),
             posterior_variance=variance,
-            posterior_log_variance_clipped=torch.cat([variance[1:2], variance[1:]]).log(),  # β̃_0 is zero
+            posterior_log_variance_clipped=torch.cat([first, variance[1:]]).log(),
             posterior_mean_coef1=betas * signal_prev.sqrt() / (1 - signal),
             posterior_mean_coef2=(1 - signal_prev) * (1 - betas).sqrt() / (1 - signal),
         )
@@ -93,8 +95,10 @@ def at_times(table: Float[Tensor, "T"], t_B: Tensor, *, like: Float[Tensor, "B *
 def spaced_times(total: int, count: int, *, spacing: Spacing = "even") -> list[int]:
     """`count` of the times 0 … total − 1, ascending.
 
-    `even`: from first to last at equal, rounded strides (IDDPM's respacing of one section). `ddim`: multiples of one
-    whole stride from 0, which leaves the noisiest out (Song et al. 2021).
+    `even`: from first to last at equal, rounded strides, as IDDPM's respacing of one section adds them up (one step
+    starts at the last time; IDDPM's would start at the first, which is clean). `ddim`: multiples of the whole stride
+    total // count from 0, which leaves the noisiest out (Song et al. 2021; Open-Sora rounds that stride up, and
+    refuses most counts).
     """
     if not 1 <= count <= total:
         raise ConfigError(
@@ -105,4 +109,4 @@ def spaced_times(total: int, count: int, *, spacing: Spacing = "even") -> list[i
     if count == 1:
         return [total - 1]
     stride = (total - 1) / (count - 1)
-    return [round(index * stride) for index in range(count)]
+    return [round(place) for place in itertools.accumulate(itertools.repeat(stride, count - 1), initial=0.0)]

@@ -6,7 +6,7 @@ Axes: B batch, C channels.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ else:
     Tensor = lazy_name("torch", "Tensor")
 
 
+Beta = Annotated[float, Field(gt=0, lt=1)]  # a variance added by one step of a process of variance 1
 Likelihood = Literal["gaussian", "image_255"]
 
 
@@ -37,8 +38,8 @@ class IddpmConfig(ObjectiveConfig):
 
     kind: Literal["iddpm"] = "iddpm"
     diffusion_steps: Count = 1000
-    beta_first: PositiveFloat = 1e-4
-    beta_last: PositiveFloat = 0.02
+    beta_first: Beta = 1e-4
+    beta_last: Beta = 0.02
     variance: Literal["learned_range", "fixed_small"] = "learned_range"
     min_snr: PositiveFloat | None = 5.0
     vb_weight: float = Field(default=1.0, ge=0)
