@@ -97,3 +97,21 @@ def test_sidecar_cuts_at_a_word(limit: int, said: str):
 def test_captioners_that_look_at_nothing_refuse_frames(kind: type[ClassLabelConfig] | type[SidecarConfig]):
     with pytest.raises(ValidationError, match="no frames"):
         kind(frames=4)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        kind(frames=-1)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "message"),
+    [
+        ("success", None, "?"),
+        ("success", " \n", "?"),
+        ("refused", None, "?"),
+        ("empty", "a dog", ""),
+        ("error", None, ""),
+    ],
+)
+def test_a_result_has_words_or_a_reason(status: str, text: str | None, message: str):
+    """Words of white space alone would be stored under the hash of the null text."""
+    with pytest.raises(ValueError, match=f"status '{status}' cannot have"):
+        CaptionResult(status, text, message)

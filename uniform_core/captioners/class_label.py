@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import field_validator
 
-from uniform_core.captioners.base import Captioner, CaptionerConfig, CaptionInput, CaptionResult
+from uniform_core.captioners.base import Captioner, CaptionInput, CaptionResult, WordsCaptionerConfig
 
 VERSION = 1
 _SLOT = "{label}"
@@ -38,7 +38,7 @@ class ClassLabelCaptioner(Captioner):
         return CaptionResult("success", self._template.replace(_SLOT, words))
 
 
-class ClassLabelConfig(CaptionerConfig):
+class ClassLabelConfig(WordsCaptionerConfig):
     """`template` holds `{label}` once, and may surround it: "the sound and picture of {label}"."""
 
     kind: Literal["class_label"] = "class_label"
@@ -51,19 +51,9 @@ class ClassLabelConfig(CaptionerConfig):
             raise ValueError(f"the template must hold {_SLOT} exactly once")
         return template
 
-    @field_validator("frames")
-    @classmethod
-    def _looks_at_none(cls, frames: int) -> int:
-        if frames:
-            raise ValueError("this captioner looks at no frames: leave frames at 0")
-        return frames
-
     @property
     def revision(self) -> str:
         return f"rule-{VERSION}"
-
-    def fingerprint_params(self) -> dict[str, Any]:
-        return {**super().fingerprint_params(), "revision": self.revision}
 
     def build(self) -> ClassLabelCaptioner:
         return ClassLabelCaptioner(self.template)

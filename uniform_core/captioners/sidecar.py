@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import field_validator
-
-from uniform_core.captioners.base import Captioner, CaptionerConfig, CaptionInput, CaptionResult
+from uniform_core.captioners.base import Captioner, CaptionInput, CaptionResult, WordsCaptionerConfig
 from uniform_core.types import Count
 
 VERSION = 1
@@ -38,25 +36,15 @@ def _cut_at_word(text: str, max_chars: int) -> str:
     return head[:cut] if cut > 0 else text[:max_chars]
 
 
-class SidecarConfig(CaptionerConfig):
+class SidecarConfig(WordsCaptionerConfig):
     """Captions that people or the renderer wrote."""
 
     kind: Literal["sidecar"] = "sidecar"
     max_chars: Count = 2_000
 
-    @field_validator("frames")
-    @classmethod
-    def _looks_at_none(cls, frames: int) -> int:
-        if frames:
-            raise ValueError("this captioner looks at no frames: leave frames at 0")
-        return frames
-
     @property
     def revision(self) -> str:
         return f"rule-{VERSION}"
-
-    def fingerprint_params(self) -> dict[str, Any]:
-        return {**super().fingerprint_params(), "revision": self.revision}
 
     def build(self) -> SidecarCaptioner:
         return SidecarCaptioner(self.max_chars)
