@@ -1,4 +1,4 @@
-"""docs/extending.md does what it says: each file and its one line pass the family's conformance suite."""
+"""docs/extending.md does what it says: each file and its one line pass the family's suite, the style, and no torch."""
 
 from __future__ import annotations
 
@@ -9,30 +9,59 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 NEW_FILE = re.compile(r"^`(uniform_core/[\w/]+\.py)`\n\n```python\n(.*?)```", re.MULTILINE | re.DOTALL)
 ONE_LINE = re.compile(r"One line in `(uniform_core/[\w/]+\.py)`:\n\n```python\n(.*?)\n```", re.DOTALL)
-KINDS = {"colours", "mean_video", "shouting", "mean_gap", "plain"}
+KINDS = {"colours", "mean_video", "shouting", "mean_gap", "renoise"}
 
 
-def test_every_member_that_the_page_shows_is_tested_the_moment_it_is_imported(tmp_path: Path) -> None:
+def run(*words: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """A Python command on the tree at `path`, with the project's own settings of tools and tests."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    return subprocess.run(
+        [sys.executable, "-P", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500
+    )
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the core with every file and every line of the page."""
+    folder = tmp_path_factory.mktemp("extended")
     files, lines = NEW_FILE.findall(PAGE), ONE_LINE.findall(PAGE)
     assert len(files) == len(lines) == len(KINDS)
-    shutil.copytree(ROOT / "uniform_core", tmp_path / "uniform_core", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "uniform_core", folder / "uniform_core", ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in files:
-        (tmp_path / name).write_text(text)
+        (folder / name).write_text(text)
     for name, line in lines:
         assert "\n" not in line, "one line"
-        family = tmp_path / name
+        family = folder / name
         text = family.read_text()
         imports = [match.end() for match in re.finditer(r"^from .* import .*$", text, re.MULTILINE)]
         family.write_text(text[: imports[-1]] + "\n" + line + text[imports[-1] :])
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-P", "-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", " or ".join(KINDS)]
-    done = subprocess.run(
-        [*command, "tests/conformance"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500
-    )
+    return folder
+
+
+def test_every_member_that_the_page_shows_is_tested_the_moment_it_is_imported(extended: Path) -> None:
+    options = ("-v", "-p", "no:cacheprovider", "-k", " or ".join(KINDS))
+    done = run("-m", "pytest", *options, "tests/conformance", path=extended)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     passed = {kind for kind in KINDS if re.search(rf"\[.*{kind}.*\] PASSED", done.stdout)}
     assert passed == KINDS, f"the suites never met {KINDS - passed}"
+
+
+def test_quick_commands_stay_quick_beside_the_new_members(extended: Path) -> None:
+    """They read every member's config: one `import torch` at the top of a file would cost each of them seconds."""
+    code = "import sys, uniform_core.build; from uniform_core.datasets.colours import ColoursConfig; "
+    done = run("-c", code + "print({'torch', 'ray', 'prefect'} & set(sys.modules))", path=extended)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_what_the_page_shows_is_in_the_style_of_the_house(extended: Path) -> None:
+    files = [str(extended / name) for name, _ in NEW_FILE.findall(PAGE)]
+    settings = ("--config", str(ROOT / "pyproject.toml"), "--no-cache")
+    for command in (("check", *settings), ("format", "--check", *settings)):
+        done = run("-m", "ruff", *command, *files, path=extended)
+        assert done.returncode == 0, done.stdout
