@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from flows.cli.show import ProgressPrinter
 from tasks.context import RunContext
 from tasks.ray_session import ray_session
-from uniform_core.build import build_run
+from uniform_core.build import build_run, require_items
 from uniform_core.catalog import Catalog
 from uniform_core.settings import ensure_home, load_settings
 
@@ -32,6 +32,7 @@ def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iter
         return
     settings = load_settings()
     ensure_home(settings)
+    require_items(config)
     catalog = Catalog.open(settings)
     with ray_session(settings) as ray, ProgressPrinter() as printer:
         context = RunContext(

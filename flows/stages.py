@@ -9,6 +9,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
 from flows.context import run_context
+from flows.pace import record_pace
 from tasks.captions import run_captions
 from tasks.context import RunContext
 from tasks.encode import run_encode
@@ -32,7 +33,8 @@ def _run(
     with run_context(preset, overrides, data) as context:
         # The context holds live handles, so the task closes over it: Prefect must not try to serialise it.
         done: list[StageSummary] = task(name=stage, retries=0, cache_policy=None)(lambda: work(context))()
-    rows = [summary.as_dict() for summary in done]
+        rows = [summary.as_dict() for summary in done]
+        record_pace(context.settings, context.config, stage, rows)
     create_table_artifact(
         key=f"{stage}-summary",
         table=[{name: str(value) for name, value in row.items()} for row in rows],

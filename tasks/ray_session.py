@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -88,14 +90,15 @@ class RaySession:
         temp_dir = tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{os.getpid()}-", dir=root)
         self._owned.callback(shutil.rmtree, temp_dir, ignore_errors=True)
         self._owned.callback(_shut_down, temp_dir)
-        ray.init(
-            address="local",
-            num_cpus=self._settings.worker_cpus + SPARE_CPUS,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=temp_dir,
-            **quiet,
-        )
+        with _kept_sigterm_handler():
+            ray.init(
+                address="local",
+                num_cpus=self._settings.worker_cpus + SPARE_CPUS,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=temp_dir,
+                **quiet,
+            )
 
 
 @contextlib.contextmanager
@@ -106,6 +109,17 @@ def ray_session(settings: Settings, *, address: str | None = None) -> Iterator[R
         yield session
     finally:
         session.stop()
+
+
+@contextlib.contextmanager
+def _kept_sigterm_handler() -> Iterator[None]:
+    """Who handled SIGTERM before the block does so after it: Ray's own handler ends the process with a dump of its
+    stack, and no block of ours is left in order. Where nobody handled it, Ray's stays."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM) if is_main else None
+    yield
+    if callable(before):
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

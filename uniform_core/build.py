@@ -20,23 +20,67 @@ from uniform_core.presets import PRESETS
 
 
 def build_run(preset: str, *, overrides: Sequence[str] = (), data: str | None = None) -> RunConfig:
-    """The run of a preset with its overrides."""
+    """The run of a preset with its overrides.
+
+    One wrong word hides no other: the rest is still looked at, with the preset that a misspelt name is nearest to.
+    """
+    mistakes: list[ConfigError] = []
+    base = preset
     if preset not in PRESETS:
-        raise ConfigError(
-            f"preset {preset!r}",
-            expected="one of " + ", ".join(sorted(PRESETS)),
-            found=preset,
-            fix=_near(preset, PRESETS),
-        )
-    values = PRESETS[preset]().model_dump(mode="json")
+        mistakes.append(_unknown_preset(preset))
+        base = next(iter(difflib.get_close_matches(preset, PRESETS, n=1)), next(iter(PRESETS)))
+    values = PRESETS[base]().model_dump(mode="json")
     if data is not None:
-        values["data"] = _data_values(data)
+        try:
+            values["data"] = _data_values(data)
+        except ConfigError as error:
+            mistakes.append(error)
+            overrides = [text for text in overrides if not text.startswith("data.")]  # keys of a kind nobody knows
     for text in overrides:
-        _apply(values, text)
+        try:
+            _apply(values, text)
+        except ConfigError as error:
+            mistakes.append(error)
     try:
-        return RunConfig.model_validate_json(json.dumps(values))
+        config = RunConfig.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        raise _config_error(f"preset {preset}", error) from error
+        if not mistakes:
+            raise _config_error(f"preset {preset}", error) from error
+        raise _all_of(mistakes, _said(error, whole=False)) from error
+    if mistakes:
+        raise _all_of(mistakes)
+    return config
+
+
+def require_items(config: RunConfig) -> None:
+    """The run's own data lists at least one item. Raises ConfigError; also where its place cannot be read."""
+    if next(config.data.items(config.spec), None) is None:
+        values = config.data.model_dump(mode="json")
+        raise ConfigError(
+            f"data {config.data.name}",
+            expected="at least one file to work on",
+            found=f"none in {values['path']}" if "path" in values else "none",
+            fix="Put files there, or name other data.",
+        )
+
+
+def _unknown_preset(name: str) -> ConfigError:
+    return ConfigError(
+        f"preset {name!r}", expected="one of " + ", ".join(sorted(PRESETS)), found=name, fix=_near(name, PRESETS)
+    )
+
+
+def _all_of(mistakes: Sequence[ConfigError], values: Sequence[str] = ()) -> ConfigError:
+    """One error for all words that are wrong and all values that do not fit; a single one is itself."""
+    if len(mistakes) == 1 and not values:
+        return mistakes[0]
+    every = [*(str(mistake) for mistake in mistakes), *values]
+    return ConfigError(
+        "the call",
+        expected="names that exist and values that fit",
+        found=f"{len(every)} mistakes: " + " ".join(f"({n}) {words}" for n, words in enumerate(every, start=1)),
+        fix="Correct each of them.",
+    )
 
 
 def _data_values(text: str) -> dict[str, Any]:
@@ -85,14 +129,24 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 def _config_error(item: str, error: ValidationError) -> ConfigError:
     """Every mistake of a validation in one paragraph, each with its path and what was found."""
-    mistakes = [
-        f"{'.'.join(str(part) for part in mistake['loc']) or 'the whole'}: {mistake['msg']}"
-        + ("" if isinstance(mistake["input"], Mapping) else f" (found {mistake['input']!r})")
-        for mistake in error.errors()
-    ]
+    mistakes = _said(error)
     return ConfigError(
         item,
         expected="valid values",
         found=f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}: " + "; ".join(mistakes),
         fix="Correct each of them.",
     )
+
+
+def _said(error: ValidationError, *, whole: bool = True) -> list[str]:
+    """Each mistake with its path and what was found; `whole` False leaves out what parts say of each other.
+
+    (Where a word could not be used, two parts may not fit only because of it.)
+    """
+    return [
+        f"{'.'.join(str(part) for part in mistake['loc']) or 'the whole'}: "
+        + mistake["msg"].removeprefix("Value error, ")
+        + ("" if isinstance(mistake["input"], Mapping) else f" (found {mistake['input']!r})")
+        for mistake in error.errors()
+        if mistake["loc"] or whole
+    ]

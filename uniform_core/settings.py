@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from uniform_core.errors import ConfigError, StorageError
 from uniform_core.types import Count, Frozen
@@ -17,10 +18,19 @@ PREFIX = "UNIFORM_"
 class Settings(Frozen):
     """`UNIFORM_HOME` is the root of all data; the rest says how much of the machine may be used."""
 
-    home: Path = Path("data")
+    home: Path = Field(default=Path("data"), description="the root of all data; ./data where unset")
     cpus: Count | None = Field(default=None, strict=False, description="cores that workers may use; all where unset")
     prefect_api_url: str | None = Field(default=None, description="a Prefect server to use; a local one where unset")
     mlflow_uri: str | None = Field(default=None, description="an MLflow server to use; sqlite under home where unset")
+
+    @field_validator("prefect_api_url", "mlflow_uri")
+    @classmethod
+    def _is_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """A word that is no address would only be found out by a service, minutes later."""
+        wanted = r"https?://." if info.field_name == "prefect_api_url" else r"[\w+]+://."
+        if value is not None and not re.match(wanted, value):
+            raise ValueError("should be an address that begins with http:// or the like")
+        return value
 
     @property
     def catalog_dir(self) -> Path:
@@ -62,31 +72,44 @@ class Settings(Frozen):
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process, with `home` made absolute.
 
-    Raises ConfigError for a variable that starts with `UNIFORM_` and is unknown or malformed.
+    Raises ConfigError that lists every variable that starts with `UNIFORM_` and is unknown or malformed.
     """
     environ = os.environ if environ is None else environ
     known = set(Settings.model_fields)
     given = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
-    unknown = sorted(set(given) - known - RESERVED)
-    if unknown:
-        raise ConfigError(
-            ", ".join(PREFIX + name.upper() for name in unknown),
-            expected="one of " + ", ".join(PREFIX + name.upper() for name in sorted(known)),
-            found="an unknown setting",
-            fix="Unset it, or correct its name.",
-        )
+    mistakes = {_variable(name): "an unknown setting" for name in sorted(set(given) - known - RESERVED)}
     try:
         settings = Settings.model_validate({k: v for k, v in given.items() if k in known and v != ""})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + str(first["loc"][0]).upper()
-        raise ConfigError(name, expected=first["msg"], found=repr(first["input"]), fix=f"Correct {name}.") from error
+        wrong = {_variable(str(e["loc"][0])): f"{e['input']!r} ({_plain(e['msg'])})" for e in error.errors()}
+        raise _settings_error(mistakes | wrong) from error
+    if mistakes:
+        raise _settings_error(mistakes)
     return settings.model_copy(update={"home": settings.home.expanduser().resolve()})
 
 
-RESERVED = frozenset(
-    {"golden_dir", "procedural_seed"}
-)  # read by the parity tests; by `presets` through `run_overrides`
+def _settings_error(mistakes: Mapping[str, str]) -> ConfigError:
+    """One error for all variables, each with what was found."""
+    meanings = (f"{_variable(name)} ({field.description})" for name, field in sorted(Settings.model_fields.items()))
+    return ConfigError(
+        ", ".join(mistakes),
+        expected="settings among " + ", ".join(meanings),
+        found="; ".join(f"{name}: {words}" for name, words in mistakes.items()),
+        fix="Unset " + ("it" if len(mistakes) == 1 else "each of them") + ", or correct it.",
+    )
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _plain(message: str) -> str:
+    """What pydantic says, without its own words around it."""
+    said = message.removeprefix("Value error, ").removeprefix("Input ")
+    return said[:1].lower() + said[1:]
+
+
+RESERVED = frozenset({"golden_dir"})  # read by the parity tests
 
 
 def ensure_home(settings: Settings) -> None:

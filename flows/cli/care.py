@@ -27,9 +27,10 @@ def failures(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(rows)
         return 0
-    print(table(rows[: arguments.limit], ("stage", "item", "error_class", "is_terminal", "tries", "message")))
-    if len(rows) > arguments.limit:
-        print(f"… {len(rows) - arguments.limit} more: --limit {len(rows)}")
+    shown = rows[: arguments.limit or None]
+    print(table(shown, ("stage", "item", "error_class", "is_terminal", "tries", "message")))
+    if len(shown) < len(rows):
+        print(f"… {len(rows) - len(shown)} more rows: --limit 0 prints all")
     return 0
 
 

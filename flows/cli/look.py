@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.cli.show import print_json, seconds, size, table
@@ -16,19 +17,34 @@ from uniform_core.settings import load_settings
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Print rows, bytes and failures of each table, and the models with their scores."""
+    """Print rows, bytes and failures of each table, and the models."""
     settings = load_settings()
     catalog = Catalog.open(settings)
-    tables = catalog.named_rows("status")
-    failures = catalog.named_rows("failures_by_class")
+    found = {name: catalog.named_rows(query) for name, query in STATUS.items()}
     versions = catalog.versions()
     if arguments.json:
-        print_json({"home": str(settings.home), "tables": tables, "failures": failures, "versions": versions})
+        print_json({"home": str(settings.home), **found, "versions": versions})
         return 0
     print(f"home  {settings.home}\n")
-    print(table([row | {"version": versions.get(row["table_name"])} for row in tables]))
-    print("\nfailures\n" + table(failures) if failures else "\nno failures")
+    print(table([_status_row(row, versions) for row in found["tables"]]))
+    print("\nmodels\n" + table(found["models"]) if found["models"] else "\nno model yet")
+    print("\nfailures\n" + table(found["failures"]) if found["failures"] else "\nno failures")
     return 0
+
+
+STATUS = {"tables": "status", "failures": "failures_by_class", "models": "models"}  # and the queries that they are
+
+
+def _status_row(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, Any]:
+    """A table for a person: its media in words, and no version where nothing was ever written."""
+    version = versions.get(row["table_name"], -1)
+    return {
+        "table": row["table_name"],
+        "rows": row["rows"],
+        "media": None if row["bytes"] is None else size(row["bytes"]),
+        "last written, UTC": row["last_write"],
+        "version": version if version >= 0 else None,
+    }
 
 
 def query(arguments: argparse.Namespace) -> int:
@@ -58,12 +74,15 @@ def query(arguments: argparse.Namespace) -> int:
 
 def plan(arguments: argparse.Namespace) -> int:
     """Print for each stage how much is done, how much would be done, and what it would cost."""
-    from uniform_core.build import build_run
+    from flows.pace import rates_of
+    from uniform_core.build import build_run, require_items
     from uniform_core.corpus.plan import plan_stages
 
     settings = load_settings()
     config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
-    stages = plan_stages(Catalog.open(settings), config, workers=settings.worker_cpus)
+    require_items(config)
+    rates = rates_of(settings, config)
+    stages = plan_stages(Catalog.open(settings), config, workers=settings.worker_cpus, rates=rates)
     rows = [stage for stage in stages if arguments.stage in (None, stage.stage)]
     if arguments.json:
         print_json([row.as_dict() for row in rows])
@@ -78,7 +97,7 @@ def plan(arguments: argparse.Namespace) -> int:
                     "waiting": row.waiting,
                     "to do": row.to_do,
                     "unit": row.unit,
-                    "disk": size(row.bytes),
+                    "disk": size(row.bytes) if row.to_do else "–",
                     "time": seconds(row.seconds) if row.to_do else "–",
                     "note": row.note,
                 }
@@ -86,8 +105,17 @@ def plan(arguments: argparse.Namespace) -> int:
             ]
         )
     )
-    print("\nTimes are of the last run on this home where there is one, else of two cores of a 2026 laptop.")
+    print("\n" + _whose_times([row.stage for row in rows], rates, config.preset))
     return 0
+
+
+def _whose_times(stages: Sequence[str], rates: Mapping[str, float], preset: str) -> str:
+    """Where the times of a plan come from."""
+    own = [stage for stage in stages if stage in rates]
+    if not own:
+        return f"No {preset} run on this root has left its times: these are of two cores of a 2026 laptop."
+    rest = "; the others are of two cores of a 2026 laptop" if len(own) < len(stages) else ""
+    return f"Times of {', '.join(own)} are as the last large {preset} run took on this root{rest}."
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -104,6 +132,7 @@ def _machine_checks() -> list[dict[str, Any]]:
     settings = load_settings()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     place = next(p for p in (settings.home, *settings.home.parents) if p.exists())
+    can_write = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
     free = shutil.disk_usage(place).free
     shm = shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else 0  # noqa: PTH112, S108
     python = ".".join(map(str, sys.version_info[:3]))
@@ -112,7 +141,7 @@ def _machine_checks() -> list[dict[str, Any]]:
         _check("cores", str(settings.worker_cpus), settings.worker_cpus >= 2, "two cores are needed for two trainers"),
         _check("free memory", size(memory), memory > 4 << 30, "4 GiB are needed for the tiny preset"),
         _check(f"free disk at {place}", size(free), free > 2 << 30, "2 GiB are needed for the tiny preset"),
-        _check("home is writable", str(place), os.access(place, os.W_OK), "set UNIFORM_HOME to a writable folder"),
+        _check("home is writable", str(place), can_write, "set UNIFORM_HOME to a writable folder"),
         _check("shared memory", size(shm), shm > 256 << 20, "Ray keeps its objects in /dev/shm: 256 MiB are needed"),
     ]
 

@@ -3,34 +3,85 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import NoReturn
 
 from uniform_core import __version__
-from uniform_core.errors import UniformError
+from uniform_core.errors import StorageError, UniformError
 
 STAGES = ("ingest", "encode", "captions", "text", "train", "sample", "evaluate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done; 1 the work failed; 2 the call was wrong; 130 interrupted."""
+    """Run one command. Exit codes: 0 done; 1 the work failed; 2 the call was wrong; 130 interrupted; 143 ended."""
     arguments = build_parser().parse_args(argv)
     module, _, function = arguments.handler.partition(":")
     try:
-        result: int = getattr(importlib.import_module(module), function)(arguments)
+        with _termination_unwinds():
+            result: int = getattr(importlib.import_module(module), function)(arguments)
     except UniformError as error:
-        print("\n" + textwrap.fill(f"error: {error}", 110, break_long_words=False), file=sys.stderr)
+        print("\n" + _paragraph(error), file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("\ninterrupted: what was committed stays; run the same command again to go on", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, _Terminated) as error:
+        how, code = ("terminated", 143) if isinstance(error, _Terminated) else ("interrupted", 130)
+        print(f"\n{how}: what was committed stays; run the same command again to go on", file=sys.stderr)
+        return code
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print("\n" + _paragraph(_no_room(error)), file=sys.stderr)
+        return StorageError.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     return result
+
+
+def _paragraph(error: UniformError) -> str:
+    """An error as a person reads it; paths stay whole, so that they can be copied."""
+    return textwrap.fill(f"error: {error}", 110, break_long_words=False, break_on_hyphens=False)
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _no_room(error: OSError) -> StorageError:
+    """A full disk that was met outside the tables and shards, which say it themselves."""
+    return StorageError(
+        str(error.filename or "the disk"),
+        expected="room to write",
+        found=error.strerror or str(error),
+        fix="Make room, then run the same command again: what was committed stays.",
+    )
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: every block ends as at Ctrl-C, so that no child is left."""
+
+
+@contextlib.contextmanager
+def _termination_unwinds() -> Iterator[None]:
+    """SIGTERM ends the block by an exception; where this is no main thread, it stays as it was."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(_signal: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,6 +121,21 @@ def _config_words(command: argparse.ArgumentParser) -> None:
 
 def _json_word(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON value on stdout, for scripts")
+
+
+def _not_negative(kind: type[int] | type[float]) -> Callable[[str], int | float]:
+    """A number of the command line that may be 0 and not less."""
+
+    def read(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(-1)
+        if not 0 <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"expected a number that is 0 or more, found {text!r}")
+        return value
+
+    return read
 
 
 def _run_commands(commands: Commands) -> None:
@@ -122,7 +188,7 @@ def _look_commands(commands: Commands) -> None:
     _json_word(status)
     query = _command(commands, "query", "flows.cli.look:query", "A SELECT over the tables of the catalog.")
     query.add_argument("sql", nargs="?", help="one SELECT; without it, the tables and their columns")
-    query.add_argument("--limit", type=int, default=50, help="rows to print (default 50; 0: all)")
+    query.add_argument("--limit", type=_not_negative(int), default=50, help="rows to print (default 50; 0: all)")
     _json_word(query)
     doctor = _command(commands, "doctor", "flows.cli.look:doctor", "Is this machine fit for it? What is missing?")
     _json_word(doctor)
@@ -134,12 +200,14 @@ def _care_commands(commands: Commands) -> None:
     failures.add_argument("--stage", choices=STAGES)
     failures.add_argument("--error-class", metavar="CLASS")
     failures.add_argument("--dataset", metavar="NAME")
-    failures.add_argument("--limit", type=int, default=50)
+    failures.add_argument("--limit", type=_not_negative(int), default=50, help="rows to print (default 50; 0: all)")
     _json_word(failures)
     catalog = _command(commands, "catalog", "flows.cli.care:catalog", "Care for the catalog.")
     catalog.add_argument("action", choices=("verify", "compact", "vacuum", "history", "bury"))
     catalog.add_argument("--table", metavar="T", help="one table (compact, history)")
-    catalog.add_argument("--keep-hours", type=float, default=168.0, help="vacuum: spare what was replaced since (168)")
+    catalog.add_argument(
+        "--keep-hours", type=_not_negative(float), default=168.0, help="vacuum: spare what was replaced since (168)"
+    )
     catalog.add_argument("--dataset", metavar="NAME", help="bury: the dataset")
     catalog.add_argument("--source", action="append", default=[], metavar="ID", help="bury: a source to take down")
     catalog.add_argument("--reason", help="bury: why")

@@ -19,7 +19,7 @@ def report(arguments: argparse.Namespace) -> int:
     config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
     settings = load_settings()
     catalog = Catalog.open(settings)
-    from flows.report import write_report  # here: it needs torch, and a wrong word should not wait for it
+    from flows.report.write import write_report  # here: it needs torch, and a wrong word should not wait for it
 
     path = write_report(settings, catalog, config, model_id=current_model_id(catalog, config))
     print_json({"path": str(path)}) if arguments.json else print(path)

@@ -10,7 +10,7 @@ from typing import Any
 from flows.cli.look import plan
 from flows.cli.show import print_json, seconds, size, table
 from flows.outcome import column_of, outcome_of
-from uniform_core.build import build_run
+from uniform_core.build import build_run, require_items
 from uniform_core.errors import ConfigError
 from uniform_core.settings import Settings, ensure_home, load_settings
 
@@ -47,7 +47,7 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
         return plan(arguments)
     settings = load_settings()
     ensure_home(settings)
-    next(config.data.items(config.spec), None)  # a folder that is not there is told before any service starts
+    require_items(config)  # a folder that is not there, or empty, is told before any service starts
     started = time.monotonic()
     summaries = _as_flows(settings, only, (arguments.preset, overrides, arguments.data))
     wall_s = time.monotonic() - started

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uniform_core.build import build_run
+from uniform_core.build import build_run, require_items
 from uniform_core.datasets import FolderConfig
 from uniform_core.errors import ConfigError
 from uniform_core.presets import PRESETS
@@ -58,3 +58,24 @@ def test_every_mistake_is_listed_at_once_with_its_path() -> None:
     text = str(caught.value)
     assert "4 mistakes" in text
     assert all(path in text for path in ("train.steps", "train.lr", "evaluate.seed", "size_px"))
+
+
+def test_one_wrong_word_hides_no_other() -> None:
+    words = ["train.stepz=1", "modell.x=3", "train.lr=fast", "nonsense", "data.size_px=3"]
+    with pytest.raises(ConfigError) as caught:
+        build_run("nanno", overrides=words, data="foldr:/x")
+    text = str(caught.value)
+    assert "6 mistakes" in text, "the key of a dataset that is not known is no mistake of its own"
+    assert all(said in text for said in ("'nanno'", "'folder'", "'steps'", "'model'", "train.lr", "KEY=VALUE"))
+
+
+def test_parts_that_do_not_fit_only_for_a_misspelt_word_are_not_told() -> None:
+    with pytest.raises(ConfigError, match="text_widht") as caught:
+        build_run("nano", overrides=["model.text_widht=32", "text.width=32"])
+    assert "must equal" not in str(caught.value)
+
+
+def test_a_run_needs_something_to_work_on(tmp_path: Path) -> None:
+    require_items(build_run("nano"))
+    with pytest.raises(ConfigError, match="at least one file"):
+        require_items(build_run("nano", data=f"folder:{tmp_path}"))

@@ -12,7 +12,7 @@ import pytest
 from catalog_rows import caption_row, clip_row, open_catalog, sha, source_row, stamp
 
 from flows.cli.main import main
-from flows.report import write_report
+from flows.report.write import write_report
 from flows.report.gather import gather
 from flows.report.write import render
 from uniform_core.build import build_run

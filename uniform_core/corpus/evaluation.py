@@ -90,6 +90,7 @@ GENERATION_SCHEMA = pa.schema(
 
 def generation_candidates(config: RunConfig, clips: pa.Table, *, model_id: str) -> pa.Table:
     """One row for each system, task and clip that is to be made."""
+    chosen = evaluation_clips(config, clips)
     rows = [
         {
             "work_key": work_key(
@@ -105,7 +106,7 @@ def generation_candidates(config: RunConfig, clips: pa.Table, *, model_id: str) 
             "seed": derive_seed("sample", config.evaluate.seed, str(task), clip["clip_id"]),
         }
         for system, task, fp in _makers(config, model_id)
-        for clip in evaluation_clips(config, clips)
+        for clip in chosen
     ]
     return pa.Table.from_pylist(rows, schema=GENERATION_SCHEMA)
 
@@ -140,9 +141,12 @@ class WantedScore:
     metric: MetricConfig
 
 
-def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str) -> str:
-    """What every number of this evaluation stands on: systems, clips on both sides, the nets' recipe and data."""
-    clips = current_clips(catalog, config)
+def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str, clips: pa.Table | None = None) -> str:
+    """What every number of this evaluation stands on: systems, clips on both sides, the nets' recipe and data.
+
+    `clips` are the `current_clips`, for who has them already.
+    """
+    clips = current_clips(catalog, config) if clips is None else clips
     used = [*evaluation_clips(config, clips), *reference_clips(config, clips)]
     instrument = set_digest(c["clip_sha256"] for c in clips.to_pylist() if c["split"] == "instrument")
     return digest(
@@ -156,9 +160,11 @@ def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str) -> 
     )
 
 
-def wanted_scores(catalog: Catalog, config: RunConfig, *, model_id: str) -> list[WantedScore]:
+def wanted_scores(
+    catalog: Catalog, config: RunConfig, *, model_id: str, clips: pa.Table | None = None
+) -> list[WantedScore]:
     """Every score of the evaluation."""
-    stands_on = evaluation_digest(catalog, config, model_id=model_id)
+    stands_on = evaluation_digest(catalog, config, model_id=model_id, clips=clips)
     return [
         WantedScore(
             work_key=digest(["score", metric.name, metric.protocol_hash, system.name, system.task_name, stands_on]),
@@ -170,9 +176,11 @@ def wanted_scores(catalog: Catalog, config: RunConfig, *, model_id: str) -> list
     ]
 
 
-def scores_done(catalog: Catalog, config: RunConfig, *, model_id: str) -> tuple[int, int]:
+def scores_done(
+    catalog: Catalog, config: RunConfig, *, model_id: str, clips: pa.Table | None = None
+) -> tuple[int, int]:
     """How many scores are wanted, and how many of them the catalog has."""
-    wanted = wanted_scores(catalog, config, model_id=model_id)
+    wanted = wanted_scores(catalog, config, model_id=model_id, clips=clips)
     keys = pa.table({"work_key": pa.array([score.work_key for score in wanted], pa.string())})
     return len(wanted), keys.num_rows - catalog.outstanding("scores", keys, stage="evaluate").num_rows
 

@@ -20,7 +20,8 @@ from uniform_core.corpus.evaluation import generation_candidates, scores_done
 from uniform_core.corpus.inputs import current_clips, ingest_candidates, list_items
 from uniform_core.corpus.samples import current_model_id
 
-# CPU seconds a piece on one core of the machine in docs/experiments.md; `rates` of an earlier run replace them.
+# Seconds a piece on one core of the machine in docs/experiments.md; `rates` of earlier runs replace them. A score
+# carries its share of the feature nets and of the features.
 DEFAULT_RATES: Final[Mapping[str, float]] = {
     "ingest": 0.15,
     "encode": 0.02,
@@ -28,7 +29,7 @@ DEFAULT_RATES: Final[Mapping[str, float]] = {
     "text": 0.0005,
     "train": 0.3,
     "sample": 0.2,
-    "evaluate": 0.1,
+    "evaluate": 3.0,
 }
 
 
@@ -69,15 +70,16 @@ def plan_stages(
 class _Plans:
     def __init__(self, catalog: Catalog, config: RunConfig, *, workers: int, rates: Mapping[str, float]) -> None:
         self._catalog, self._config, self._workers, self._rates = catalog, config, workers, rates
-        self._clips = current_clips(catalog, config)
-        self._model = current_model_id(catalog, config)
-        candidates = ingest_candidates(config)
+        listed = tuple(list_items(config))
+        self._clips = current_clips(catalog, config, listed=listed)
+        self._model = current_model_id(catalog, config, clips=self._clips)
+        candidates = ingest_candidates(config, listed=listed)
         self._sources = self._split(candidates, "sources", stage="ingest")
         todo = set(catalog.outstanding("sources", candidates, stage="ingest")["work_key"].to_pylist())
         self._coming = sum(
-            len(listed.item.windows) if listed.item.windows is not None else 1
-            for listed in list_items(config)
-            if listed.key in todo and listed.item.split != "instrument"
+            len(one.item.windows) if one.item.windows is not None else 1
+            for one in listed
+            if one.key in todo and one.item.split != "instrument"
         )
 
     def ingest(self) -> StagePlan:
@@ -120,7 +122,7 @@ class _Plans:
         return self._plan("sample", "clips", (total, made, 0), piece_bytes=40_000)
 
     def evaluate(self) -> StagePlan:
-        wanted, done = scores_done(self._catalog, self._config, model_id=self._model)
+        wanted, done = scores_done(self._catalog, self._config, model_id=self._model, clips=self._clips)
         return self._plan("evaluate", "scores", (wanted, 0 if self._coming else done, 0), piece_bytes=500)
 
     def _is_trained(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.fingerprints import encode_fingerprint, model_id, text_fingerprint
 from uniform_core.corpus.inputs import current_clips
+from uniform_core.errors import WorkFailedError
 from uniform_core.fingerprint import set_digest, text_digest
 from uniform_core.types import Modality
 
@@ -20,7 +22,7 @@ REF_COLUMNS = ("shard", "row_group", "row_in_group", "shape", "dtype", "tensor_s
 def training_samples(catalog: Catalog, config: RunConfig, clips: pa.Table, *, split: str) -> pa.Table:
     """One row for each clip of a split that has both latents: `TRAIN_INDEX_SCHEMA`, plus `text_hash` and `text`.
 
-    The text columns are null for clips without a caption.
+    The text columns are null for clips without a caption, and the features of a caption until it has been encoded.
     """
     refs = ", ".join(f"{part}.{name} AS {part}_{name}" for part in ("video", "audio", "text") for name in REF_COLUMNS)
     captions = active_captions(catalog, config, clips)
@@ -40,6 +42,19 @@ def training_samples(catalog: Catalog, config: RunConfig, clips: pa.Table, *, sp
     )
 
 
+def require_text_features(samples: pa.Table) -> None:
+    """Raises WorkFailedError where a clip has a caption that is not encoded: it would be trained as without text."""
+    is_missing = pc.and_(pc.is_valid(samples["text_hash"]), pc.is_null(samples["text_tensor_sha256"]))
+    missing = samples.filter(is_missing)
+    if missing.num_rows:
+        raise WorkFailedError(
+            f"training, clip {missing['clip_id'][0]}",
+            expected="features of every caption",
+            found=f"{missing.num_rows} of {samples.num_rows} clips whose caption has none",
+            fix="Run `uniform text` first.",
+        )
+
+
 def null_text(catalog: Catalog, config: RunConfig) -> Mapping[str, object] | None:
     """The row of `text_features` that holds the null text; None before the text stage has run."""
     rows = catalog.query(
@@ -56,7 +71,8 @@ def samples_digest(samples: pa.Table) -> str:
     return set_digest("/".join(map(str, row)) for row in zip(*columns, strict=True))
 
 
-def current_model_id(catalog: Catalog, config: RunConfig) -> str:
-    """The id of the model that this config gives on the clips that the catalog has now."""
-    samples = training_samples(catalog, config, current_clips(catalog, config), split=config.train_split)
+def current_model_id(catalog: Catalog, config: RunConfig, *, clips: pa.Table | None = None) -> str:
+    """The id of the model that this config gives on the clips that the catalog has now (`current_clips`)."""
+    clips = current_clips(catalog, config) if clips is None else clips
+    samples = training_samples(catalog, config, clips, split=config.train_split)
     return model_id(config, samples_digest(samples))

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-import scipy.special
 from jaxtyping import Float, Float64
 
 Activation = Literal["softmax", "sigmoid"]
@@ -19,6 +18,8 @@ def inception_scores(
 
     `eps` is added inside both logarithms (MM-Diffusion's video score: 1e-7).
     """
+    import scipy.special  # here: half a second that `uniform plan` does not need
+
     n = len(logits_NK)
     order = np.arange(n) if seed is None else np.random.RandomState(seed).permutation(n)  # what the references draw
     log_NK = scipy.special.log_softmax(logits_NK[order].astype(np.float64), axis=1)
@@ -57,6 +58,8 @@ def kl_divergences(
 
 
 def _log_probabilities(logits_NK: np.ndarray, activation: Activation) -> np.ndarray:
+    import scipy.special
+
     logits64_NK = logits_NK.astype(np.float64)
     if activation == "softmax":
         return np.asarray(scipy.special.log_softmax(logits64_NK, axis=1))

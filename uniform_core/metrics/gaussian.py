@@ -7,7 +7,6 @@ symmetric; and where a side has no more items than features, it is a nuclear nor
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 from jaxtyping import Float, Float64
 
 from uniform_core.metrics.moments import Moments
@@ -38,6 +37,8 @@ def frechet_from_moments(first: Moments, second: Moments, *, ddof: int = 1) -> f
 
 def trace_of_root(first_DD: Float64[np.ndarray, "d d"], second_DD: Float64[np.ndarray, "d d"]) -> float:
     """tr((Σ₁Σ₂)^½) of two positive semidefinite matrices."""
+    import scipy.linalg  # here: a third of a second that `uniform plan` does not need
+
     try:
         factor_DD = scipy.linalg.cholesky(first_DD, lower=True, check_finite=False)
     except np.linalg.LinAlgError:  # a constant feature, or columns that depend on each other
@@ -47,6 +48,8 @@ def trace_of_root(first_DD: Float64[np.ndarray, "d d"], second_DD: Float64[np.nd
 
 
 def _sum_of_roots(symmetric_DD: Float64[np.ndarray, "d d"]) -> float:
+    import scipy.linalg
+
     values_D = scipy.linalg.eigvalsh(symmetric_DD, overwrite_a=True, check_finite=False)
     return float(np.sqrt(values_D.clip(min=0.0)).sum())
 

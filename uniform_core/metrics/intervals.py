@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import scipy.special
 from jaxtyping import Float64, Int
 
 from uniform_core.seeds import numpy_rng
@@ -65,4 +64,6 @@ def left_out_values(n: int, statistic: Callable[[np.ndarray], float], *, groups:
 
 def _student(freedom: int) -> float:
     """The 97.5 % point of Student's distribution."""
+    import scipy.special  # here: half a second that `uniform plan` does not need
+
     return float(scipy.special.stdtrit(freedom, 0.975))

@@ -1,0 +1,154 @@
+"""`uniform status`, `plan`, `query`, `doctor`, and what is said of words and settings that are wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+from catalog_rows import clip_row, open_catalog, sha, stamp
+
+from flows.cli.main import main
+from flows.pace import rates_of, record_pace
+from uniform_core.build import build_run
+from uniform_core.corpus.plan import DEFAULT_RATES
+from uniform_core.errors import ConfigError
+from uniform_core.fingerprint import digest
+from uniform_core.settings import load_settings
+
+STAGES = ["ingest", "encode", "captions", "text", "train", "sample", "evaluate"]
+
+
+def said(words: list[str], capsys) -> tuple[int, str]:
+    """The exit code of a command, and everything that it said on one line."""
+    try:
+        code = main(words)
+    except SystemExit as exit_:
+        code = int(exit_.code)
+    out = capsys.readouterr()
+    return code, " ".join((out.out + out.err).split())
+
+
+def test_status_shows_tables_and_models(home, capsys):
+    catalog = open_catalog(home)
+    catalog.insert("clips", [clip_row(1, bytes=3 << 20)])
+    model = {"model_id": digest("model"), "kind": "uniform", "path": "m", "weights_sha256": sha("w"), "parameters": 7}
+    model |= {"steps": 8, "data_digest": sha("d"), "versions": "{}", "metrics": "{}"}
+    catalog.insert("models", [stamp(work_key=digest("row"), **model)])
+    code, text = said(["status"], capsys)
+    assert (code, "3.0 MiB" in text, "no failures" in text) == (0, True, True)
+    assert main(["status", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert {row["table_name"]: row["rows"] for row in shown["tables"]}["clips"] == 1
+    assert [row["scores"] for row in shown["models"]] == [0]
+    assert shown["models"][0]["model_id"] in text
+
+
+def test_a_plan_says_of_each_stage_how_many_bytes_and_time(home, capsys):
+    assert main(["plan", "--preset", "nano", "--json"]) == 0
+    rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == STAGES
+    assert all(row["to_do"] == row["candidates"] and row["seconds"] > 0 for row in rows.values())
+    assert rows["ingest"]["bytes"] > 0
+    # 2 classes: 4 short files and 2 windows of 1 long one to train, 3 held out; each clip is two latents
+    assert rows["encode"]["candidates"] == 2 * 2 * (4 + 2 + 3)
+    assert main(["plan", "train", "--preset", "nano"]) == 0
+    assert "two cores of a 2026 laptop" in capsys.readouterr().out
+
+
+def summary(stage: str, *, done: int, wall_s: float) -> dict[str, object]:
+    return {"stage": stage, "done": done, "wall_s": wall_s}
+
+
+def test_a_plan_takes_its_times_from_the_last_large_run_of_the_preset(home, capsys):
+    settings, config = load_settings({"UNIFORM_HOME": str(home), "UNIFORM_CPUS": "2"}), build_run("nano")
+    record_pace(
+        settings, config, "evaluate", [summary("features", done=9, wall_s=3), summary("evaluate", done=8, wall_s=5)]
+    )
+    assert rates_of(settings, config) == {"evaluate": 8 * 2 / 8}, "features are part of what a score costs"
+    record_pace(settings, config, "evaluate", [summary("evaluate", done=3, wall_s=90)])
+    assert rates_of(settings, config) == {"evaluate": 2}, "a few pieces say nothing"
+    record_pace(settings, config, "evaluate", [summary("evaluate", done=4, wall_s=6)])
+    assert rates_of(settings, config) == {"evaluate": 3}
+    assert rates_of(settings, build_run("tiny")) == {}
+    assert main(["plan", "--preset", "nano"]) == 0
+    assert "Times of evaluate are as the last large nano run took on this root" in capsys.readouterr().out
+    settings.reports_dir.joinpath("pace.json").write_text('{"nano": 3')
+    assert rates_of(settings, config) == {}
+    assert set(DEFAULT_RATES) == set(STAGES)
+
+
+@pytest.mark.parametrize("words", [["plan"], ["run"], ["ingest"]], ids=" ".join)
+def test_a_folder_without_files_is_told_before_anything_starts(words, home, tmp_path, capsys):
+    (tmp_path / "videos").mkdir()
+    code, text = said([*words, "--data", f"folder:{tmp_path / 'videos'}", "--preset", "nano"], capsys)
+    assert code == 2
+    assert "at least one file" in text
+    assert str(tmp_path / "videos") in text
+    assert not home.exists() or not list(home.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["query", "SELECT 1", "--limit", "-1"], "'-1'"),
+        (["failures", "list", "--limit", "many"], "'many'"),
+        (["catalog", "vacuum", "--keep-hours", "-5"], "'-5'"),
+        (["catalog", "vacuum", "--keep-hours", "nan"], "'nan'"),
+    ],
+)
+def test_numbers_that_cannot_be_are_wrong_words(words, wrong, home, capsys):
+    code, text = said(words, capsys)
+    assert code == 2
+    assert "0 or more" in text
+    assert wrong in text
+
+
+def test_a_limit_of_0_is_no_limit(home, capsys):
+    code, text = said(["query", "SELECT * FROM range(60)", "--limit", "0"], capsys)
+    assert (code, " 59" in text, "more rows" in text) == (0, True, False)
+
+
+def test_doctor_sees_a_home_that_is_a_file(home, capsys):
+    home.write_text("in the way")
+    assert main(["doctor", "--json"]) == 1
+    checks = {check["check"]: check["verdict"] for check in json.loads(capsys.readouterr().out)}
+    assert "UNIFORM_HOME" in checks["home is writable"]
+
+
+def test_every_setting_that_is_wrong_is_told_at_once():
+    wrong = {"CPUS": "0", "HOEM": "/x", "PREFECT_API_URL": "localhost:4200", "MLFLOW_URI": "/srv/mlflow"}
+    with pytest.raises(ConfigError) as caught:
+        load_settings({f"UNIFORM_{name}": value for name, value in wrong.items()})
+    assert all(f"UNIFORM_{name}" in caught.value.item for name in wrong)
+    good = {"UNIFORM_PREFECT_API_URL": "http://127.0.0.1:4200/api", "UNIFORM_MLFLOW_URI": "sqlite:////srv/mlflow.db"}
+    assert load_settings(good).prefect_api_url == good["UNIFORM_PREFECT_API_URL"]
+
+
+def test_sigterm_unwinds_and_has_its_own_exit_code(home, capsys, monkeypatch):
+    ended = []
+
+    def work(_arguments):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            ended.append("in order")
+
+    monkeypatch.setattr("flows.cli.look.status", work)
+    before = signal.getsignal(signal.SIGTERM)
+    code, text = said(["status"], capsys)
+    assert (code, ended) == (143, ["in order"])
+    assert "run the same command again" in text
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_full_disk_is_one_paragraph(home, capsys, monkeypatch):
+    def work(_arguments):
+        raise OSError(28, "No space left on device", "/srv/data/x")
+
+    monkeypatch.setattr("flows.cli.look.status", work)
+    code, text = said(["status"], capsys)
+    assert code == 1
+    assert "/srv/data/x: expected room to write; found No space left on device." in text
