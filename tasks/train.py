@@ -28,7 +28,7 @@ from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, train_on_wo
 from uniform_core.catalog.shards import ref_of
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
 from uniform_core.corpus.inputs import current_clips
-from uniform_core.corpus.samples import null_text, samples_digest, training_samples
+from uniform_core.corpus.samples import null_text, require_text_features, samples_digest, training_samples
 from uniform_core.errors import WorkFailedError
 from uniform_core.fingerprint import file_sha256
 from uniform_core.progress import Listener, ProgressEvent
@@ -64,8 +64,11 @@ def run_train(context: RunContext) -> list[StageSummary]:
         return [_summary(steps, already=steps, done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
     folder = context.settings.checkpoints_dir / key
     clips = current_clips(context.catalog, config)
+    held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
+    for samples in (index, held_out):
+        require_text_features(samples)
     _write_index(folder / INDEX, index)
-    _write_table(folder / HELD_OUT, training_samples(context.catalog, config, clips, split=config.evaluate.split))
+    _write_table(folder / HELD_OUT, held_out)
     setup = TrainSetup(
         config_json=config.model_dump_json(),
         folder=str(folder),

@@ -1,0 +1,27 @@
+"""What training reads: a caption without features is said, never trained as without text."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from uniform_core.corpus.samples import require_text_features
+from uniform_core.errors import WorkFailedError
+
+
+def samples(*rows: tuple[str, str | None, str | None]) -> pa.Table:
+    names = ("clip_id", "text_hash", "text_tensor_sha256")
+    return pa.Table.from_pylist(
+        [dict(zip(names, row, strict=True)) for row in rows], schema=pa.schema([(name, pa.string()) for name in names])
+    )
+
+
+def test_a_caption_that_is_not_encoded_stops_training_with_what_to_do() -> None:
+    table = samples(("a", "t1", "s1"), ("b", None, None), ("c", "t2", None), ("d", "t3", None))
+    with pytest.raises(WorkFailedError, match=r"clip c: expected features of every .* found 2 of 4 .*`uniform text`"):
+        require_text_features(table)
+
+
+def test_clips_without_a_caption_and_no_clips_are_fine() -> None:
+    require_text_features(samples(("a", "t1", "s1"), ("b", None, None)))
+    require_text_features(samples())
