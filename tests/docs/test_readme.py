@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,20 @@ def test_every_command_of_the_readme_parses(command: str) -> None:
 
 def test_there_are_commands_to_test() -> None:
     assert len(COMMANDS) >= 10
+
+
+def test_every_program_of_the_readme_is_one_that_the_install_gives() -> None:
+    """A stranger has only `.venv` on which to call, and nothing of it on the path."""
+    words = [
+        line.split()[0]
+        for block in re.findall(r"^```\n(.*?)^```", README, re.M | re.S)
+        for line in block.splitlines()
+        if line
+    ]
+    named = {word for word in words if word.startswith(".venv/bin/")}
+    assert {Path(word).name for word in named} == {"uniform", "prefect"}
+    assert all((Path(sys.executable).parent / Path(word).name).is_file() for word in named)
+    assert not {"uniform", "prefect", "mlflow", "python"} & set(words)
 
 
 def test_every_make_target_of_the_readme_exists_and_the_first_screen_names_one_command() -> None:
