@@ -40,7 +40,7 @@ def test_every_program_of_the_readme_is_one_that_the_install_gives() -> None:
     named = {word for word in words if word.startswith(".venv/bin/")}
     assert {Path(word).name for word in named} == {"uniform", "prefect"}
     assert all((Path(sys.executable).parent / Path(word).name).is_file() for word in named)
-    assert not {"uniform", "prefect", "mlflow", "python"} & set(words)
+    assert not {"uniform", "prefect", "python", "pip"} & set(words)
 
 
 def test_every_make_target_of_the_readme_exists_and_the_first_screen_names_one_command() -> None:
