@@ -23,7 +23,7 @@ VERSIONS: Final = {
     "text": 1,
     "train": 1,
     "instruments": 1,
-    "sample": 1,
+    "sample": 2,
     "features": 1,
     "scores": 1,
 }

