@@ -1,9 +1,11 @@
-"""An arena of lean catalog processes that are killed at random: writers over the same keys, a caretaker beside them.
+"""An arena of lean catalog processes that are killed at random: writers over the same keys, a caretaker, a reader.
 
-Run as a script: `catalog_worker.py HOME SEED KILLS MEAN_PAUSE_S LIMIT_S {merge,append}`; prints one JSON summary.
-`append` switches the catalog's protection off (a blind append in place of the merge): the control.
+Run as a script: `catalog_worker.py HOME SEED KILLS MEAN_PAUSE_S LIMIT_S MODE`; prints one JSON summary. Modes:
+`merge` is the catalog as it is; the controls switch one protection off each: `append` writes blindly in place of the
+merge, `unlocked` commits rows without the lock and the look at their shards.
 The arena forks its workers after its imports, so that a worker starts in milliseconds; it alone reaps them, so a
-process id is never another's when it is killed.
+process id is never another's when it is killed. How long it takes does not decide whether it passes: kills are
+counted, and then the workers go on undisturbed until enough was written and cared for to see harm.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,13 +30,15 @@ import pyarrow as pa
 
 from uniform_core.catalog import Catalog, Failure
 from uniform_core.catalog.batch import checked_batch
+from uniform_core.catalog.files import lock
 from uniform_core.catalog.tables import table_named
 from uniform_core.errors import IntegrityError, Rejection
 from uniform_core.fingerprint import digest
 
 KEYS_PER_ROUND = 60
-AT_LEAST_BATCHES = 40
-ROLES = ("writer", "writer", "writer", "caretaker")
+ENOUGH = {"batches": 40, "care rounds": 6, "compacted": 1, "vacuumed": 1, "collected": 1}
+WRITERS_AND_CARE = ("writer", "writer", "writer", "caretaker")
+ROLES = {"merge": (*WRITERS_AND_CARE, "reader"), "append": WRITERS_AND_CARE, "unlocked": WRITERS_AND_CARE}
 
 
 def clips_of_round(number: int) -> list[dict[str, object]]:
@@ -43,7 +49,25 @@ def latent_key(clip: dict[str, object]) -> str:
     return digest(["latent", clip["clip_id"]])
 
 
-def write_for_ever(catalog: Catalog, rng: random.Random, *, journal: Path, stop: Path, append: bool) -> None:
+def notes(home: Path, role: str) -> Iterator[dict]:
+    """What the workers of a role noted, a line after each deed; a last line may be torn by a kill."""
+    for journal in home.glob(f"{role}-*.jsonl"):
+        for line in journal.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def note(journal: Path, **deed: object) -> None:
+    with journal.open("a") as file:
+        file.write(json.dumps(deed) + "\n")
+
+
+def acknowledged(home: Path) -> set[str]:
+    """The keys whose insert returned to a writer."""
+    return {key for deed in notes(home, "writer") for key in deed["keys"]}
+
+
+def write_for_ever(catalog: Catalog, rng: random.Random, *, journal: Path, stop: Path, mode: str) -> None:
     """Round after round until the stop file: outstanding work, a shard, its rows; what was acknowledged is noted."""
     number = 0
     while True:
@@ -60,49 +84,73 @@ def write_for_ever(catalog: Catalog, rng: random.Random, *, journal: Path, stop:
         chosen = rng.sample(keys, min(len(keys), rng.randint(1, 12)))
         rows = catalog_rows.latent_rows(catalog, [clips[key] for key in chosen])
         try:
-            if append:
-                blind_append(catalog, rows)
-            else:
-                catalog.insert("latents", rows)
+            INSERTS[mode](catalog, rows)
         except IntegrityError:
             continue  # the collector was faster than this writer: its work is simply done again
         if rng.random() < 0.2:
             failure = Failure("other", chosen[0], "an item", Rejection("crash", "killed"), catalog_rows.STAGE_FP, "run")
             catalog.record_failures([failure])
-        with journal.open("a") as file:
-            file.write(json.dumps({"round": number, "keys": chosen}) + "\n")
+        note(journal, round=number, keys=chosen)
 
 
-def blind_append(catalog: Catalog, rows: list[dict[str, object]]) -> None:
+def merged(catalog: Catalog, rows: list[dict[str, object]]) -> None:
+    catalog.insert("latents", rows)
+
+
+def appended(catalog: Catalog, rows: list[dict[str, object]]) -> None:
     """What the catalog must not do: rows added without a look at the keys that are there."""
+    batch = checked_batch(table_named("latents"), rows)
+    with lock(catalog.tensors_lock, shared=True), lock(catalog.delta.commit_lock, shared=True):
+        if all((catalog.tensors_dir / shard).is_file() for shard in batch["shard"].unique().to_pylist()):
+            deltalake.write_deltalake(str(catalog.delta.path("latents")), batch, mode="append")
+
+
+def unlocked(catalog: Catalog, rows: list[dict[str, object]]) -> None:
+    """What the catalog must not do, either: rows whose shard may be gone by the time that they are there."""
     table = table_named("latents")
-    deltalake.write_deltalake(str(catalog.delta.path("latents")), checked_batch(table, rows), mode="append")
+    catalog.delta.insert(table, checked_batch(table, rows))
 
 
-def care_for_ever(catalog: Catalog, rng: random.Random, stop: Path) -> None:
+INSERTS = {"merge": merged, "append": appended, "unlocked": unlocked}
+
+
+def care_for_ever(catalog: Catalog, rng: random.Random, *, journal: Path, stop: Path) -> None:
     """Compaction, vacuum and orphan collection, with the shortest possible times, until the stop file."""
     while not stop.exists():
-        catalog.compact(rng.choice(["latents", "attempts"]))
+        note(journal, compacted=sum(catalog.compact(rng.choice(["latents", "latents", "attempts"])).values()))
         time.sleep(rng.random() * 0.3)
-        catalog.vacuum(timedelta(0), grace=timedelta(0))
+        note(journal, vacuumed=len(catalog.vacuum(timedelta(0), grace=timedelta(0))))
         time.sleep(rng.random() * 0.3)
-        catalog.collect_orphans(timedelta(seconds=rng.choice([0.0, 0.5])))
+        collected = catalog.collect_orphans(timedelta(seconds=rng.choice([0.0, 0.0, 0.5])))
+        note(journal, collected=len(collected), **{"care rounds": 1})
         time.sleep(rng.random() * 0.3)
 
 
-def start(role: str, home: Path, seed: int, *, append: bool) -> int:
-    """The process id of a new worker."""
+def read_for_ever(catalog: Catalog, *, home: Path, stop: Path) -> None:
+    """At every moment of the fight: what was acknowledged is there, and nothing is there twice."""
+    while not stop.exists():
+        before = acknowledged(home)
+        keys = catalog.read("latents", columns=["work_key"])["work_key"].to_pylist()
+        if len(keys) != len(set(keys)) or not before <= set(keys):
+            raise AssertionError(f"{len(keys)} rows of {len(set(keys))} keys; {len(before - set(keys))} are lost")
+        time.sleep(0.3)
+
+
+def start(role: str, home: Path, number: int, *, seed: int, mode: str) -> int:
+    """The process id of a new worker. `number` names its journal: a process id may come again."""
     pid = os.fork()
     if pid:
         return pid
     status = 1
     try:
-        catalog, stop = catalog_rows.open_catalog(home), home / "stop"
-        rng = random.Random(seed)
+        catalog, rng = catalog_rows.open_catalog(home), random.Random(seed)
+        stop, journal = home / "stop", home / f"{role}-{number}.jsonl"
         if role == "writer":
-            write_for_ever(catalog, rng, journal=home / f"journal-{os.getpid()}.jsonl", stop=stop, append=append)
+            write_for_ever(catalog, rng, journal=journal, stop=stop, mode=mode)
+        elif role == "caretaker":
+            care_for_ever(catalog, rng, journal=journal, stop=stop)
         else:
-            care_for_ever(catalog, rng, stop)
+            read_for_ever(catalog, home=home, stop=stop)
         status = 0
     except BaseException:
         traceback.print_exc()  # nobody else would: the process ends below, without unwinding the arena's own stack
@@ -111,18 +159,29 @@ def start(role: str, home: Path, seed: int, *, append: bool) -> int:
         os._exit(status)
 
 
-def acknowledged_batches(home: Path) -> int:
-    return sum(journal.read_text().count("\n") for journal in home.glob("journal-*.jsonl"))
+def deeds(home: Path) -> Counter[str]:
+    """How much was written and cared for."""
+    done: Counter[str] = Counter(batches=sum(1 for _ in notes(home, "writer")))
+    for deed in notes(home, "caretaker"):
+        done.update(deed)
+    return done
 
 
-def fight(home: Path, *, seed: int, kills: int, mean_pause_s: float, limit_s: float, append: bool) -> dict[str, object]:
-    """What happened: workers run and are killed until enough were, then finish their round undisturbed."""
-    rng = random.Random(seed)
-    began = time.monotonic()
-    running = {start(role, home, rng.getrandbits(32), append=append): role for role in ROLES}
-    killed: dict[str, int] = {"writer": 0, "caretaker": 0}
+def fight(home: Path, *, seed: int, kills: int, mean_pause_s: float, limit_s: float, mode: str) -> dict[str, object]:
+    """What happened: workers run and are killed until enough were, then go on until enough is done, and finish."""
+    rng, began, started = random.Random(seed), time.monotonic(), 0
+    running: dict[int, str] = {}
+    killed: Counter[str] = Counter()
     faults: list[str] = []
-    while sum(killed.values()) < kills and time.monotonic() - began < limit_s and not faults:
+
+    def begin(role: str) -> None:
+        nonlocal started
+        started += 1
+        running[start(role, home, started, seed=rng.getrandbits(32), mode=mode)] = role
+
+    for role in ROLES[mode]:
+        begin(role)
+    while killed.total() < kills and time.monotonic() - began < limit_s and not faults:
         time.sleep(rng.uniform(0, 2 * mean_pause_s))
         victim = rng.choice(list(running))
         os.kill(victim, signal.SIGKILL)
@@ -132,16 +191,21 @@ def fight(home: Path, *, seed: int, kills: int, mean_pause_s: float, limit_s: fl
             killed[role] += 1
         else:
             faults.append(f"{role} ended by itself with {os.waitstatus_to_exitcode(status)}")
-        running[start(role, home, rng.getrandbits(32), append=append)] = role
+        begin(role)
     fought_s = time.monotonic() - began
-    while acknowledged_batches(home) < AT_LEAST_BATCHES and time.monotonic() - began < limit_s + 60:
-        time.sleep(0.1)  # a busy machine: without work there would be nothing to see
+    while not faults and not ENOUGH.items() <= {k: min(n, ENOUGH[k]) for k, n in deeds(home).items()}.items():
+        if time.monotonic() - began > limit_s:
+            faults.append(f"only {dict(deeds(home))} within {limit_s} s")
+        time.sleep(0.2)
+        gone = [pid for pid in running if os.waitpid(pid, os.WNOHANG) != (0, 0)]
+        faults += [f"{running.pop(pid)} ended by itself" for pid in gone]
     (home / "stop").touch()
     for pid, role in running.items():
         _, status = os.waitpid(pid, 0)
         if status:
             faults.append(f"{role} ended with {os.waitstatus_to_exitcode(status)}")
-    return {"killed": killed, "faults": faults, "fought_s": fought_s, "wall_s": time.monotonic() - began}
+    wall_s = time.monotonic() - began
+    return {"killed": killed, "faults": faults, "deeds": deeds(home), "fought_s": fought_s, "wall_s": wall_s}
 
 
 if __name__ == "__main__":
@@ -152,6 +216,6 @@ if __name__ == "__main__":
         kills=int(kills),
         mean_pause_s=float(mean_pause_s),
         limit_s=float(limit_s),
-        append=mode == "append",
+        mode=mode,
     )
     print(json.dumps(summary))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,8 +22,8 @@ from catalog_rows import (
     text_row,
 )
 
-from uniform_core.catalog import Catalog, shard_care
-from uniform_core.catalog.shards import ShardReader, ref_columns, ref_of, write_shard
+from uniform_core.catalog import Catalog, shard_care, vacuum
+from uniform_core.catalog.shards import ShardReader, ShardWriter, ref_columns, ref_of, write_shard
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 from uniform_core.fingerprint import digest
 
@@ -125,6 +127,35 @@ def test_a_version_within_the_retention_stays_though_replaced(catalog: Catalog) 
     assert catalog.read("caption_texts", version=version).num_rows == 3
 
 
+def test_a_version_that_was_vacuumed_cannot_be_pinned(catalog: Catalog) -> None:
+    for n in range(2):
+        catalog.insert("caption_texts", [text_row(n)])
+    catalog.compact("caption_texts")
+    catalog.vacuum(NOW, grace=NOW)
+    with pytest.raises(CatalogError, match=r"caption_texts at version 2.*2 that are gone.*pin a newer"):
+        catalog.pin("late", {"caption_texts": 2})
+    assert catalog.pins() == {}
+
+
+def test_a_pin_that_comes_while_vacuum_waits_is_spared(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(2):
+        catalog.insert("caption_texts", [text_row(n)])
+    version = catalog.versions(["caption_texts"])
+    catalog.compact("caption_texts")
+    locked, late = vacuum.lock, [True]
+
+    @contextmanager
+    def after_a_pin(path: Path, *, shared: bool) -> Iterator[None]:
+        if late.pop() if late else False:
+            catalog.pin("late", version)
+        with locked(path, shared=shared):
+            yield
+
+    monkeypatch.setattr(vacuum, "lock", after_a_pin)
+    assert catalog.vacuum(NOW, grace=NOW) == []
+    assert catalog.read("caption_texts", version=version["caption_texts"]).num_rows == 2
+
+
 def test_vacuum_removes_what_interrupted_writers_left(catalog: Catalog) -> None:
     catalog.insert("caption_texts", [text_row(1)])
     folder = catalog.root / "caption_texts"
@@ -165,6 +196,31 @@ def test_orphans_are_collected_after_their_grace(catalog: Catalog) -> None:
     assert catalog.verify() == [finding for finding in catalog.verify() if finding.check == "latents_without_clips"]
     with pytest.raises(ConfigError, match="at least 0"):
         catalog.collect_orphans(timedelta(-1))
+
+
+def test_a_shard_that_is_being_written_is_not_collected(catalog: Catalog) -> None:
+    with ShardWriter(catalog.tensors_dir, "latents/slow") as writer:
+        for n in range(20):
+            writer.add(str(n), np.zeros(3))
+        assert catalog.collect_orphans(NOW, clock=in_a(days=30)) == []
+    assert ShardReader(catalog.tensors_dir).read(writer.refs[19][1], verify=True).shape == (3,)
+    assert catalog.collect_orphans(NOW, clock=in_a(days=30)) == [writer.shard]
+
+
+def test_files_that_vanish_during_the_look_are_left_out(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another collector, or a writer that gave its temporary file its name."""
+    orphan = write_shard(catalog.tensors_dir, "latents/lost", [("k", np.zeros(3))])["k"].shard
+    gone = catalog.tensors_dir / "latents" / ".tmp-1-x.parquet"
+    seen = shard_care._shard_files
+    monkeypatch.setattr(shard_care, "_shard_files", lambda folder: [gone, *seen(folder)])
+    assert catalog.collect_orphans(NOW) == [orphan]
+
+
+@pytest.mark.parametrize("shard", ["/etc/hostname", "../catalog/format.json"])
+def test_rows_cannot_name_a_shard_outside(catalog: Catalog, shard: str) -> None:
+    row = latent_rows(catalog, [clip_row(1)])[0]
+    with pytest.raises(IntegrityError, match=shard):
+        catalog.insert("latents", [{**row, "shard": shard}])
 
 
 def test_rows_cannot_name_a_shard_that_was_collected(catalog: Catalog) -> None:
@@ -307,6 +363,9 @@ def test_a_takedown_hides_and_purges_everything_of_a_source(catalog: Catalog) ->
         assert not (catalog.media_dir / name).exists()
     key = digest(["latent", clips[1]["clip_id"]])
     assert not any(tensor_of(key).tobytes() in path.read_bytes() for path in catalog.tensors_dir.rglob("*.parquet"))
+    for schema in ("stored", "latest", '"STORED"'):
+        with pytest.raises(CatalogError, match="taken down"):
+            catalog.query(f"SELECT count(*) FROM {schema}.clips", read_only_sql=True)
     hidden = [r for r in catalog.read("latents", include_removed=True).to_pylist() if r["work_key"] == key]
     with pytest.raises(IntegrityError, match="purged"):
         ShardReader(catalog.tensors_dir).read(ref_of(hidden[0]))

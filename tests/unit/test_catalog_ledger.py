@@ -76,11 +76,17 @@ def test_retry_at_is_waited_for(catalog: Catalog) -> None:
 
 def test_retry_requests_select(catalog: Catalog) -> None:
     catalog.record_failures([failure(0), failure(1, error_class="timeout"), failure(2, stage="encode")])
+    assert catalog.request_retry(run_id="p", stage="") == 0, "an empty word selects nothing, not everything"
     assert catalog.request_retry(run_id="p", stage="encode") == 1
     assert catalog.request_retry(run_id="p", error_class="timeout", dataset="elsewhere") == 0
     assert catalog.request_retry(run_id="p", error_class="timeout", dataset="drawn") == 1
     assert catalog.request_retry(run_id="p", item_keys=[KEYS[3]]) == 0
     assert catalog.request_retry(run_id="p", item_keys=[KEYS[0], KEYS[3]]) == 1
+
+
+def test_two_failures_of_one_instant_stay_two(catalog: Catalog) -> None:
+    assert catalog.record_failures([failure(0)], clock=clock_at()) == 1
+    assert catalog.record_failures([failure(0, error_class="timeout")], clock=clock_at()) == 1
 
 
 def test_the_ledger_is_shown(catalog: Catalog) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -120,3 +121,25 @@ def test_broken_shards_are_named(tmp_path: Path) -> None:
             ShardReader(tmp_path).read(wrong)
     with pytest.raises(IntegrityError, match="32 bytes where 64"):
         ShardReader(tmp_path).read(TensorRef(path.name, 0, 0, (16,), "float32", ""))
+    with pytest.raises(IntegrityError, match="nonsense"):
+        ShardReader(tmp_path).read(TensorRef(path.name, 0, 0, (8,), "nonsense", ""))
+
+
+def test_no_damage_passes_for_the_tensor_or_for_another_error(tmp_path: Path) -> None:
+    """One byte in many places, cut-off files, other files of the same name: right values, or an IntegrityError."""
+    tensors = {f"key {n}": np.full(6, n, np.float32) for n in range(18)}
+    refs = write_shard(tmp_path, "p", list(tensors.items()))
+    path = tmp_path / refs["key 0"].shard
+    whole, rng, refused = path.read_bytes(), numpy_rng("damage"), 0
+    pq.write_table(pa.table({"x": list(range(18))}), tmp_path / "other.parquet")
+    damaged = [whole[:at] + bytes([whole[at] ^ (1 << rng.integers(8))]) + whole[at + 1 :] for at in range(len(whole))]
+    cut = [whole[:at] for at in range(0, len(whole), 50)]
+    for content in [*damaged[::2], *cut, (tmp_path / "other.parquet").read_bytes()]:
+        path.write_bytes(content)
+        for key in ("key 1", "key 17"):
+            with ShardReader(tmp_path) as reader:
+                try:
+                    assert np.array_equal(reader.read(refs[key], verify=True), tensors[key])
+                except IntegrityError:
+                    refused += 1
+    assert refused > 2 * len(cut)

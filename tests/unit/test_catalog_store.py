@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from catalog_rows import START, caption_row, clip_row, clock_at, open_catalog, source_row, text_row
+from catalog_rows import START, caption_row, clip_row, clock_at, latent_rows, open_catalog, source_row, text_row
 
 from uniform_core.catalog import Catalog
 from uniform_core.catalog import formats as catalog_formats
@@ -212,15 +213,70 @@ def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
         open_catalog(tmp_path)
 
 
-def test_a_table_of_a_newer_delta_protocol_is_refused(catalog: Catalog) -> None:
+NEWER = {
+    "reader": {"minReaderVersion": 99, "minWriterVersion": 99},
+    "feature": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["x"], "writerFeatures": ["x"]},
+    "writer": {"minReaderVersion": 1, "minWriterVersion": 99},
+    "writer feature": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["x"]},
+}
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_a_table_of_a_newer_delta_protocol_is_refused(catalog: Catalog, name: str) -> None:
+    """At once, by everything that would read or write it; a table that only writers must know better stays readable."""
     catalog.insert("caption_texts", [text_row(1)])
     log = catalog.root / "caption_texts" / "_delta_log"
-    newer = {"protocol": {"minReaderVersion": 99, "minWriterVersion": 99}}
-    (log / f"{2:020d}.json").write_text(json.dumps(newer) + "\n")
-    with pytest.raises(FormatTooNewError, match="caption_texts"):
+    (log / f"{2:020d}.json").write_text(json.dumps({"protocol": NEWER[name]}) + "\n")
+    began = time.monotonic()
+    with pytest.raises(FormatTooNewError, match=r"caption_texts.*Update UniForm"):
         catalog.insert("caption_texts", [text_row(2)])
-    with pytest.raises(FormatTooNewError, match="caption_texts"):
-        catalog.read("caption_texts")
+    assert time.monotonic() - began < 60, "no race was lost here"
+    assert not (log / f"{3:020d}.json").exists()
+    if name.startswith("writer"):
+        assert catalog.read("caption_texts").num_rows == 1
+        return
+    for read in (lambda: catalog.read("caption_texts"), catalog.versions, lambda: catalog.history("caption_texts")):
+        with pytest.raises(FormatTooNewError, match="caption_texts"):
+            read()
+
+
+def test_a_table_that_lost_a_file_says_so_at_once(catalog: Catalog) -> None:
+    catalog.insert("caption_texts", [text_row(1)])
+    file = next((catalog.root / "caption_texts").glob("*.parquet"))
+    file.write_bytes(b"PAR1 torn")
+    began = time.monotonic()
+    for ask in (lambda: catalog.insert("caption_texts", [text_row(2)]), lambda: catalog.read("caption_texts")):
+        with pytest.raises(CatalogError, match="catalog verify"):
+            ask()
+    file.unlink()
+    with pytest.raises(CatalogError, match=r"every file of its newest version.*catalog verify"):
+        catalog.insert("caption_texts", [text_row(2)])
+    assert time.monotonic() - began < 60, "no race was lost here"
+    (catalog.root / "caption_texts" / "_delta_log" / f"{1:020d}.json").write_text('{"add":{"pa')
+    for look in (catalog.versions, lambda: catalog.read("caption_texts")):
+        with pytest.raises(CatalogError, match=r"a log that can be read.*_delta_log"):
+            look()
+
+
+def test_versions_that_cannot_be_are_refused(catalog: Catalog) -> None:
+    catalog.insert("caption_texts", [text_row(1)])
+    for version in (-5, 2**70):
+        with pytest.raises(CatalogError, match=f"at version {version}"):
+            catalog.read("caption_texts", version=version)
+
+
+def test_a_lock_that_cannot_be_made_is_a_storage_error(catalog: Catalog) -> None:
+    rows = latent_rows(catalog, [clip_row(1)])
+    for name in (".tensors.lock", ".commit.lock"):
+        (catalog.root / name).mkdir()
+    for act in (
+        lambda: catalog.insert("latents", rows),
+        lambda: catalog.insert("caption_texts", [text_row(1)]),
+        lambda: catalog.collect_orphans(timedelta(0)),
+        catalog.vacuum,
+    ):
+        with pytest.raises(StorageError, match=r"lock.*Is a directory"):
+            act()
 
 
 def test_migrations_are_applied_in_order_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +298,20 @@ def test_roots_that_cannot_work_are_refused(tmp_path: Path) -> None:
         Catalog.open(Settings(home=tmp_path / "file"))
     with pytest.raises(ConfigError, match=r"\["):
         Catalog.open(Settings(home=tmp_path / "a[1]"))
+    for name in ("a\nb", "a\x7fb", "a\udcffb"):
+        with pytest.raises(ConfigError, match="control characters"):
+            Catalog.open(Settings(home=tmp_path / name))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_relative_root_stays_where_it_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    catalog = open_catalog(Path("home"))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert catalog.insert("latents", latent_rows(catalog, [clip_row(1)])) == 1
+    assert (tmp_path / "home" / "tensors").is_dir()
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_root_with_an_odd_name_works(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from catalog_rows import clip_row, open_catalog, source_row, stamp, text_row
@@ -60,21 +61,51 @@ def test_what_is_written_is_read_back_the_same(catalog: Catalog) -> None:
 
 
 BAD = {
-    "a null where NOT NULL": (text_row(2, text=None), "row 1.*text VARCHAR NOT NULL.*text null"),
-    "a check": (text_row(2, text_hash="short"), "row 1.*CHECK.*text_hash 'short'"),
-    "another type": (text_row(2, text=5), "row 1.*text string.*text 5"),
-    "a time without zone": (text_row(2, created_at="yesterday"), "row 1.*created_at timestamp.*'yesterday'"),
-    "an unknown column": (text_row(2, color="red"), "unknown color"),
+    "a null where NOT NULL": ("caption_texts", text_row(2, text=None), "text VARCHAR NOT NULL.*text null"),
+    "a check": ("caption_texts", text_row(2, text_hash="short"), "CHECK.*text_hash 'short'"),
+    "another type": ("caption_texts", text_row(2, text=5), "text string.*text 5"),
+    "bytes for a text": ("caption_texts", text_row(2, text=b"five"), "text string.*text b'five'"),
+    "a text that is not Unicode": ("caption_texts", text_row(2, text="\udcff"), r"text string.*text '.udcff'"),
+    "a text for a time": ("caption_texts", text_row(2, created_at="yesterday"), "created_at timestamp.*'yesterday'"),
+    "a time without zone": ("caption_texts", text_row(2, created_at=datetime(2026, 1, 1)), "created_at.*UTC.*2026"),
+    "a number for a time": ("caption_texts", text_row(2, created_at=5), "created_at timestamp.*created_at 5"),
+    "an unknown column": ("caption_texts", text_row(2, color="red"), "unknown color"),
+    "a fraction for a count": ("clips", clip_row(2, start_ms=1.5), "start_ms int64.*start_ms 1.5"),
+    "a truth for a count": ("clips", clip_row(2, start_ms=True), "start_ms int64.*start_ms True"),
+    "too large a count": ("clips", clip_row(2, frames=2**40), "frames int32.*frames 1099511627776"),
+    "a number for a truth": ("clips", clip_row(2, is_still=1), "is_still bool.*is_still 1"),
+    "a text for a list": ("sources", source_row(2, clip_ids="abc"), "clip_ids list.*clip_ids 'abc'"),
+    "a null in a list": ("clips", clip_row(2, event_times_s=[1.0, None]), "event_times_s list.*None"),
 }
+FIRST = {"caption_texts": text_row(1), "clips": clip_row(1), "sources": source_row(1)}
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_row_stops_its_whole_batch_and_is_named(catalog: Catalog, name: str) -> None:
-    bad, message = BAD[name]
-    with pytest.raises(SchemaError, match=message) as error:
-        catalog.insert("caption_texts", [text_row(1), bad])
-    assert str(error.value).startswith("table caption_texts")
-    assert catalog.versions(["caption_texts"]) == {"caption_texts": -1}
+    table, bad, message = BAD[name]
+    of_row = "" if name == "an unknown column" else "row 1 of the batch.*"
+    with pytest.raises(SchemaError, match=of_row + message) as error:
+        catalog.insert(table, [FIRST[table], bad])
+    assert str(error.value).startswith(f"table {table}")
+    assert catalog.versions([table]) == {table: -1}
+
+
+def test_values_of_the_same_kind_are_taken(catalog: Catalog) -> None:
+    row = clip_row(1, frames=np.int32(5), motion=3, audio_peak=np.float32(0.5), is_still=np.bool_(True))
+    times = np.linspace(0, 1, 100_000)
+    there = timezone(timedelta(hours=2))
+    row |= {
+        "event_times_s": times,
+        "created_at": datetime(2026, 1, 1, 2, tzinfo=there),
+        "label": "a\0b\n\u2028\U0001f600'",
+    }
+    assert catalog.insert("clips", [row]) == 1
+    [back] = catalog.read("clips").to_pylist()
+    assert (back["frames"], back["motion"], back["audio_peak"], back["is_still"]) == (5, 3.0, 0.5, True)
+    assert back["event_times_s"] == times.tolist()
+    assert back["created_at"] == datetime(2026, 1, 1, tzinfo=UTC)
+    assert back["label"] == row["label"]
+    assert catalog.verify(deep=False)[0].check == "media"
 
 
 def test_a_missing_column_is_named_and_a_nullable_one_is_null(catalog: Catalog) -> None:
@@ -94,7 +125,21 @@ def test_arrow_batches_are_checked_too(catalog: Catalog) -> None:
     with pytest.raises(SchemaError, match=r"row 0.*end_ms > start_ms.*start_ms 5000"):
         catalog.insert("clips", late)
     with pytest.raises(SchemaError, match="start_ms int64"):
-        catalog.insert("clips", good.set_column(index, "start_ms", pa.array(["late"])))
+        catalog.insert("clips", good.set_column(index, "start_ms", pa.array(["12"])))
+    with pytest.raises(SchemaError, match=r"start_ms int64.*double"):
+        catalog.insert("clips", good.set_column(index, "start_ms", pa.array([1.0])))
+    with pytest.raises(SchemaError, match=r"created_at timestamp.*timestamp\[us\]\."):
+        catalog.insert("clips", _replaced(good, "created_at", pa.array([datetime(2026, 1, 1)])))
+    with pytest.raises(SchemaError, match=r"row 0.*event_times_s.*null"):
+        catalog.insert("clips", _replaced(good, "event_times_s", pa.array([[1.0, None]])))
+    with pytest.raises(SchemaError, match="each column once"):
+        catalog.insert("clips", good.append_column("label", good["label"]))
+    label = good["label"].cast(pa.large_string()).dictionary_encode()
+    assert catalog.insert("clips", _replaced(good, "label", label)) == 0
+
+
+def _replaced(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)
 
 
 def test_checks_of_enumerations_hold(catalog: Catalog) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from uniform_core.catalog.memory import memory_connection
-from uniform_core.catalog.tables import KEY, Table
+from uniform_core.catalog.tables import KEY, Column, Table
+from uniform_core.catalog.values import takes_type, takes_value
 from uniform_core.errors import SchemaError
 
 Rows: TypeAlias = "pa.Table | Sequence[Mapping[str, Any]]"
@@ -20,20 +22,31 @@ def checked_batch(table: Table, rows: Rows) -> pa.Table:
     """The rows as an Arrow table of exactly the table's schema, one row for each work_key (the first stays).
 
     A nullable column that a row leaves out is null. Raises SchemaError that names table, row and column for an
-    unknown or missing column, a value of another type, a null in a NOT NULL column, a CHECK that does not hold.
+    unknown or missing column, a value of another kind (a time without zone is one), a null in a NOT NULL column or
+    in a list, a CHECK that does not hold.
     """
     batch = _typed(table, rows)
     for column in table.columns:
-        if not column.nullable and batch[column.name].null_count:
-            row = batch[column.name].is_null().index(True).as_py()
-            raise _schema_error(table, row, f"{column.name} {column.type} NOT NULL", f"{column.name} null")
+        _see_nulls(table, column, batch[column.name])
     _check(table, batch)
     return _first_of_each_key(batch)
 
 
+def _see_nulls(table: Table, column: Column, values: pa.ChunkedArray) -> None:
+    if not column.nullable and values.null_count:
+        row = values.is_null().index(True).as_py()
+        raise _schema_error(table, row, f"{column.name} {column.type} NOT NULL", f"{column.name} null")
+    if column.type.endswith("[]") and pc.list_flatten(values).null_count:
+        row = next(n for n, items in enumerate(values.to_pylist()) if items and None in items)
+        raise _schema_error(table, row, f"{column.name} {column.type} without nulls", f"{column.name} with a null")
+
+
 def _typed(table: Table, rows: Rows) -> pa.Table:
     schema = table.arrow_schema
-    names = set(rows.column_names) if isinstance(rows, pa.Table) else set().union(*(row.keys() for row in rows))
+    given = rows.column_names if isinstance(rows, pa.Table) else [name for row in rows for name in row]
+    names = set(given)
+    if isinstance(rows, pa.Table) and len(names) < len(given):
+        raise _schema_error(table, None, "each column once", ", ".join(given))
     required = {column.name for column in table.columns if not column.nullable}
     if names - set(table.names) or required - names:
         unknown = [f"unknown {name}" for name in sorted(names - set(table.names))]
@@ -48,14 +61,19 @@ def _column(table: Table, rows: Rows, field: pa.Field) -> pa.Array | pa.ChunkedA
         if field.name not in rows.column_names:
             return pa.nulls(rows.num_rows, field.type)
         given = rows[field.name]
+        if not takes_type(field.type, given.type):
+            raise _schema_error(table, None, f"{field.name} {field.type}", f"{field.name} {given.type}")
         try:
             return given.cast(field.type)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        except pa.ArrowException as error:
             raise _schema_error(table, None, f"{field.name} {field.type}", f"{given.type}: {error}") from error
     values = [row.get(field.name) for row in rows]
+    for row, value in enumerate(values):
+        if not takes_value(field.type, value):
+            raise _schema_error(table, row, f"{field.name} {field.type}", f"{field.name} {value!r}")
     try:
         return pa.array(values, field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError) as error:  # too large a number, a text that is not Unicode
         row = next(i for i, value in enumerate(values) if not _fits(value, field.type))
         raise _schema_error(table, row, f"{field.name} {field.type}", f"{field.name} {values[row]!r}") from error
 
@@ -63,7 +81,7 @@ def _column(table: Table, rows: Rows, field: pa.Field) -> pa.Array | pa.ChunkedA
 def _fits(value: Any, kind: pa.DataType) -> bool:
     try:
         pa.scalar(value, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         return False
     return True
 

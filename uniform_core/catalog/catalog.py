@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -29,21 +30,25 @@ class Catalog(Store):
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """The catalog of a root, which is made where it is missing. Raises FormatTooNewError, StorageError."""
-        root = settings.catalog_dir.resolve()
-        if _ODD & set(str(root)):
+        """The catalog of a root, which is made where it is missing.
+
+        Raises ConfigError for a root whose name Delta cannot take, FormatTooNewError, StorageError.
+        """
+        placed = settings.model_copy(update={"home": settings.home.resolve()})
+        root = placed.catalog_dir.resolve()
+        if any(letter in _ODD or unicodedata.category(letter) in ("Cc", "Cs") for letter in str(root)):
             raise ConfigError(
-                f"UNIFORM_HOME {settings.home}",
-                expected="a path without " + " ".join(sorted(_ODD)),
-                found=str(root),
+                "UNIFORM_HOME",
+                expected="a path of Unicode without control characters and " + " ".join(sorted(_ODD)),
+                found=repr(str(root)),
                 fix="Choose another folder.",
             )
         formats.ensure_format(root, utc_now)
         return cls(
             root,
-            tensors_dir=settings.tensors_dir,
-            media_dir=settings.media_dir,
-            checkpoints_dir=settings.checkpoints_dir,
+            tensors_dir=placed.tensors_dir,
+            media_dir=placed.media_dir,
+            checkpoints_dir=placed.checkpoints_dir,
         )
 
     @property

@@ -6,7 +6,6 @@ a lost race reads again and retries with jitter, so that two writers of one key 
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -14,9 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from uniform_core.catalog.delta_errors import (
+    broken,
+    first_line,
+    is_storage,
+    is_too_new,
+    is_vanished,
+    race_lost,
+    refused,
+    too_new,
+    unreadable,
+)
 from uniform_core.catalog.files import lock
 from uniform_core.catalog.tables import KEY, Table
-from uniform_core.errors import CatalogError, FormatTooNewError, StorageError
+from uniform_core.errors import CatalogError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
 
 ABSENT: Final = -1  # the version of a table that nobody has written yet: it reads as empty
 RACE_BOUND_S: Final = 120.0
+_VANISHED_S: Final = 3.0  # a file that vacuum on another machine took away is not looked for much longer
 _LONGEST_PAUSE_S: Final = 1.0
 _CONFIGURATION: Final = {
     # A pinned version must stay readable: the log is never cut.
@@ -62,7 +73,7 @@ class DeltaTables:
     def open(self, table: str, version: int | None = None) -> DeltaTable | None:
         """The table at a version, None where it was not written yet. Raises CatalogError, FormatTooNewError."""
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
         if version == ABSENT or not (self.path(table) / "_delta_log").is_dir():
             self._see_absent(table, version)
@@ -72,15 +83,10 @@ class DeltaTables:
         except TableNotFoundError:  # a writer died between making the folder and the first commit
             self._see_absent(table, version)
             return None
-        except DeltaError as error:
-            if isinstance(error, DeltaProtocolError) or "minimum reader version" in str(error):
-                raise too_new(f"table {table}", _first_line(error)) from error
-            raise CatalogError(
-                f"table {table}" + ("" if version is None else f" at version {version}"),
-                expected="a version that was written",
-                found=_first_line(error),
-                fix="See `uniform catalog history`.",
-            ) from error
+        except (DeltaError, OverflowError) as error:  # the second for a version below 0, or beyond 64 bits
+            if is_too_new(error):
+                raise too_new(f"table {table}", first_line(error)) from error
+            raise unreadable(table, version, error) from error
 
     def snapshot(self, table: str, version: int | None = None) -> Snapshot:
         """The files of a version of a table; none where it was not written yet."""
@@ -94,20 +100,14 @@ class DeltaTables:
 
     def snapshot_version(self, table: str) -> int:
         """The newest version of a table; -1 where it was not written yet."""
-        from deltalake import DeltaTable
-        from deltalake.exceptions import TableNotFoundError
-
-        if not (self.path(table) / "_delta_log").is_dir():
-            return ABSENT
-        try:
-            return int(DeltaTable(str(self.path(table))).version())
-        except TableNotFoundError:
-            return ABSENT
+        opened = self.open(table)
+        return ABSENT if opened is None else int(opened.version())
 
     def insert(self, table: Table, batch: pa.Table) -> int:
         """How many rows of a checked batch were new and are now committed.
 
-        Raises StorageError where the disk refuses, CatalogError where the race is lost for two minutes.
+        Raises StorageError where the disk refuses, FormatTooNewError where a newer program wrote the table,
+        CatalogError where a file of the table is missing or torn, or the race is lost for two minutes.
         """
         return self._racing(table.name, lambda: self._merge(table, batch))
 
@@ -182,51 +182,20 @@ class DeltaTables:
                 with lock(self.commit_lock, shared=True):
                     return act()
             except (DeltaError, OSError) as error:
-                if _is_storage(error):
-                    raise _refused(table, error) from error
-                lost = isinstance(error, CommitFailedError) or "not found" in str(error).lower()
-                if not lost or time.monotonic() - started > RACE_BOUND_S:
-                    raise CatalogError(
-                        f"table {table}",
-                        expected="a commit" + (f" within {RACE_BOUND_S:.0f} s" if lost else ""),
-                        found=_first_line(error),
-                        fix="Run fewer writers at once, or run it again." if lost else "Run `uniform catalog verify`.",
-                    ) from error
+                waited_s = time.monotonic() - started
+                if is_storage(error):
+                    raise refused(table, error) from error
+                if is_too_new(error):
+                    raise too_new(f"table {table}", first_line(error)) from error
+                if not isinstance(error, CommitFailedError) and (not is_vanished(error) or waited_s > _VANISHED_S):
+                    raise broken(table, error) from error
+                if waited_s > RACE_BOUND_S:
+                    raise race_lost(table, error, bound_s=RACE_BOUND_S) from error
             time.sleep(pause_s * secrets.randbelow(1000) / 1000)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-
-
-def too_new(item: str, found: str) -> FormatTooNewError:
-    """What to say of something that a newer program wrote."""
-    return FormatTooNewError(
-        item,
-        expected="a format that this program knows",
-        found=found,
-        fix="Update UniForm, or use another UNIFORM_HOME.",
-    )
 
 
 def _once() -> Any:
     from deltalake import CommitProperties
 
     return CommitProperties(max_commit_retries=0)
-
-
-def _is_storage(error: Exception) -> bool:
-    """The operating system refused: full disk, quota, file limit, permission, read-only."""
-    if isinstance(error, FileNotFoundError):
-        return False
-    return isinstance(error, OSError) or re.search(r"os error (1|13|27|28|30|122)\b", str(error)) is not None
-
-
-def _refused(table: str, error: Exception) -> StorageError:
-    return StorageError(
-        f"table {table}",
-        expected="a folder that can be written, with room",
-        found=_first_line(error),
-        fix="Free some room or correct the permissions of UNIFORM_HOME; nothing half-written is visible.",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

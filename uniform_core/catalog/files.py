@@ -6,9 +6,11 @@ import errno
 import fcntl
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from uniform_core.errors import StorageError
 
@@ -28,19 +30,50 @@ def storage_error(item: str, error: OSError) -> StorageError:
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, which becomes `path` where the block ends well and goes where it does not.
 
+    The file is there, empty and locked, from the start: `is_being_written` tells it from what a dead process left.
     Raises StorageError where the operating system refuses (disk full, no permission).
     """
     temp = path.with_name(f"{TEMP_PREFIX}{uuid.uuid4().hex}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temp
-        fsync(temp)
-        temp.replace(path)
+        with _opened(temp) as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            yield temp
+            fsync(temp)
+            temp.replace(path)
         fsync(path.parent)
     except OSError as error:
         raise storage_error(str(path), error) from error
     finally:
         temp.unlink(missing_ok=True)
+
+
+def is_being_written(temp: Path) -> bool:
+    """Whether a process of this machine that still lives writes this temporary file of `whole_file`."""
+    try:
+        with temp.open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):  # in the second case it was finished or given up just now
+        return True
+    return False
+
+
+def older_than(paths: Iterable[Path], moment: datetime) -> list[Path]:
+    """Those of the files that were last written before the moment; files that are gone by now are left out."""
+    old = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < moment.timestamp():
+                old.append(path)
+    return old
+
+
+def remove(path: Path) -> None:
+    """The file is gone, also where it already was. Raises StorageError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(str(path), error) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -60,11 +93,19 @@ def fsync(path: Path) -> None:
 
 @contextmanager
 def lock(path: Path, *, shared: bool) -> Iterator[None]:
-    """The block runs beside other shared holders, or alone. The kernel frees the lock of a process that dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """The block runs beside other shared holders, or alone. The kernel frees the lock of a process that dies.
+
+    Raises StorageError where the lock's file cannot be made.
+    """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _opened(path)
+    except OSError as error:
+        raise storage_error(str(path), error) from error
+    with handle:
         fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b", buffering=0)

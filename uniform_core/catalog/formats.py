@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from uniform_core.catalog.delta import too_new
+from uniform_core.catalog.delta_errors import too_new
 from uniform_core.catalog.files import lock, write_text
 from uniform_core.catalog.store import Clock
 from uniform_core.errors import CatalogError, StorageError
@@ -50,15 +50,15 @@ def ensure_format(root: Path, clock: Clock) -> None:
                     migration.apply(root)
                     step = {"format": migration.number, "name": migration.name, "applied_at": clock().isoformat()}
                     _write(root, [*applied, step])
-    except OSError as error:
+    except (OSError, StorageError) as error:
         raise _unwritable(root, error) from error
 
 
-def _unwritable(root: Path, error: OSError) -> StorageError:
+def _unwritable(root: Path, error: OSError | StorageError) -> StorageError:
     return StorageError(
         f"UNIFORM_HOME, catalog {root}",
         expected="a folder that can be written",
-        found=error.strerror or str(error),
+        found=error.found if isinstance(error, StorageError) else error.strerror or str(error),
         fix="Set UNIFORM_HOME to a writable folder with enough room.",
     )
 

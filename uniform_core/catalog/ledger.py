@@ -47,6 +47,7 @@ def record_failures(store: Store, failures: Sequence[Failure | Mapping[str, Any]
 
 def _event(failure: Failure, number: int, now: datetime) -> dict[str, Any]:
     rejection = failure.rejection
+    said = [rejection.error_class, rejection.message, rejection.terminal]  # two events of one instant stay two
     if rejection.terminal and failure.retry_at is not None:
         raise CatalogError(
             f"{failure.stage} of {failure.item}",
@@ -55,7 +56,7 @@ def _event(failure: Failure, number: int, now: datetime) -> dict[str, Any]:
             fix="Leave retry_at out, or make the rejection not terminal.",
         )
     return {
-        KEY: digest(["failed", failure.stage, failure.item_key, failure.run_id, now.isoformat(), number]),
+        KEY: digest(["failed", failure.stage, failure.item_key, failure.run_id, now.isoformat(), number, said]),
         "stage": failure.stage,
         "item_key": failure.item_key,
         "item": failure.item,
@@ -83,7 +84,9 @@ def request_retry(
 ) -> int:
     """How many items whose last event is a failure, and which the given words select, may now be tried again."""
     asked = [
-        (name, value) for name, value in (("stage", stage), ("dataset", dataset), ("error_class", error_class)) if value
+        (name, value)
+        for name, value in (("stage", stage), ("dataset", dataset), ("error_class", error_class))
+        if value is not None
     ]
     where = "".join(f" AND {name} = ?" for name, _ in asked)
     parameters: list[Any] = [value for _, value in asked]
@@ -143,8 +146,8 @@ def outstanding(store: Store, table: str, candidates: pa.Table, *, stage: str, c
           AND work_key NOT IN (SELECT item_key FROM closed) AND n NOT IN (SELECT n FROM gone)
         GROUP BY work_key ORDER BY 1
     """
-    found = store.rows(sql, parameters={"stage": stage, "now": clock()}, tables={"candidates": keyed})
-    return candidates.take(pa.array([row["n"] for row in found], pa.int64()))
+    found = store.query(sql, parameters={"stage": stage, "now": clock()}, tables={"candidates": keyed})
+    return candidates.take(found["n"])
 
 
 def _takedown(columns: Sequence[str]) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
-from uniform_core.catalog.files import write_text
+from uniform_core.catalog.files import lock, remove, write_text
 from uniform_core.catalog.store import Store
 from uniform_core.catalog.tables import table_named
 from uniform_core.errors import CatalogError, ConfigError
@@ -21,18 +22,29 @@ def pin(store: Store, name: str, versions: Mapping[str, int]) -> None:
         raise ConfigError(
             f"pin {name!r}", expected="letters, digits, dot, dash, underscore", found=name, fix="Choose another name."
         )
-    for table, version in versions.items():
-        store.delta.snapshot(table_named(table).name, version)
-    write_text(store.root / "pins" / f"{name}.json", json.dumps(dict(sorted(versions.items()))))
+    with lock(store.delta.commit_lock, shared=True):  # so that vacuum cannot pass between the look and the pin
+        for table, version in versions.items():
+            _see_files(store, table_named(table).name, version)
+        write_text(store.root / "pins" / f"{name}.json", json.dumps(dict(sorted(versions.items()))))
+
+
+def _see_files(store: Store, table: str, version: int) -> None:
+    missing = [file for file in store.delta.snapshot(table, version).files if not Path(file).is_file()]
+    if missing:
+        raise CatalogError(
+            f"{table} at version {version}",
+            expected="every file of the version",
+            found=f"{len(missing)} that are gone, first {missing[0]}",
+            fix="A version that was vacuumed cannot be pinned: pin a newer one.",
+        )
 
 
 def unpin(store: Store, name: str) -> bool:
     """Whether there was a pin of this name, which is gone now."""
     path = store.root / "pins" / f"{name}.json"
-    if not path.exists():
-        return False
-    path.unlink()
-    return True
+    was_there = path.exists()
+    remove(path)
+    return was_there
 
 
 def pins(store: Store) -> dict[str, dict[str, int]]:

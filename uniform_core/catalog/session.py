@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from uniform_core.catalog.delta import DeltaTables, Snapshot
 
 TOMBSTONES: Final = "tombstones"
+HIDING: Final = re.compile(r'\b(?:stored|latest)"?\.', re.IGNORECASE)  # the schemas that also hold what was taken down
 _LINEAGE: Final = ("sources", "clips", "captions", "generations")  # from these follows what a tombstone takes along
 _IS_GONE: Final = {
     "source": "EXISTS (FROM latest.tombstones g WHERE g.dataset = r.dataset AND g.source_id = r.source_id)",

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from uniform_core.catalog.files import TEMP_PREFIX, lock, whole_file
+from uniform_core.catalog.files import TEMP_PREFIX, is_being_written, lock, older_than, remove, whole_file
 from uniform_core.catalog.session import TOMBSTONES, gone_rule
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import KEY, all_tables
@@ -41,20 +41,25 @@ class Burial:
 def collect_orphans(store: Store, *, grace: timedelta, clock: Clock) -> list[str]:
     """The shards (and left-over temporary files) that no row names and that were older than `grace`; they are gone.
 
-    Safe beside running writers: a writer whose rows come later than `grace` after their shard gets an IntegrityError.
-    Raises ConfigError for a negative grace.
+    Safe beside running writers: a shard that a live process of this machine still writes stays, and a writer whose
+    rows come later than `grace` after their shard gets an IntegrityError. Raises ConfigError for a negative grace,
+    StorageError where a file cannot be removed.
     """
     if grace < timedelta(0):
         raise ConfigError("collect_orphans", expected="a grace of at least 0", found=str(grace), fix="Correct it.")
-    before = (clock() - grace).timestamp()
-    old = [path for path in _shard_files(store.tensors_dir) if path.stat().st_mtime < before]
+    old = older_than(_shard_files(store.tensors_dir), clock() - grace)
     if not old:
         return []
     with lock(store.tensors_lock, shared=False):
         named = _named_shards(store)
-        orphans = [path for path in old if path.relative_to(store.tensors_dir).as_posix() not in named]
+        orphans = [
+            path
+            for path in old
+            if path.relative_to(store.tensors_dir).as_posix() not in named
+            and not (path.name.startswith(TEMP_PREFIX) and is_being_written(path))
+        ]
         for path in orphans:
-            path.unlink(missing_ok=True)
+            remove(path)
     return [path.relative_to(store.tensors_dir).as_posix() for path in orphans]
 
 
@@ -110,7 +115,7 @@ def _purge_media(store: Store) -> int:
                     fix="Remove that row's source by hand.",
                 )
             removed += path.exists()
-            path.unlink(missing_ok=True)
+            remove(path)
     return removed
 
 

@@ -150,9 +150,12 @@ class ShardReader:
             data = self._group(ref)[ref.row].as_buffer()
         except FileNotFoundError as error:
             raise _broken(ref, "no such file") from error
-        except (OSError, pa.ArrowException, IndexError) as error:
-            raise _broken(ref, str(error).splitlines()[0]) from error
-        dtype = np.dtype(_STORED_AS.get(ref.dtype, ref.dtype))
+        except (OSError, pa.ArrowException, LookupError, UnicodeError) as error:  # the last two: a torn schema
+            raise _broken(ref, (str(error).splitlines() or [repr(error)])[0]) from error
+        try:
+            dtype = np.dtype(_STORED_AS.get(ref.dtype, ref.dtype))
+        except TypeError as error:
+            raise _broken(ref, f"a dtype that NumPy does not know, {ref.dtype!r}") from error
         expected = int(np.prod(ref.shape, dtype=np.int64)) * dtype.itemsize
         if len(data) != expected:
             raise _broken(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from uniform_core.catalog.delta import DeltaTables
 from uniform_core.catalog.files import lock
-from uniform_core.catalog.session import open_session, run, sql_error, tables_in
+from uniform_core.catalog.memory import memory_connection
+from uniform_core.catalog.session import HIDING, open_session, run, sql_error, tables_in
 from uniform_core.catalog.tables import Table, all_tables, table_named
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 
@@ -66,7 +67,8 @@ class Store:
 
     def _see_shards(self, table: str, batch: pa.Table) -> None:
         for shard in batch["shard"].unique().to_pylist():
-            if not (self.tensors_dir / shard).is_file():
+            is_inside = not Path(shard).is_absolute() and ".." not in Path(shard).parts
+            if not is_inside or not (self.tensors_dir / shard).is_file():
                 raise IntegrityError(
                     f"table {table}, tensor shard {shard}",
                     expected=f"a file in {self.tensors_dir} before its rows are written",
@@ -180,7 +182,7 @@ class Store:
                 if last:
                     raise _file_gone(versions, error) from error
             except duckdb.Error as error:
-                raise sql_error(error) from error
+                raise (_file_gone(versions, error) if ".parquet" in str(error) else sql_error(error)) from error
         raise AssertionError("the last try returns or raises")
 
 
@@ -193,6 +195,7 @@ def _as_defined(rows: pa.Table, table: Table) -> pa.Table:
 
 
 def _only_select(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Returns where a statement is one SELECT over the tables as people see them; else raises CatalogError."""
     kinds = [statement.type.name for statement in con.extract_statements(sql)]
     if kinds != ["SELECT"]:
         raise CatalogError(
@@ -200,6 +203,16 @@ def _only_select(con: duckdb.DuckDBPyConnection, sql: str) -> None:
             expected="one SELECT",
             found=", ".join(kinds) or "nothing",
             fix="The catalog is written by stages only.",
+        )
+    with memory_connection(own=True) as bare:  # where no view stands for another name
+        bare.execute("SET enable_external_access = false")
+        hidden = sorted(name for name in bare.get_table_names(sql, qualified=True) if HIDING.search(name))
+    if hidden:
+        raise CatalogError(
+            "SQL",
+            expected="tables by their plain names",
+            found=", ".join(hidden),
+            fix="What was taken down cannot be read.",
         )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 from uniform_core.catalog.delta import ABSENT
-from uniform_core.catalog.files import lock
+from uniform_core.catalog.files import lock, older_than, remove
 from uniform_core.catalog.pins import pins
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import all_tables, table_named
@@ -36,18 +37,21 @@ def vacuum(
 ) -> list[str]:
     """The files that are gone, as table/file. Safe beside writers of this machine, and others faster than `grace`.
 
-    Raises ConfigError for a negative duration, CatalogError for a pin that cannot be read (nothing is removed then).
+    Raises ConfigError for a negative duration, CatalogError for a pin that cannot be read (nothing is removed then),
+    StorageError where a file cannot be removed.
     """
     if retention < timedelta(0) or grace < timedelta(0):
         raise ConfigError(
             "vacuum", expected="durations of at least 0", found=f"{retention}, {grace}", fix="Correct them."
         )
-    kept = [*pins(store).values(), *pinned]
+    given = list(pinned)
+    pins(store)  # one that cannot be read is said before anything is removed
     names = list(all_tables()) if tables is None else [table_named(name).name for name in tables]
     removed: list[str] = []
     for name in names:
-        versions = {versions[name] for versions in kept if versions.get(name, ABSENT) != ABSENT}
         with lock(store.delta.commit_lock, shared=False):
+            kept = [*pins(store).values(), *given]  # read under the lock, which a new pin is made under, too
+            versions = {versions[name] for versions in kept if versions.get(name, ABSENT) != ABSENT}
             gone = _vacuum_table(store, name, versions, since=clock() - retention, before=clock() - grace)
         removed += [f"{name}/{file}" for file in gone]
     return removed
@@ -56,13 +60,13 @@ def vacuum(
 def _vacuum_table(store: Store, table: str, pinned: set[int], *, since: datetime, before: datetime) -> list[str]:
     folder = store.delta.path(table)
     # The folder is listed before the log is read: a file that is committed in between is then seen as needed.
-    old = [path for path in _data_files(folder) if path.stat().st_mtime < before.timestamp()]
+    old = older_than(_data_files(folder), before)
     opened = store.delta.open(table)
     if not old or opened is None:
         return []
     commits = sorted((int(step["version"]), int(step["timestamp"])) for step in opened.history())
-    past = [version for version, at_ms in commits if at_ms < since.timestamp() * 1000]
-    first = past[-1] if past else commits[0][0]  # the version that was the newest when the retention began
+    past = list(takewhile(lambda commit: commit[1] < since.timestamp() * 1000, commits))
+    first = (past or commits)[-1 if past else 0][0]  # the version that was the newest when the retention began
     needed = _files_at(store, table, first)
     for version in pinned:
         needed |= _files_at(store, table, version)
@@ -71,7 +75,7 @@ def _vacuum_table(store: Store, table: str, pinned: set[int], *, since: datetime
             needed |= _added_by(folder, version)
     gone = [path for path in old if path.name not in needed]
     for path in gone:
-        path.unlink(missing_ok=True)
+        remove(path)
     return [path.name for path in gone]
 
 
