@@ -50,8 +50,9 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     features.require_accepted(max_reject_fraction=context.config.reject_limit)
     started, cpu_before_s = time.monotonic(), time.process_time()
     scores = evaluation.score(wanted)
-    context.catalog.insert("scores", evaluation.rows(scores))
-    log_evaluation(context, model.model_id, evaluation.rows(scores))
+    rows = evaluation.rows(scores)
+    context.catalog.insert("scores", rows)
+    log_evaluation(context, model.model_id, rows)
     wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
     return [instruments, features, _summary(len(wanted), done=len(keys - present), wall_s=wall_s, cpu_s=cpu_s)]
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ class InstrumentWorker:
         torch.set_num_threads(1)
         self._config = RunConfig.model_validate_json(config_json)
         self._media_dir, self._checkpoints_dir = Path(media_dir), Path(checkpoints_dir)
-        self._clips = clips
+        self._clips, self._reader = clips, CanonicalReader()
 
     def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
         """The row of each net, trained and saved."""
@@ -48,14 +49,14 @@ class InstrumentWorker:
 
     def _train(self, row: Mapping[str, Any]) -> ItemRows:
         started = time.monotonic()
-        frames, mels, labels = self._load()
         nets, seed = self._config.evaluate.nets, self._config.evaluate.seed
+        labels = [clip["label"] for clip in self._clips]
         if row["kind"] == "video":
-            net: TrainedNet[Any] = train_video_net(frames, labels, seed=seed, training=nets.video)
+            net: TrainedNet[Any] = train_video_net(self._frames, labels, seed=seed, training=nets.video)
         elif row["kind"] == "mel":
-            net = train_mel_net(mels, labels, seed=seed, training=nets.mel)
+            net = train_mel_net(self._mels, labels, seed=seed, training=nets.mel)
         else:
-            net = train_sync_net(frames, mels, labels, seed=seed, training=nets.sync)
+            net = train_sync_net(self._frames, self._mels, labels, seed=seed, training=nets.sync)
         folder = Path("instruments") / f"{row['kind']}-{row['work_key'][:12]}"
         save_net(net, self._checkpoints_dir / folder)
         columns = {
@@ -73,18 +74,24 @@ class InstrumentWorker:
         }
         return ItemRows(rows={"models": [columns]})
 
-    def _load(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Frames uint8 [N, T, H, W, 3], log-mels float32 [N, T, F] and labels, in order of their clip ids."""
-        spec, reader = self._config.spec, CanonicalReader()
-        frames, waves = [], []
-        for clip in self._clips:
-            read = reader.read(
-                self._media_dir / clip["path"], size_px=(spec.height_px, spec.width_px), resize=INSTRUMENT_RESIZE
-            )
-            frames.append(read[0])
-            waves.append(read[1])
-        mels = log_mel(torch.from_numpy(np.stack(waves)), spec).numpy()
-        return np.stack(frames), mels, [clip["label"] for clip in self._clips]
+    @cached_property
+    def _frames(self) -> np.ndarray:
+        """Frames uint8 [N, T, H, W, 3] in the order of the clips; read by the first net that looks."""
+        size_px = (self._config.spec.height_px, self._config.spec.width_px)
+        return np.stack(
+            [
+                self._reader.resize(
+                    self._reader.frames(self._media_dir / clip["path"], None), size_px=size_px, resize=INSTRUMENT_RESIZE
+                )
+                for clip in self._clips
+            ]
+        )
+
+    @cached_property
+    def _mels(self) -> np.ndarray:
+        """Log-mels float32 [N, T, F] in the order of the clips; read by the first net that listens."""
+        waves = [self._reader.sound(self._media_dir / clip["path"]) for clip in self._clips]
+        return log_mel(torch.from_numpy(np.stack(waves)), self._config.spec).numpy()
 
 
 @dataclass(frozen=True)

@@ -94,14 +94,15 @@ class _Frames:
     def spectrum_of(self, waveform_N: Tensor) -> Tensor:
         """The spectrum, the waveform mirrored at its ends."""
         mirrored_N = functional.pad(waveform_N[None], (self._margin, self._margin), mode="reflect")[0]
-        return torch.fft.rfft(mirrored_N.unfold(0, self._n_fft, self._hop) * self._window_K, dim=1)
+        spectrum_TS: Tensor = torch.fft.rfft(mirrored_N.unfold(0, self._n_fft, self._hop) * self._window_K, dim=1)
+        return spectrum_TS
 
     def _added(self, pieces_TK: Tensor) -> Float[Tensor, " N"]:
         """The pieces laid over one another a hop apart: hop by hop, which adds whole rows."""
         count, hop = len(pieces_TK), self._hop
         whole = -(-self._n_fft // hop)
         sum_TH = pieces_TK.new_zeros(count + whole - 1, hop)
-        for index, part_TH in enumerate(pieces_TK.split(hop, dim=1)):
+        for index, part_TH in enumerate(torch.split(pieces_TK, hop, dim=1)):
             sum_TH[index : index + count, : part_TH.shape[1]] += part_TH
         return sum_TH.flatten()[: self._n_fft + hop * (count - 1)]
 

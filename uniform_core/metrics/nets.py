@@ -141,18 +141,21 @@ class SyncNet(nn.Module):
 
 def look(clips: UInt8[Tensor, "B T H W 3"]) -> Float[Tensor, "B 3 T h w"]:
     """Pixels in [-1, 1], at most LOOK_PX a side."""
-    video_BCTHW = clips.permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1.0)
+    video_BCTHW = clips.permute(0, 4, 1, 2, 3).contiguous().float().div_(127.5).sub_(1.0)
     height, width = (min(LOOK_PX, side) for side in video_BCTHW.shape[3:])
     if (height, width) == tuple(video_BCTHW.shape[3:]):
-        return video_BCTHW.contiguous()
+        return video_BCTHW
     return functional.adaptive_avg_pool3d(video_BCTHW, (video_BCTHW.shape[2], height, width))
 
 
 def look_with_motion(clips: UInt8[Tensor, "B T H W 3"]) -> Float[Tensor, "B 6 T h w"]:
     """Pixels as `look` gives them, and their change since the frame before."""
     video_BCTHW = look(clips)
-    change_BCTHW = functional.pad(video_BCTHW[:, :, 1:] - video_BCTHW[:, :, :-1], (0, 0, 0, 0, 1, 0))
-    return torch.cat([video_BCTHW, change_BCTHW], dim=1)
+    both = video_BCTHW.new_empty(len(clips), 6, *video_BCTHW.shape[2:])
+    both[:, :3] = video_BCTHW
+    both[:, 3:, 0] = 0.0
+    torch.sub(video_BCTHW[:, :, 1:], video_BCTHW[:, :, :-1], out=both[:, 3:, 1:])
+    return both
 
 
 def scaled_mel(mel_BTF: Tensor) -> Tensor:

@@ -84,8 +84,9 @@ def train_sync_net(
 
     def loss_of_step(_step: int) -> Tensor:
         some = torch.from_numpy(_balanced(rng, group_N[kept].numpy(), kept, batch=training.batch))
-        video_B = _mirrored(rng, video_N[some])[..., torch.from_numpy(rng.permutation(3))]
-        return _contrast(net.video_steps(video_B), net.audio_steps(mel_N[some]), group_N[some], rng)
+        seen_B = _mirrored(rng, video_N.index_select(0, some))
+        video_B = seen_B.index_select(4, torch.from_numpy(rng.permutation(3)))
+        return _contrast(net.video_steps(video_B), net.audio_steps(mel_N.index_select(0, some)), group_N[some], rng)
 
     with single_thread():
         initialise(net, torch_generator("instrument.sync.init", seed))
@@ -130,7 +131,8 @@ def _train_class_net(
 
     def loss_of_step(_step: int) -> Tensor:
         some = torch.from_numpy(_balanced(rng, target_N[kept].numpy(), kept, batch=training.batch))
-        raw_BD = net.raw_features(vary.changed(rng, torch.cat([clips_N[some], worn_N[some], broken_N[some]])))
+        drawn = [kind_N.index_select(0, some) for kind_N in (clips_N, worn_N, broken_N)]
+        raw_BD = net.raw_features(vary.changed(rng, torch.cat(drawn)))
         target_B = torch.cat([target_N[some], target_N[some], torch.full_like(some, len(classes))])
         clean_BD, worn_BD, _ = raw_BD.chunk(3)
         drift = (worn_BD - clean_BD).square().mean() / clean_BD.var(dim=0).mean().clamp(min=1e-3)

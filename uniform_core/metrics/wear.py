@@ -65,11 +65,18 @@ def _patches_of_strangers(rng: np.random.Generator, x: Tensor) -> Tensor:
     for time in cuts[0]:
         for row in cuts[1]:
             for column in cuts[2]:
-                moved = x.roll([int(rng.integers(size)) for size in x.shape[2:]], dims=(2, 3, 4))
+                at = [int(rng.integers(size)) for size in x.shape[2:]]
                 order = torch.from_numpy(rng.permutation(len(x)))
                 where = (slice(None), slice(None), _span(time), _span(row), _span(column))
-                pieces[where] = moved[order][where]
+                pieces[where] = _moved(x[order], at, (time, row, column))
     return pieces
+
+
+def _moved(x: Tensor, by: list[int], patch: tuple[np.ndarray, ...]) -> Tensor:
+    """What lies in a patch of T, H and W after `x` has been rolled by so much along each."""
+    for axis, (indices, shift) in enumerate(zip(patch, by, strict=True), start=2):
+        x = x.index_select(axis, torch.from_numpy((indices - shift) % x.shape[axis]))
+    return x
 
 
 def _frames_out_of_order(rng: np.random.Generator, x: Tensor) -> Tensor:
