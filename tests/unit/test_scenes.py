@@ -9,6 +9,7 @@ import pytest
 
 from uniform_core.datasets import ProceduralConfig
 from uniform_core.datasets.scenes import SCENES, Scene
+from uniform_core.datasets.scenes import base as scene_base
 from uniform_core.datasets.scenes.base import COLOURS
 from uniform_core.datasets.scenes.canvas import Canvas
 from uniform_core.datasets.scenes.events import draw_events
@@ -168,3 +169,12 @@ def test_a_disc_has_its_area_and_stays_in_the_picture():
     assert canvas.pixels_CTHW[1, 0].mean() == pytest.approx(0.5 * np.pi * 0.25**2, rel=0.02)
     assert canvas.pixels_CTHW[2].max() == 0
     assert 0 < canvas.pixels_CTHW[0, 1].mean() < 0.05
+
+
+@pytest.mark.parametrize("label", list(SCENES))
+def test_nothing_jumps_where_one_run_of_frames_ends(label: str, monkeypatch: pytest.MonkeyPatch):
+    """Long takes are painted run by run: what an event paints far from itself must not begin or end with a run."""
+    scene = CONFIG.scene("train", label, form="short", index=1)
+    whole_THWC = scene.frames(rate_hz=25, size_px=64).astype(int)
+    monkeypatch.setattr(scene_base, "_CHUNK_FRAMES", 7)
+    assert np.abs(scene.frames(rate_hz=25, size_px=64) - whole_THWC).max() <= 2

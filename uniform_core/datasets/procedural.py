@@ -25,7 +25,7 @@ from uniform_core.seeds import SeedPart, numpy_rng
 from uniform_core.spec import AVSpec
 from uniform_core.types import Count, Frozen, NonNegative, PositiveFloat, SourceItem, Window
 
-VERSION = 1
+VERSION = 2
 SPLITS = ("train", "held_out", "instrument")
 _PERIODS = 24  # of each split; the splits' periods interleave, so their ranges are equal and no period is shared
 _ONLY_HOW_MANY = (
@@ -55,7 +55,7 @@ class ProceduralConfig(DatasetConfig):
     windows_per_long: Count = 12
     short_s: PositiveFloat = 2.2
     long_s: PositiveFloat = 16.0
-    size_px: Count = 96
+    size_px: Count = 64
     video_rate_hz: Count = 25
     audio_rate_hz: Count = 16_000
     never_trained: Combination | None = Combination(

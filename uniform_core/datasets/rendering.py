@@ -18,10 +18,9 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from uniform_core.errors import StorageError
 
-_X264 = {"preset": "veryfast", "crf": "20", "threads": "1"}
+_X264 = {"preset": "ultrafast", "crf": "18", "threads": "1"}  # half the time of veryfast; size matters little here
 _AAC = {"aac_coder": "fast"}  # a tenth of the time of the default coder, and inaudible at this rate
 _AAC_BIT_RATE = 64_000
-_AAC_FRAME = 1024
 
 
 def encode_mp4(frames_THWC: np.ndarray, waveform_N: np.ndarray, *, video_rate_hz: int, audio_rate_hz: int) -> bytes:
@@ -36,21 +35,22 @@ def encode_mp4(frames_THWC: np.ndarray, waveform_N: np.ndarray, *, video_rate_hz
         audio: Any = container.add_stream("aac", rate=audio_rate_hz, layout="mono", options=_AAC)
         audio.bit_rate = _AAC_BIT_RATE
         reformatter = VideoReformatter()  # one for all frames: it keeps its tables
+        tick = Fraction(1, video_rate_hz)
         for index, picture_HWC in enumerate(frames_THWC):
             frame = reformatter.reformat(
                 av.VideoFrame.from_ndarray(picture_HWC, format="rgb24"),
                 format="yuv420p",
                 dst_colorspace=Colorspace.ITU601,
                 dst_color_range=ColorRange.MPEG,
+                threads=1,  # as many as there are cores costs more than it saves on small pictures
             )
-            frame.pts, frame.time_base = index, Fraction(1, video_rate_hz)
+            frame.pts, frame.time_base = index, tick
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        for start in range(0, len(waveform_N), _AAC_FRAME):
-            piece_N = np.ascontiguousarray(waveform_N[None, start : start + _AAC_FRAME], np.float32)
-            sound = av.AudioFrame.from_ndarray(piece_N, format="fltp", layout="mono")
-            sound.rate, sound.pts, sound.time_base = audio_rate_hz, start, Fraction(1, audio_rate_hz)
-            container.mux(audio.encode(sound))
+        wave_1N = np.ascontiguousarray(waveform_N[None], np.float32)
+        sound = av.AudioFrame.from_ndarray(wave_1N, format="fltp", layout="mono")
+        sound.rate, sound.pts, sound.time_base = audio_rate_hz, 0, Fraction(1, audio_rate_hz)
+        container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
     return buffer.getvalue()
 

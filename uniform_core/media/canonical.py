@@ -196,12 +196,9 @@ class Cutter:
         raise Refused("too_short", f"sound beside the picture expected, it ends at {sound_s:.3f} s of {time_s:.3f} s")
 
     def _close_ready(self) -> None:
-        showing_s = self._showing.time_s if self._showing is not None else 0.0
         still_open = []
         for window in self._open:
-            reached = showing_s >= window.plan.until_s - self._form.frame_s - self._slack_s
-            heard = self._track.end_s >= window.sound_end_s + MARGIN_S
-            if window.has_all_frames and reached and heard:
+            if window.has_all_frames and self._is_past(window):
                 self._finish(window)
             else:
                 still_open.append(window)
@@ -212,6 +209,12 @@ class Cutter:
         needed_from_s = min(starts, default=self._track.end_s)
         self._track.forget(needed_from_s)
         self._source.nothing_before(needed_from_s + self._zero_s)
+
+    def _is_past(self, window: OpenWindow) -> bool:
+        """Whether picture and sound have both come as far as the window needs them."""
+        showing_s = self._showing.time_s if self._showing is not None else 0.0
+        reached = showing_s >= window.plan.until_s - self._form.frame_s - self._slack_s
+        return reached and self._track.end_s >= window.sound_end_s + MARGIN_S
 
     def _finish(self, window: OpenWindow) -> None:
         try:

@@ -46,11 +46,11 @@ class ClipEncoder:
         self._video.codec_context.color_range = ColorRange.MPEG
         self._audio: Any = self._container.add_stream("flac", rate=form.audio_rate_hz, layout="mono")
         self._audio.format = "s16"
-        self._count = 0
+        self._count, self._tick = 0, Fraction(1, form.video_rate_hz)
 
     def add(self, frame: av.VideoFrame) -> None:
         """Encode the next frame (yuv420p, of the clip's size)."""
-        frame.pts, frame.time_base = self._count, Fraction(1, self._form.video_rate_hz)
+        frame.pts, frame.time_base = self._count, self._tick
         frame.pict_type = 0  # a key frame of the source is no key frame here
         self._count += 1
         self._container.mux(self._video.encode(frame))

@@ -7,6 +7,8 @@ av-benchmark take. FFmpeg's own float downmix is not normalised and clips on lou
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import av
 import numpy as np
 
@@ -47,9 +49,16 @@ def to_float(samples: np.ndarray) -> np.ndarray:
 
 def to_mono(frame: av.AudioFrame, rule: MonoRule) -> np.ndarray:
     """The sound of one decoded frame, float32 [N]."""
+    layout = frame.layout
+    channels = layout.nb_channels
     samples = frame.to_ndarray()
-    names = [channel.name for channel in frame.layout.channels]
-    samples_CN = samples if frame.format.is_planar else samples.reshape(-1, len(names)).T
-    if len(names) == 1:
+    samples_CN = samples if frame.format.is_planar else samples.reshape(-1, channels).T
+    if channels == 1:
         return to_float(samples_CN[0])
-    return np.asarray(channel_weights(names, rule) @ to_float(samples_CN), dtype=np.float32)
+    weights_C = _weights_of(tuple(channel.name for channel in layout.channels), rule)
+    return np.asarray(weights_C @ to_float(samples_CN), dtype=np.float32)
+
+
+@lru_cache(maxsize=64)
+def _weights_of(names: tuple[str, ...], rule: MonoRule) -> np.ndarray:
+    return channel_weights(list(names), rule)

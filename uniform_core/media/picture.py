@@ -1,4 +1,4 @@
-"""Pictures turned, squared and scaled; how much they move. Axes: H height, W width, both as shown."""
+"""Pictures turned, squared and scaled; how much they move. Axes: T time, H height, W width, both as shown."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from uniform_core.media.geometry import shown_size
 GREY_PER_LUMA = 255 / 219  # luma lies in 16..235
 STILL_RANGE = 6.0
 BLOCK = 8
+DOZEN = 12
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
@@ -86,9 +87,13 @@ def turn(frame: av.VideoFrame, quarter_turns_ccw: int) -> av.VideoFrame:
 
 
 class Motion:
-    """Running measures of change: mean difference of neighbours, and the range of each 8x8 block's mean."""
+    """Running measures of change: mean difference of neighbours, and the range of each 8x8 block's mean.
+
+    Frames are measured by the dozen: on small ones a call of NumPy costs more than its work.
+    """
 
     def __init__(self) -> None:
+        self._waiting: list[np.ndarray] = []
         self._before_HW: np.ndarray | None = None
         self._low: np.ndarray | None = None
         self._high: np.ndarray | None = None
@@ -96,33 +101,46 @@ class Motion:
 
     def see(self, frame: av.VideoFrame, times: int) -> None:
         """Count a frame that is shown for `times` ticks."""
-        luma_HW = plane(frame, 0)
-        if self._before_HW is not None:
-            self._total += float(np.abs(luma_HW.astype(np.int16) - self._before_HW).mean(dtype=np.float64))
-            self._pairs += 1
-        self._pairs += times - 1
-        self._before_HW = luma_HW.astype(np.int16)
-        blocks = block_means(luma_HW)
-        self._low = blocks if self._low is None else np.minimum(self._low, blocks)
-        self._high = blocks if self._high is None else np.maximum(self._high, blocks)
+        self._pairs += times - (not self._waiting and self._before_HW is None)
+        self._waiting.append(plane(frame, 0).copy())
+        if len(self._waiting) >= DOZEN:
+            self._measure()
+
+    def _measure(self) -> None:
+        """Take in the frames that wait."""
+        if not self._waiting:
+            return
+        luma_THW = np.stack(self._waiting)
+        self._waiting = []
+        chain = luma_THW if self._before_HW is None else np.concatenate([self._before_HW[None], luma_THW])
+        steps_THW = np.abs(np.diff(chain.astype(np.int16), axis=0))
+        for mean in steps_THW.mean(axis=(1, 2), dtype=np.float64):
+            self._total += float(mean)
+        self._before_HW = luma_THW[-1]
+        blocks = block_means(luma_THW)
+        low, high = blocks.min(axis=0), blocks.max(axis=0)
+        self._low = low if self._low is None else np.minimum(self._low, low)
+        self._high = high if self._high is None else np.maximum(self._high, high)
 
     @property
     def mean(self) -> float:
         """Mean absolute difference of neighbouring frames, grey levels 0 to 255."""
+        self._measure()
         return GREY_PER_LUMA * self._total / max(1, self._pairs)
 
     @property
     def is_still(self) -> bool:
         """Whether no block's mean varies by more than six levels: compression flickers less, things that move more."""
+        self._measure()
         if self._low is None or self._high is None:
             return True
         return float((self._high - self._low).max()) * GREY_PER_LUMA <= STILL_RANGE
 
 
-def block_means(luma_HW: np.ndarray) -> np.ndarray:
+def block_means(luma_THW: np.ndarray) -> np.ndarray:
     """Means over 8x8 blocks; a rim that does not fill a block is left out, a picture smaller than one is one block."""
-    high, wide = luma_HW.shape[0] // BLOCK, luma_HW.shape[1] // BLOCK
+    high, wide = luma_THW.shape[1] // BLOCK, luma_THW.shape[2] // BLOCK
     if not high or not wide:
-        return np.asarray(luma_HW.mean(keepdims=True), dtype=np.float32)
-    blocks = luma_HW[: high * BLOCK, : wide * BLOCK].reshape(high, BLOCK, wide, BLOCK)
-    return np.asarray(blocks.sum(axis=(1, 3), dtype=np.int32) / np.float32(BLOCK * BLOCK), dtype=np.float32)
+        return np.asarray(luma_THW.mean(axis=(1, 2), keepdims=True), dtype=np.float32)
+    blocks = luma_THW[:, : high * BLOCK, : wide * BLOCK].reshape(-1, high, BLOCK, wide, BLOCK)
+    return np.asarray(blocks.sum(axis=(2, 4), dtype=np.int32) / np.float32(BLOCK * BLOCK), dtype=np.float32)

@@ -29,12 +29,14 @@ class Skipper:
             return [packet]  # cheap, and some codecs carry state (AAC's noise) that would change the samples
         if not self._trusted or packet.pts is None:
             return self._release(packet)
+        if self._held is None and not packet.is_keyframe:
+            return [packet]
         ahead_s = self.needed_from_s - float(packet.pts * packet.time_base)
         if packet.is_keyframe and ahead_s >= (AHEAD_S if self._held is None else 0.0):
             self._held = [packet]
             return []
         if self._held is None:
-            return [packet]
+            return [packet]  # a key frame that is wanted
         if ahead_s <= 0 or len(self._held) >= MAX_HELD:
             return self._release(packet)
         self._held.append(packet)

@@ -31,6 +31,7 @@ DEMUXERS = (
 
 SIGNATURES = (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"FLV\x01", b"fLaC", b"ID3")
 HEAD_PACKETS = 4000
+MAX_LENGTHS = 1000
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,9 @@ class Source:
         if self.video is not None:
             self._check_pixels(self.video.codec_context.width, self.video.codec_context.height)
             self.video.codec_context.options = {"max_pixels": str(limits.max_pixels)}
+        rate = self.video.average_rate if self.video is not None else None
+        self._nominal_s = float(1 / rate) if rate else 0.04
+        self._lengths_s: dict[int, float] = {}  # a fraction of a duration costs more than the rest of a small frame
         self._head: list[Picture | Sound] = []
         self._unread: deque[Any] = deque()
         self._skipper = Skipper(self.container_name)
@@ -210,26 +214,32 @@ class Source:
 
     def _picture(self, frame: av.VideoFrame) -> Picture | None:
         self._check_pixels(frame.width, frame.height)
-        tick = frame.time_base or self.video.time_base
-        nominal_s = float(1 / self.video.average_rate) if self.video.average_rate else 0.04
-        length_s = float(frame.duration * tick) if frame.duration else nominal_s
         last_s = self._last_picture_s
-        if frame.pts is not None:
-            time_s = float(frame.pts * tick)
-        else:
-            time_s = 0.0 if last_s is None else last_s + nominal_s
+        time_s = frame.time
+        if time_s is None:
+            time_s = 0.0 if last_s is None else last_s + self._nominal_s
         if last_s is not None and time_s <= last_s:
             return None  # shown at no time of its own
         if frame.is_corrupt:
             self.budget.picture_damaged()
         self._last_picture_s = time_s
-        return Picture(time_s, length_s, frame)
+        return Picture(time_s, self._length_s(frame), frame)
+
+    def _length_s(self, frame: av.VideoFrame) -> float:
+        if not frame.duration:
+            return self._nominal_s
+        length_s = self._lengths_s.get(frame.duration)
+        if length_s is None:
+            length_s = float(frame.duration * (frame.time_base or self.video.time_base))
+            if len(self._lengths_s) < MAX_LENGTHS:
+                self._lengths_s[frame.duration] = length_s
+        return length_s
 
     def _sound(self, frame: av.AudioFrame) -> Sound | None:
-        if frame.pts is None or not frame.samples:
+        if frame.time is None or not frame.samples:
             return None
         lost, self._audio_lost = self._audio_lost, False
-        return Sound(float(frame.pts * (frame.time_base or self.audio.time_base)), frame, lost)
+        return Sound(frame.time, frame, lost)
 
 
 def _best(streams: Any) -> Any:

@@ -50,8 +50,13 @@ class Canvas:
 
     def pixels_uint8(self) -> np.ndarray:
         """The frames as uint8 [T, H, W, 3]."""
-        scaled_CTHW = np.clip(self.pixels_CTHW, 0.0, 1.0) * 255.0 + 0.5
-        return np.ascontiguousarray(scaled_CTHW.astype(np.uint8).transpose(1, 2, 3, 0))
+        scaled_CTHW = np.clip(self.pixels_CTHW, 0.0, 1.0)
+        scaled_CTHW *= 255.0  # in place: a new array of this size costs more than the sum
+        scaled_CTHW += 0.5
+        out_THWC = np.empty((*scaled_CTHW.shape[1:], 3), np.uint8)
+        for channel, values_THW in enumerate(scaled_CTHW):
+            out_THWC[..., channel] = values_THW
+        return out_THWC
 
     def box(self, x_0: float, x_1: float, y_0: float, y_1: float) -> Box:
         """The pixels of a rectangle, with room for soft edges; cut at the picture's border."""
@@ -68,7 +73,9 @@ class Canvas:
     def lay(self, cover_THW: np.ndarray, colour: Colour, *, box: Box) -> None:
         """Paint a colour over what is there."""
         for channel_THW, value in zip(self.pixels_CTHW[:, :, box.rows, box.columns], colour, strict=True):
-            channel_THW += cover_THW * (np.float32(value) - channel_THW)
+            change_THW = np.float32(value) - channel_THW
+            change_THW *= cover_THW
+            channel_THW += change_THW
 
     def add(self, light_THW: np.ndarray, colour: Colour, *, box: Box) -> None:
         """Add light to what is there."""

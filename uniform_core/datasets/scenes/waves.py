@@ -10,7 +10,7 @@ from uniform_core.datasets.scenes.sound import noise_band, place, times
 
 _SEA_Y = 0.66
 _BREAK_X = 0.66
-_ROLL_S = 0.9  # a wave is seen this long before it breaks
+_ROLL_S = 2.0  # a wave is painted from here on before it breaks: it is out of the picture then, and does not pop up
 _FOAM_S = 1.0
 _SKY: Colour = (0.44, 0.47, 0.52)
 _SAND: Colour = (0.60, 0.54, 0.44)
