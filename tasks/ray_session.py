@@ -26,6 +26,9 @@ RAY_ENVIRONMENT: Mapping[str, str] = {
     "RAY_AUTH_MODE": "disabled",  # else a token is written to the home folder of the user
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a reported checkpoint counts only after the next poll
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # by default 60: a busy machine would start the group for ever
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process more, that asks whether a cloud takes this machine away
+    "RAY_worker_niceness": "0",  # by default 15: beside any other work the workers would starve, and their run wait
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it each worker warns
     "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # Ray prints it to stdout; pools report it themselves
     "OMP_NUM_THREADS": "1",  # one core a worker
@@ -35,7 +38,13 @@ RAY_ENVIRONMENT: Mapping[str, str] = {
 SPARE_CPUS = 4  # logical: Ray Train needs one above its workers, and a pool one above its size while it recycles
 OBJECT_STORE_BYTES = 200 << 20  # rows travel through it, tensors do not
 TEMP_PREFIX = "uf-"
+# Ray gives its daemons 30 s, whatever is configured: too little on a busy machine, where a later start goes faster.
+STARTS = 6
 LONGEST_TEMP_ROOT = 40  # characters: a Unix socket's path has at most 107, of which Ray's names take about 65
+
+
+class _LateError(TimeoutError):
+    """Ray's daemons were not up within Ray's own limit."""
 
 
 class RaySession:
@@ -67,7 +76,7 @@ class RaySession:
             self.stop()
             raise ServiceError(
                 f"Ray at {self._address or 'this machine'}",
-                expected="a Ray that starts within a minute",
+                expected="a Ray that starts",
                 found=f"{type(error).__name__}: {error}",
                 fix="See that memory and /tmp have room (`uniform doctor`), then run again.",
             ) from error
@@ -87,18 +96,35 @@ class RaySession:
             return
         root = _short_temp_root()
         _sweep(root)
-        temp_dir = tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{os.getpid()}-", dir=root)
-        self._owned.callback(shutil.rmtree, temp_dir, ignore_errors=True)
-        self._owned.callback(_shut_down, temp_dir)
         with _kept_sigterm_handler():
-            ray.init(
-                address="local",
-                num_cpus=self._settings.worker_cpus + SPARE_CPUS,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _temp_dir=temp_dir,
-                **quiet,
-            )
+            for _ in range(STARTS - 1):
+                with contextlib.suppress(_LateError):
+                    self._start_here(root, **quiet)
+                    return
+            self._start_here(root, **quiet)
+
+    def _start_here(self, root: str, **words: object) -> None:
+        """Start a local Ray, or leave nothing of it. Raises _LateError where its daemons were not up in time."""
+        import ray
+
+        with contextlib.ExitStack() as local:
+            temp_dir = tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{os.getpid()}-", dir=root)
+            local.callback(shutil.rmtree, temp_dir, ignore_errors=True)
+            local.callback(_shut_down, temp_dir)
+            try:
+                ray.init(
+                    address="local",
+                    num_cpus=self._settings.worker_cpus + SPARE_CPUS,
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _temp_dir=temp_dir,
+                    **words,
+                )
+            except Exception as error:
+                if type(error) is Exception:  # Ray has no class of its own for it
+                    raise _LateError(str(error)) from error
+                raise
+            self._owned.push(local.pop_all())
 
 
 @contextlib.contextmanager
