@@ -34,10 +34,11 @@ def environment_of(home: Path) -> dict[str, str]:
     return {**clean, "UNIFORM_HOME": str(home), "OMP_NUM_THREADS": "1"}
 
 
-def uniform(*words: str, home: Path, timeout_s: float = 500.0) -> Done:
-    """Run `uniform …` to its end."""
+def uniform(*words: str, home: Path, timeout_s: float = 900.0, **settings: str) -> Done:
+    """Run `uniform …` to its end. Its limit only ends what hangs: a busy machine may take ten times as long."""
     command = [sys.executable, "-m", "flows", *words]
-    done = subprocess.run(command, env=environment_of(home), capture_output=True, text=True, timeout=timeout_s)
+    environment = environment_of(home) | settings
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s)
     return Done(done.returncode, done.stdout, done.stderr)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import install_import_hook
 from services import prefect_running as prefect_running
 from services import prefect_template as prefect_template
 from services import ray_running as ray_running
+from services import seed_prefect, seed_tracking
 from services import tracking_template as tracking_template
 
 os.environ.update(
@@ -46,10 +47,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def nano_run() -> Iterator[tuple[Path, Any]]:
-    """A home in which `uniform run --preset nano --json` ended well, and what it said. Made once a session."""
+def nano_run(prefect_template: Path, tracking_template: Path) -> Iterator[tuple[Path, Any]]:
+    """A home in which `uniform run --preset nano --json` ended well, and what it said. Made once a session.
+
+    The databases of Prefect and MLflow are made once for all homes: each takes longer than any stage.
+    """
     home = short_home("nano")
-    done = uniform("run", "--preset", "nano", "--json", home=home, timeout_s=560)
+    seed_prefect(prefect_template, home)
+    seed_tracking(tracking_template, home)
+    done = uniform("run", "--preset", "nano", "--json", home=home)
     assert done.code == 0, done.err[-4000:]
     yield home, done.json
     shutil.rmtree(home.parent)

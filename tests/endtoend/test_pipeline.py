@@ -113,7 +113,7 @@ def test_quick_commands_import_neither_prefect_nor_ray_nor_torch(
         "bad = {'prefect', 'ray', 'torch', 'mlflow'} & set(sys.modules); assert not bad, bad; sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment_of(home), capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], env=environment_of(home), capture_output=True, text=True, timeout=900
     )
     assert "AssertionError" not in done.stderr, done.stderr
     assert done.returncode in ((0, 1) if command == "doctor" else (0,)), done.stderr
