@@ -9,6 +9,7 @@ from typing import Any
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import evaluation_digest
+from uniform_core.corpus.inputs import current_clips
 from uniform_core.corpus.samples import current_model_id
 from uniform_core.settings import Settings
 
@@ -25,13 +26,14 @@ class Outcome:
 def outcome_of(settings: Settings, config: RunConfig) -> Outcome:
     """What the catalog has of this config now."""
     catalog = Catalog.open(settings)
-    model_id = current_model_id(catalog, config)
+    clips = current_clips(catalog, config)
+    model_id = current_model_id(catalog, config, clips=clips)
     rows = catalog.query(
         """
         SELECT * FROM scores WHERE stage_fp = ?
         ORDER BY name, system <> 'uniform', system, task
         """,
-        parameters=[evaluation_digest(catalog, config, model_id=model_id)],
+        parameters=[evaluation_digest(catalog, config, model_id=model_id, clips=clips)],
     ).to_pylist()
     report = settings.reports_dir / f"report-{model_id[:12]}.html"
     candidates = {

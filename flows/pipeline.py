@@ -20,7 +20,7 @@ def pipeline(
     """From a dataset to a trained model, its clips and its scores; only what changed is done."""
     with run_context(preset, overrides, data) as context:
         rows = [row for stage in STAGE_FLOWS.values() for row in stage(preset, overrides, data)]
-        model_id = current_model_id(context.catalog, context.config)
+        model_id = current_model_id(context.catalog, context.config, clips=context.clips())
         report = context.settings.reports_dir / f"report-{model_id[:12]}.html"
         if not report.exists() or any(row["done"] or row["failed"] for row in rows):
             write_report(context.settings, context.catalog, context.config, model_id=model_id, summaries=rows)

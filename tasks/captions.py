@@ -16,7 +16,6 @@ from tasks.stage import Stage, StageSummary, run_stage
 from uniform_core.captioners import AnyCaptioner, CaptionerConfig, CaptionInput, CaptionResult
 from uniform_core.corpus.candidates import captions_candidates
 from uniform_core.corpus.fingerprints import captions_fingerprint
-from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import IntegrityError, Rejection
 from uniform_core.fingerprint import text_digest
 from uniform_core.media import CanonicalReader
@@ -90,7 +89,7 @@ class CaptionWorker:
 
 def run_captions(context: RunContext) -> list[StageSummary]:
     """Let every captioner of the run caption the clips that it has not captioned yet; one summary each."""
-    clips = current_clips(context.catalog, context.config)
+    clips = context.clips()
     return [
         run_stage(
             Stage(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import pyarrow as pa
 
 from tasks.ray_session import RaySession
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
+from uniform_core.corpus.inputs import ListedItem, current_clips, list_items
 from uniform_core.progress import Listener
 from uniform_core.settings import Settings
 
@@ -23,6 +27,15 @@ class RunContext:
     ray: RaySession
     run_id: str
     listener: Listener
+
+    @cached_property
+    def listed(self) -> tuple[ListedItem, ...]:
+        """The items of the run, listed once: what comes to a folder in mid-run is for the next run."""
+        return tuple(list_items(self.config))
+
+    def clips(self) -> pa.Table:
+        """The clips that these items have become so far (`current_clips`)."""
+        return current_clips(self.catalog, self.config, listed=self.listed)
 
 
 def item_name(candidate: Mapping[str, Any]) -> str:

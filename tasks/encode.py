@@ -20,7 +20,6 @@ from uniform_core.codecs.mel import log_mel
 from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import encode_candidates
 from uniform_core.corpus.fingerprints import encode_fingerprint
-from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import IntegrityError, Rejection
 from uniform_core.media import CanonicalReader
 from uniform_core.types import Modality
@@ -113,7 +112,7 @@ def run_encode(context: RunContext) -> list[StageSummary]:
         describe=item_name,
         limits=PoolLimits(recycle_after=40),  # decord 0.6 leaks about 0.14 MB an open
     )
-    clips = current_clips(context.catalog, config)
+    clips = context.clips()
     summary = run_stage(
         stage,
         encode_candidates(config, clips),

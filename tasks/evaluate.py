@@ -27,7 +27,6 @@ from uniform_core.corpus.evaluation import (
     systems_of,
     wanted_scores,
 )
-from uniform_core.corpus.inputs import current_clips
 from uniform_core.metrics.base import LABELS, MetricConfig, Need, Score, Side
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.progress import ProgressEvent
@@ -39,7 +38,7 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     """Score every system of the run. Raises WorkFailedError where there is no model, or no clip to score."""
     started = time.monotonic()
     model = trained_model(context)
-    wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id)
+    wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id, clips=context.clips())
     keys = {score.work_key for score in wanted}
     present = _present(context, keys)
     if present == keys:
@@ -62,7 +61,7 @@ class Evaluation:
 
     def __init__(self, context: RunContext, *, model_id: str) -> None:
         self._context, self._config, self._model_id = context, context.config, model_id
-        clips = current_clips(context.catalog, self._config)
+        clips = context.clips()
         self._truth = evaluation_clips(self._config, clips)
         self._reference = reference_clips(self._config, clips)
         self._labels = labels_of(self._truth)
@@ -96,7 +95,7 @@ class Evaluation:
         """The rows of `scores`."""
         catalog = self._context.catalog
         stamp = {
-            "stage_fp": evaluation_digest(catalog, self._config, model_id=self._model_id),
+            "stage_fp": evaluation_digest(catalog, self._config, model_id=self._model_id, clips=self._context.clips()),
             "data_digest": catalog.content_digest(READ),
             "versions": json.dumps(catalog.versions(READ)),
             "run_id": self._context.run_id,

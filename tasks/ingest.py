@@ -136,7 +136,7 @@ def run_ingest(context: RunContext) -> list[StageSummary]:
     )
     summary = run_stage(
         stage,
-        ingest_candidates(config),
+        ingest_candidates(config, listed=context.listed),
         catalog=context.catalog,
         ray=context.ray,
         run_id=context.run_id,

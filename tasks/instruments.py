@@ -22,7 +22,6 @@ from uniform_core.codecs.mel import log_mel
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import NETS
 from uniform_core.corpus.fingerprints import instruments_fingerprint
-from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import Rejection, WorkFailedError
 from uniform_core.fingerprint import digest, file_sha256, set_digest
 from uniform_core.media import CanonicalReader
@@ -167,5 +166,5 @@ def load_instruments(context: RunContext) -> Instruments:
 
 
 def _instrument_clips(context: RunContext) -> list[dict[str, Any]]:
-    clips = current_clips(context.catalog, context.config).to_pylist()
+    clips = context.clips().to_pylist()
     return [clip for clip in clips if clip["split"] == "instrument"]

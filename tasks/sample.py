@@ -19,7 +19,6 @@ from uniform_core.catalog.shards import ShardReader
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import generation_candidates, uses_text
 from uniform_core.corpus.fingerprints import sample_fingerprint
-from uniform_core.corpus.inputs import current_clips
 from uniform_core.corpus.samples import training_samples
 from uniform_core.errors import IntegrityError, Rejection
 from uniform_core.fingerprint import file_sha256, text_digest
@@ -140,7 +139,7 @@ def run_sample(context: RunContext) -> list[StageSummary]:
     """Make what the evaluation of the run's model still lacks. Raises WorkFailedError where there is no model yet."""
     config = context.config
     model = trained_model(context)
-    clips = current_clips(context.catalog, config)
+    clips = context.clips()
     stage = Stage(
         name="sample",
         table="generations",
@@ -174,7 +173,7 @@ REF_NAMES = {"shard": "shard", "row_group": "row_group", "row_in_group": "row", 
 
 def _with_conditions(context: RunContext, candidates: pa.Table) -> pa.Table:
     """The candidates whose clip has been encoded, each with its caption, its file and where its latents lie."""
-    clips = current_clips(context.catalog, context.config)
+    clips = context.clips()
     paths = dict(zip(clips["clip_id"].to_pylist(), clips["path"].to_pylist(), strict=True))
     samples = training_samples(context.catalog, context.config, clips, split=context.config.evaluate.split)
     conditions = {

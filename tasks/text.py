@@ -16,7 +16,6 @@ from uniform_core.catalog.shards import ref_columns, write_shard
 from uniform_core.corpus.candidates import text_candidates
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.fingerprints import text_fingerprint
-from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import Rejection
 from uniform_core.text import AnyTextEncoder, TextEncoderConfig
 
@@ -58,7 +57,7 @@ class TextWorker:
 def run_text(context: RunContext) -> list[StageSummary]:
     """Encode the captions of the run that have no features yet."""
     config = context.config
-    captions = active_captions(context.catalog, config, current_clips(context.catalog, config))
+    captions = active_captions(context.catalog, config, context.clips())
     texts = dict(zip(captions["text_hash"].to_pylist(), captions["text"].to_pylist(), strict=True))
     stage = Stage(
         name="text",

@@ -27,7 +27,6 @@ from tasks.stage import StageSummary
 from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, train_on_worker
 from uniform_core.catalog.shards import ref_of
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
-from uniform_core.corpus.inputs import current_clips
 from uniform_core.corpus.samples import null_text, require_text_features, samples_digest, training_samples
 from uniform_core.errors import WorkFailedError
 from uniform_core.fingerprint import file_sha256
@@ -63,7 +62,7 @@ def run_train(context: RunContext) -> list[StageSummary]:
     if _is_trained(context, key):
         return [_summary(steps, already=steps, done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
     folder = context.settings.checkpoints_dir / key
-    clips = current_clips(context.catalog, config)
+    clips = context.clips()
     held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
     for samples in (index, held_out):
         require_text_features(samples)
@@ -104,7 +103,7 @@ def trained_model(context: RunContext) -> TrainedModel:
 
 def _index(context: RunContext) -> tuple[pa.Table, str]:
     """What training would read, and the id of the model that it would give."""
-    clips = current_clips(context.catalog, context.config)
+    clips = context.clips()
     index = training_samples(context.catalog, context.config, clips, split=context.config.train_split)
     return index, model_id(context.config, samples_digest(index))
 

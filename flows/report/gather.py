@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from flows.cli.show import seconds
 from flows.report.data import Fact, ReportData
 from flows.report.losses import loss_charts, read_history
@@ -36,15 +38,17 @@ def gather(
     """Everything that is known of a model. Raises WorkFailedError where there is no such model."""
     model = _model(catalog, model_id)
     history = read_history(settings.checkpoints_dir / model_id / HISTORY)
-    scores = _scores(catalog, config, model_id)
+    clips = current_clips(catalog, config)
+    stands_on = evaluation_digest(catalog, config, model_id=model_id, clips=clips)
+    scores = _scores(catalog, stands_on)
     columns, table = score_table(scores)
     return ReportData(
         title=f"{config.preset} on {config.data.name}",
         model_id=model_id,
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        facts=tuple(_facts(catalog, config, model, history)),
+        facts=tuple(_facts(clips, config, model, history)),
         headlines=headlines(scores),
-        cards=sample_cards(catalog, config, model_id=model_id),
+        cards=sample_cards(catalog, config, clips, model_id=model_id),
         charts=loss_charts(history),
         columns=columns,
         scores=table,
@@ -71,20 +75,19 @@ def _model(catalog: Catalog, model_id: str) -> dict[str, Any]:
     return model
 
 
-def _scores(catalog: Catalog, config: RunConfig, model_id: str) -> list[dict[str, Any]]:
+def _scores(catalog: Catalog, stands_on: str) -> list[dict[str, Any]]:
     """The scores of this evaluation: those that stand on the clips and settings of now, baselines among them."""
     rows: list[dict[str, Any]] = catalog.query(
         "SELECT * FROM scores WHERE stage_fp = ? ORDER BY created_at, work_key",
-        parameters=[evaluation_digest(catalog, config, model_id=model_id)],
+        parameters=[stands_on],
     ).to_pylist()
     return rows
 
 
 def _facts(
-    catalog: Catalog, config: RunConfig, model: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
+    clips: pa.Table, config: RunConfig, model: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
 ) -> list[Fact]:
     """The headline of what was run."""
-    clips = current_clips(catalog, config)
     own = [split for split in clips["split"].to_pylist() if split != "instrument"]
     by_split = ", ".join(f"{n:,} {split.replace('_', '-')}" for split, n in sorted(Counter(own).items()))
     labels = sorted({label for label in clips["label"].to_pylist() if label})

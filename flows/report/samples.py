@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 
 from flows.report.data import ClipCard, LostTile, Tile
 from flows.report.pictures import enlarged, mel_picture, mp4_uri, png_uri, strip_of
@@ -17,7 +18,6 @@ from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.fingerprints import sample_fingerprint
-from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import IntegrityError, Rejection
 from uniform_core.media import CanonicalReader, DecodeRule, Sandbox
 from uniform_core.types import Modality, Task
@@ -28,9 +28,8 @@ Watched = tuple[np.ndarray, np.ndarray]  # frames uint8 [T, H, W, 3], sound floa
 GIVEN = {None: "text", Modality.VIDEO: "the picture", Modality.AUDIO: "the sound"}
 
 
-def sample_cards(catalog: Catalog, config: RunConfig, *, model_id: str) -> tuple[ClipCard, ...]:
+def sample_cards(catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_id: str) -> tuple[ClipCard, ...]:
     """At most `MAX_CLIPS` held-out clips, the classes taking turns, each with all that the model made from it."""
-    clips = current_clips(catalog, config)
     made = _made_by_clip(catalog, config, model_id)
     captions = active_captions(catalog, config, clips)
     texts = dict(zip(captions["clip_id"].to_pylist(), captions["text"].to_pylist(), strict=True))

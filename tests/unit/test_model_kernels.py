@@ -29,6 +29,13 @@ def test_gelu() -> None:
     compare(kernels.gelu_tanh(4 * x), functional.gelu(4 * x, approximate="tanh"), x)
 
 
+def test_rms_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, gain = random(3, 5, 2, 4, 8), random(2, 1, 8)
+    fast = kernels.rms_norm(x, gain)
+    monkeypatch.setattr(kernels, "is_eager_cpu", lambda _x: False)
+    compare(fast, kernels.rms_norm(x, gain), x, gain)
+
+
 def test_rotation_as_a_complex_product_and_as_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     x, rotation = random(2, 5, 2, 3, 8), RotaryTime(8).rotation(5)
     fast = kernels.rotate_pairs(x, rotation)

@@ -12,9 +12,8 @@ import pytest
 from catalog_rows import caption_row, clip_row, open_catalog, sha, source_row, stamp
 
 from flows.cli.main import main
-from flows.report.write import write_report
 from flows.report.gather import gather
-from flows.report.write import render
+from flows.report.write import render, write_report
 from uniform_core.build import build_run
 from uniform_core.corpus.evaluation import evaluation_digest
 from uniform_core.corpus.fingerprints import captions_fingerprint, ingest_fingerprint, sample_fingerprint

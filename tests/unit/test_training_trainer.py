@@ -13,6 +13,7 @@ from uniform_core.training.checkpoint import CheckpointStore
 from uniform_core.training.config import TrainConfig
 from uniform_core.training.distributed import Place
 from uniform_core.training.fit import ValidationReport, fit
+from uniform_core.training.schedule import task_of_step
 from uniform_core.training.trainer import StepReport, Trainer
 from uniform_core.types import Modality, Task
 
@@ -145,6 +146,17 @@ def test_text_is_dropped_clip_by_clip_and_not_in_validation() -> None:
     kept, dropped = losses(make_config(text_drop=0.0)), losses(make_config(text_drop=1.0))
     assert kept[0] != dropped[0]
     assert kept[1] == dropped[1]
+
+
+def test_tasks_that_are_given_something_may_drop_text_more_often() -> None:
+    config = make_config(text_drop=0.0, text_drop_given=1.0)
+    assert [config.text_drop_of(task) for task in Task] == [0.0, 1.0, 1.0]
+    assert [make_config(text_drop=0.3).text_drop_of(task) for task in Task] == [0.3, 0.3, 0.3]
+    trainers = make_trainer(config), make_trainer(make_config(text_drop=0.0))
+    given = next(step for step in range(50) if task_of_step(config, step) is not Task.T2AV)
+    for step in range(given + 1):
+        losses = [trainer.train_step(make_source(trainer.config).batch_at(step)).loss for trainer in trainers]
+        assert (losses[0] == losses[1]) == (step < given or step == 0)  # at step 0 the output is zero yet
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change() -> None:

@@ -12,25 +12,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from uniform_core.model.kernels import attend, rotate_pairs
+from uniform_core.model.kernels import attend, rms_norm, rotate_pairs
 
-NORM_EPS = 1e-6
 ROPE_THETA = 10_000.0
 
 
 class HeadNorm(nn.Module):
-    """The gain of a root-mean-square norm over a head; `normalised` applies those of q and k in one pass."""
+    """The gain of a root-mean-square norm over a head; `SelfAttention` applies those of q and k in one pass."""
 
     def __init__(self, head_width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(head_width))
-
-
-def normalised(x_qk: Float[Tensor, "N S two h d"], gain_qk: Float[Tensor, "two d"]) -> Float[Tensor, "N S two h d"]:
-    """q and k divided by their root mean square over a head, computed in float32, times their gains."""
-    x = x_qk.float()
-    inverse_rms = torch.rsqrt(x.square().mean(-1, keepdim=True) + NORM_EPS)
-    return (x * inverse_rms).to(x_qk.dtype) * gain_qk[:, None]
 
 
 class RotaryTime(nn.Module):
@@ -79,7 +71,7 @@ class SelfAttention(nn.Module):
         qkv = self.qkv(x_NSM).view(n, length, 3, self.heads, hidden // self.heads)
         qk, values = qkv.split([2, 1], dim=2)  # one view, so that backward makes one copy
         if self.q_norm is not None and self.k_norm is not None:
-            qk = normalised(qk, torch.stack([self.q_norm.weight, self.k_norm.weight]))
+            qk = rms_norm(qk, torch.stack([self.q_norm.weight, self.k_norm.weight])[:, None])
         if rotation_T2d is not None:
             qk = rotate_pairs(qk, rotation_T2d)
         query, key = qk.unbind(2)

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uniform_core.model.attention import NORM_EPS, CrossAttention, SelfAttention, TextKeys
+from uniform_core.model.attention import CrossAttention, SelfAttention, TextKeys
 from uniform_core.model.config import ModelConfig
 from uniform_core.model.embed import Mlp
+from uniform_core.model.kernels import NORM_EPS
 
 
 def modulated(

@@ -78,7 +78,9 @@ class TrainConfig(Frozen):
     grad_clip: PositiveFloat = 1.0
     # The paper is silent; Open-Sora v1.2: 0.99 in its configs, 0.9999 as its code's default. 0.99 forgets in 69 steps.
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
-    text_drop: Fraction = 0.5  # paper §3.4: text is dropped with probability 0.5
+    text_drop: Fraction = 0.5  # paper §3.1: text is dropped with probability 0.5
+    # The same for tasks that are given a sound or a picture; None: `text_drop`, as in the paper.
+    text_drop_given: Fraction | None = None
     task_weights: TaskWeights = TaskWeights()
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     scaling: ScalingConfig = ScalingConfig()
@@ -95,6 +97,11 @@ class TrainConfig(Frozen):
         if self.warmup_steps >= self.steps and self.lr_decay != "constant":
             raise ValueError(f"warmup_steps {self.warmup_steps} must be below steps {self.steps} where lr decays")
         return self
+
+    def text_drop_of(self, task: Task) -> float:
+        """The probability that a clip of a step of this task is trained without its text."""
+        own = None if task.given is None else self.text_drop_given
+        return self.text_drop if own is None else own
 
     def fingerprint_params(self) -> dict[str, object]:
         """What changes the weights: everything but how often is logged, validated and saved."""

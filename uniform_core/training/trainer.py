@@ -149,7 +149,7 @@ class Trainer:
             seed=config.seed,
             batch=config.batch,
             like=part.raw,
-            text_drop=config.text_drop,
+            text_drop=config.text_drop_of(part.task),
         )
 
     def _reduce(
