@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from uniform_core.catalog import Catalog
@@ -43,7 +46,8 @@ def outcome_of(settings: Settings, config: RunConfig) -> Outcome:
         "catalog": settings.catalog_dir,
     }
     paths = {name: str(path) for name, path in candidates.items() if path.exists()}
-    paths["mlflow"] = f"mlflow ui --backend-store-uri {settings.tracking_uri}"
+    mlflow = Path(sys.executable).with_name("mlflow")
+    paths["mlflow"] = shlex.join([str(mlflow), "ui", "--backend-store-uri", settings.tracking_uri])
     return Outcome(rows, headlines(rows), paths)
 
 

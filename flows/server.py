@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -45,13 +45,20 @@ class PrefectServer:
     log: Path | None
 
 
+def _nothing() -> None:
+    pass
+
+
 @contextlib.contextmanager
-def prefect_server(settings: Settings, *, scheduling: bool = False, port: int | None = None) -> Iterator[PrefectServer]:
+def prefect_server(
+    settings: Settings, *, scheduling: bool = False, port: int | None = None, meanwhile: Callable[[], object] = _nothing
+) -> Iterator[PrefectServer]:
     """A server that answers, and that every flow of this process uses while the block runs.
 
     It is the one that settings or Prefect's own configuration name; else a local child with its data under
     `home/prefect`, which ends with the block, or within a second of this process if that is killed. `scheduling`
-    gives the child the services that make and watch scheduled runs. Raises ServiceError where none answers.
+    gives the child the services that make and watch scheduled runs. `meanwhile` is called while it starts, which takes
+    seconds, for whoever has something else to get ready. Raises ServiceError where none answers.
     """
     from prefect.settings import PREFECT_API_URL
 
@@ -59,9 +66,10 @@ def prefect_server(settings: Settings, *, scheduling: bool = False, port: int | 
     with contextlib.ExitStack() as stack:
         if configured:
             _require_answer(configured)
+            meanwhile()
             server, home = PrefectServer(configured, None, None), None
         else:
-            server = stack.enter_context(_local_server(settings, scheduling=scheduling, port=port))
+            server = stack.enter_context(_local_server(settings, scheduling=scheduling, port=port, meanwhile=meanwhile))
             home = settings.prefect_dir
         stack.enter_context(_used_by_this_process(server.api_url, home))
         yield server
@@ -83,7 +91,9 @@ def _used_by_this_process(api_url: str, home: Path | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _local_server(settings: Settings, *, scheduling: bool, port: int | None) -> Iterator[PrefectServer]:
+def _local_server(
+    settings: Settings, *, scheduling: bool, port: int | None, meanwhile: Callable[[], object]
+) -> Iterator[PrefectServer]:
     home = settings.prefect_dir
     home.mkdir(parents=True, exist_ok=True)
     chosen = _free_port() if port is None else port
@@ -104,6 +114,7 @@ def _local_server(settings: Settings, *, scheduling: bool, port: int | None) -> 
                 start_new_session=True,  # Ctrl-C is for the run: the server stays to hear how it ended
             )
             stack.callback(_stop, child)
+            meanwhile()
             _wait_until_healthy(child, chosen, log)
         yield PrefectServer(f"http://{HOST}:{chosen}/api", child.pid, log)
 

@@ -52,7 +52,7 @@ def tiny() -> RunConfig:
         task_columns=2,
         objective=RectifiedFlowConfig(location=0.2, scale=1.15),  # sampling starts at pure noise: more of it
         train=TrainConfig(
-            steps=1600,
+            steps=1500,
             batch=12,
             lr=6e-3,
             warmup_steps=60,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from importlib import import_module
 from typing import Any
 
 from flows.cli.look import plan
@@ -74,7 +75,7 @@ def _as_flows(
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     from flows.server import prefect_server  # here: `--dry-run` needs neither Prefect nor torch
 
-    with prefect_server(settings):
+    with prefect_server(settings, meanwhile=lambda: import_module("flows.pipeline")):
         from flows.pipeline import pipeline
         from flows.stages import STAGE_FLOWS
 

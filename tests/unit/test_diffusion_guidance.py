@@ -8,7 +8,7 @@ from model_cases import LAYOUT, NULL, RATE_HZ, lively_model, random_latent, rand
 from torch import Tensor
 
 from uniform_core.diffusion import GuidanceConfig, IddpmConfig
-from uniform_core.diffusion.base import Denoiser, Tensors
+from uniform_core.diffusion.base import Denoiser, Objective, Tensors
 from uniform_core.diffusion.guidance import guided_denoiser
 from uniform_core.model import Conditions, JointLatent, JointOutput, TextBatch
 from uniform_core.types import Modality, Task
@@ -38,7 +38,11 @@ class Counted:
 
 
 def denoiser(
-    guidance: GuidanceConfig, *, task: Task = Task.V2A, text: TextBatch | None = TEXT
+    guidance: GuidanceConfig,
+    *,
+    task: Task = Task.V2A,
+    text: TextBatch | None = TEXT,
+    objective: Objective = OBJECTIVE,
 ) -> tuple[Denoiser, list[int]]:
     model = Counted()
     noise = None if task.given is None or guidance.modality_scale == 1 else GIVEN_NOISE[task.given]
@@ -50,7 +54,7 @@ def denoiser(
         batch=2,
         video_rate_hz=RATE_HZ,
         guidance=guidance,
-        objective=OBJECTIVE,
+        objective=objective,
         given_noise=noise,
     )
     return guided, model.batches
@@ -95,6 +99,15 @@ def test_no_pass_is_made_for_nothing(guidance: GuidanceConfig, text: TextBatch |
     if batches == [2]:
         expected = plain(Task.V2A, NULL.repeated(2) if text is None else text, t)
         torch.testing.assert_close(found[Modality.AUDIO], expected.audio_BCTF)
+
+
+@torch.no_grad()
+def test_an_interval_is_a_share_of_the_objective_s_own_times() -> None:
+    short = IddpmConfig(diffusion_steps=100).build()
+    guided, counted = denoiser(GuidanceConfig(text_scale=5.0, interval=(0.2, 0.6)), objective=short)
+    for t in (10.0, 40.0, 70.0):
+        guided(LATENT, torch.full((2,), t))
+    assert counted == [2, 4, 2]
 
 
 @torch.no_grad()

@@ -95,6 +95,11 @@ class TrainingLoss:
 class Objective(ABC):
     """What the network is taught to say, and how what it says is read."""
 
+    @property
+    @abstractmethod
+    def time_of_noise(self) -> float:
+        """The end of the times that the network reads: clean is 0, this is noise."""
+
     @abstractmethod
     def times_of(self, uniform_B: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
         """Times of training, of numbers in [0, 1): evenly spread numbers give the times their distribution."""

@@ -96,7 +96,7 @@ def guided_denoiser(
         blind = model.prepare(Task.T2AV, empty if text is None else text, video_rate_hz)
 
     def denoise(latents: Tensors, t_B: Tensor) -> Tensors:
-        is_guided = guidance.interval[0] <= float(t_B[0]) / 1000 <= guidance.interval[1]
+        is_guided = guidance.interval[0] <= float(t_B[0]) / objective.time_of_noise <= guidance.interval[1]
         if pair is None or not is_guided:
             said = model(latents, t_B, plain)
             outputs = {m: said[m] for m in task.made}

@@ -61,6 +61,10 @@ class Iddpm(Objective):
     def __init__(self, config: IddpmConfig, tables: GaussianTables) -> None:
         self.config, self.tables = config, tables
 
+    @property
+    def time_of_noise(self) -> float:
+        return float(self.config.diffusion_steps)
+
     def times_of(self, uniform_B: Tensor) -> Tensor:
         """Whole times, all equally probable."""
         return (uniform_B * self.config.diffusion_steps).floor().clamp(max=self.config.diffusion_steps - 1)

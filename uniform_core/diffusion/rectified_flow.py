@@ -42,6 +42,10 @@ class RectifiedFlow(Objective):
     def __init__(self, config: RectifiedFlowConfig) -> None:
         self.config = config
 
+    @property
+    def time_of_noise(self) -> float:
+        return TIME_SCALE
+
     def times_of(self, uniform_B: Tensor) -> Tensor:
         """Logit-normal times, by the inverse of the normal distribution function."""
         normal = torch.special.ndtri(uniform_B.double().clamp(min=1e-9))
