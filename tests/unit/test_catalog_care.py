@@ -363,9 +363,11 @@ def test_a_takedown_hides_and_purges_everything_of_a_source(catalog: Catalog) ->
         assert not (catalog.media_dir / name).exists()
     key = digest(["latent", clips[1]["clip_id"]])
     assert not any(tensor_of(key).tobytes() in path.read_bytes() for path in catalog.tensors_dir.rglob("*.parquet"))
-    for schema in ("stored", "latest", '"STORED"'):
+    for table in ("stored.clips", "latest.clips", '"STORED".clips', "stored /* . */\n.clips", "query('FROM clips')"):
         with pytest.raises(CatalogError, match="taken down"):
-            catalog.query(f"SELECT count(*) FROM {schema}.clips", read_only_sql=True)
+            catalog.query(f"SELECT '--', count(*) FROM {table}", read_only_sql=True)
+    joined = "SELECT count(*) AS n FROM captions k JOIN clips c USING (clip_id)"
+    assert catalog.query(joined, read_only_sql=True).to_pylist() == [{"n": 2}]
     hidden = [r for r in catalog.read("latents", include_removed=True).to_pylist() if r["work_key"] == key]
     with pytest.raises(IntegrityError, match="purged"):
         ShardReader(catalog.tensors_dir).read(ref_of(hidden[0]))

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from uniform_core.catalog.delta import DeltaTables, Snapshot
 
 TOMBSTONES: Final = "tombstones"
-HIDING: Final = re.compile(r'\b(?:stored|latest)"?\.', re.IGNORECASE)  # the schemas that also hold what was taken down
+_GAP: Final = r'"?(?:\s|--[^\n]*\n|/\*.*?\*/)*'  # what may stand between a name and its dot or bracket
+# The schemas that also hold what was taken down; the functions that read a table by a text, which can be put together.
+_HIDING: Final = re.compile(rf"\b(?:stored|latest){_GAP}\.|\b(?:query|query_table){_GAP}\(", re.IGNORECASE | re.DOTALL)
 _LINEAGE: Final = ("sources", "clips", "captions", "generations")  # from these follows what a tombstone takes along
 _IS_GONE: Final = {
     "source": "EXISTS (FROM latest.tombstones g WHERE g.dataset = r.dataset AND g.source_id = r.source_id)",
@@ -99,6 +101,11 @@ def tables_in(sql: str) -> list[str]:
     """The tables whose names occur in a text of SQL: at least those that it reads."""
     words = set(re.findall(r"\w+", sql.lower()))
     return [name for name in all_tables() if name in words]
+
+
+def beyond_the_views(sql: str) -> list[str]:
+    """What in a text of SQL may reach past the tables as people see them; words inside strings count too."""
+    return sorted(set(_HIDING.findall(sql)))
 
 
 def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> None:

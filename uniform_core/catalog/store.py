@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from uniform_core.catalog.delta import DeltaTables
 from uniform_core.catalog.files import lock
-from uniform_core.catalog.memory import memory_connection
-from uniform_core.catalog.session import HIDING, open_session, run, sql_error, tables_in
+from uniform_core.catalog.session import beyond_the_views, open_session, run, sql_error, tables_in
 from uniform_core.catalog.tables import Table, all_tables, table_named
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 
@@ -204,10 +203,7 @@ def _only_select(con: duckdb.DuckDBPyConnection, sql: str) -> None:
             found=", ".join(kinds) or "nothing",
             fix="The catalog is written by stages only.",
         )
-    with memory_connection(own=True) as bare:  # where no view stands for another name
-        bare.execute("SET enable_external_access = false")
-        hidden = sorted(name for name in bare.get_table_names(sql, qualified=True) if HIDING.search(name))
-    if hidden:
+    if hidden := beyond_the_views(sql):
         raise CatalogError(
             "SQL",
             expected="tables by their plain names",
