@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from command_line import environment_of
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from services import seed_prefect
 
@@ -73,7 +74,8 @@ def test_a_server_dies_with_a_parent_that_is_killed(home: Path) -> None:
         "with prefect_server(Settings(home=Path(sys.argv[1]))) as server:\n"
         "    print(server.pid, flush=True); time.sleep(600)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code, str(home)]
+    parent = subprocess.Popen(command, env=environment_of(home), stdout=subprocess.PIPE, text=True)  # no other server's
     assert parent.stdout
     pid = int(parent.stdout.readline())
     assert psutil.pid_exists(pid)

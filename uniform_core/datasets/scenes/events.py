@@ -51,9 +51,10 @@ def draw_events(rng: np.random.Generator, *, period_s: float, jitter: float, dur
 
     The phase is uniform and every interval its own, so nothing but watching (or listening) tells when they are.
     """
-    count = int((duration_s + 2 * EASE_IN_S) / (period_s * (1.0 - jitter))) + 2
+    lead_s = max(EASE_IN_S, period_s * (2.0 + jitter))  # so that the first event is before the take, however slow
+    count = int((duration_s + lead_s + EASE_IN_S) / (period_s * (1.0 - jitter))) + 2
     intervals_E = period_s * (1.0 + jitter * rng.uniform(-1.0, 1.0, count))
-    times_E = -EASE_IN_S + rng.uniform(0.0, period_s) + np.cumsum(intervals_E)
+    times_E = -lead_s + rng.uniform(0.0, period_s) + np.cumsum(intervals_E)
     times_E = np.round(times_E, 6)  # the same text in every table
     return Events(times_E, rng.uniform(0.75, 1.0, count))
 
