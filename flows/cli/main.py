@@ -34,14 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         how, code = ("terminated", 143) if isinstance(error, _Terminated) else ("interrupted", 130)
         print(f"\n{how}: what was committed stays; run the same command again to go on", file=sys.stderr)
         return code
+    except BrokenPipeError:  # `uniform query … | head`
+        sys.stderr.close()
+        return 0
     except OSError as error:
         if error.errno not in FULL:
             raise
         print("\n" + _paragraph(_no_room(error)), file=sys.stderr)
         return StorageError.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     return result
 
 

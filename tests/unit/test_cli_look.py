@@ -152,3 +152,15 @@ def test_a_full_disk_is_one_paragraph(home, capsys, monkeypatch):
     code, text = said(["status"], capsys)
     assert code == 1
     assert "/srv/data/x: expected room to write; found No space left on device." in text
+
+
+def test_a_reader_that_closed_the_pipe_is_no_error(home, capsys, monkeypatch):
+    def work(_arguments):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    closed = []
+    monkeypatch.setattr("flows.cli.look.status", work)
+    monkeypatch.setattr("sys.stderr.close", lambda: closed.append(True), raising=False)
+    assert main(["status"]) == 0
+    assert closed == [True]
+    assert capsys.readouterr().err == ""

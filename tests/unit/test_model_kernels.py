@@ -29,8 +29,9 @@ def test_gelu() -> None:
     compare(kernels.gelu_tanh(4 * x), functional.gelu(4 * x, approximate="tanh"), x)
 
 
-def test_rms_norm(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, gain = random(3, 5, 2, 4, 8), random(2, 1, 8)
+@pytest.mark.parametrize("gain_shape", [(2, 1, 8), (3, 5, 2, 4, 8)])
+def test_rms_norm(gain_shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    x, gain = random(3, 5, 2, 4, 8), random(*gain_shape) + 1
     fast = kernels.rms_norm(x, gain)
     monkeypatch.setattr(kernels, "is_eager_cpu", lambda _x: False)
     compare(fast, kernels.rms_norm(x, gain), x, gain)

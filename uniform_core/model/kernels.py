@@ -64,7 +64,7 @@ class _RmsNorm(torch.autograd.Function):
         normed, inverse_rms, gain = ctx.saved_tensors
         by_gain = grads[0] * normed
         grad_gain = by_gain.sum_to_size(gain.shape)
-        along = by_gain.mul_(gain).mean(-1, keepdim=True)
+        along = (by_gain * gain).mean(-1, keepdim=True)
         grad_x: Tensor = (grads[0] * gain).sub_(normed * along).mul_(inverse_rms)
         return grad_x, grad_gain
 
