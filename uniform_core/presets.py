@@ -47,12 +47,12 @@ def tiny() -> RunConfig:
         captioners=(SidecarConfig(), ClassLabelConfig()),
         text=text,
         model=ModelConfig(
-            hidden=96, depth=3, heads=4, text_width=text.width, max_text_tokens=text.max_tokens, position_scale=0.0625
+            hidden=128, depth=2, heads=4, text_width=text.width, max_text_tokens=text.max_tokens, position_scale=0.0625
         ),
         task_columns=2,
-        objective=RectifiedFlowConfig(location=0.2, scale=1.15),  # sampling starts at pure noise: more of it
+        objective=RectifiedFlowConfig(location=0.2, scale=1.15, shift=3.0),  # sampling starts at pure noise: more of it
         train=TrainConfig(
-            steps=1500,
+            steps=2400,
             batch=12,
             lr=6e-3,
             warmup_steps=60,
@@ -73,7 +73,7 @@ def tiny() -> RunConfig:
             checkpoint_every=400,
             keep_checkpoints=2,
         ),
-        sample=SampleConfig(sampler=EulerConfig(steps=10), guidance=GuidanceConfig(text_scale=1.5), batch=24),
+        sample=SampleConfig(sampler=EulerConfig(steps=10), guidance=GuidanceConfig(text_scale=1.25, modality_scale=1.25), batch=24),
         evaluate=EvaluateConfig(
             clips_per_task=96, metrics=tiny_metrics(TINY_SPEC, classes=tuple(sorted(data.labels))), nets=NetsConfig()
         ),

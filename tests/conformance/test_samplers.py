@@ -23,6 +23,7 @@ from uniform_core.diffusion import (
     IddpmConfig,
     Objective,
     ObjectiveConfig,
+    RectifiedFlowConfig,
     SamplerConfig,
     sample,
 )
@@ -179,3 +180,19 @@ def test_the_loss_is_least_for_the_perfect_network(config: ObjectiveConfig) -> N
 
     for change in (0.1 * torch.ones_like(best), 0.1 * best, -0.1 * best):
         assert loss(best) < loss(best + change)
+
+
+@pytest.mark.parametrize("sampler", [EulerConfig(steps=150), HeunConfig(steps=40)], ids=lambda one: one.kind)
+def test_shifted_steps_reach_the_moments_too(sampler: SamplerConfig) -> None:
+    result = made(RectifiedFlowConfig(shift=3.0), sampler)
+    assert abs(float(result.mean()) - MEAN) < 0.015
+    assert abs(float(result.std()) - STD) < 0.015
+
+
+def test_a_shift_makes_short_steps_near_noise() -> None:
+    """t' = 3t / (1 + 2t): of four equal steps the first ends at .9, the last begins at .5."""
+    steps = RectifiedFlowConfig(shift=3.0).build().steps(4)
+    assert [step.at.noise for step in steps] == pytest.approx([1.0, 0.9, 0.75, 0.5])
+    assert [step.at.time for step in steps] == pytest.approx([1000.0, 900.0, 750.0, 500.0])
+    assert all(step.at.signal + step.at.noise == pytest.approx(1.0) for step in steps)
+    assert steps[-1].is_last
