@@ -73,6 +73,10 @@ class FeatureWorker:
                 results.append(ItemRows(rows={"features": [columns]}, bytes=value.nbytes))
         return results
 
+    def close(self) -> None:
+        """End the decoder."""
+        self._sandbox.close()
+
     def _look(self, path: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | Rejection]:
         clip = self._decode(path)
         if isinstance(clip, Rejection):

@@ -53,6 +53,10 @@ class IngestWorker:
         """One source each: its clips and its row, or why there are none."""
         return [self._ingest(row) for row in batch]
 
+    def close(self) -> None:
+        """End the decoder."""
+        self._sandbox.close()
+
     def _ingest(self, row: Mapping[str, Any]) -> ItemRows | Rejection:
         item = item_from_json(json.loads(row["source"]))
         dataset, recipe = self._datasets[row["dataset_index"]], self._recipes[row["dataset_index"]]

@@ -13,8 +13,9 @@ from typing import Any
 
 from tasks.pool_actor import Done, Home, OutOfMemory, PoolActor, Raised, Worker
 from tasks.pool_driver import OnResult, Pool, PoolLimits, PoolSummary, bad_code
+from tasks.pool_member import Bench
 
-__all__ = ["OnResult", "PoolLimits", "PoolSummary", "Worker", "run_here", "run_pool"]
+__all__ = ["Bench", "OnResult", "PoolLimits", "PoolSummary", "Worker", "run_here", "run_pool"]
 
 
 DEFAULT_LIMITS = PoolLimits()
@@ -33,19 +34,30 @@ def run_pool(
     on_result: OnResult,
     on_tick: Callable[[], None] = _nothing,
     limits: PoolLimits = DEFAULT_LIMITS,
+    bench: Bench | None = None,
 ) -> PoolSummary:
     """What was done, after every item of every batch has been given to `on_result` exactly once.
 
     `on_result(items, results)` is called in this thread as batches end, in any order; each result is what the worker
     returned for the item, or a `Rejection`. `on_tick()` is called at least every second while nothing comes.
-    `batches` is read only as far as actors have room. Ray must be running.
+    `batches` is read only as far as actors have room. Ray must be running. With a `bench`, actors are taken from it
+    first, and go to it at the end; without one they end with the pool.
     An interrupt (Ctrl-C, Prefect's cancel) lets what is in flight finish, delivers it, and is raised again.
     Raises WorkFailedError, or the worker's own UniformError, for an exception in its code; ServiceError where its
     process dies while loading.
     """
     if size < 1:
         raise ValueError(f"size of a pool must be at least 1, found {size}")
-    pool = Pool(worker, iter(batches), size=size, setup=setup, on_result=on_result, on_tick=on_tick, limits=limits)
+    pool = Pool(
+        worker,
+        iter(batches),
+        size=size,
+        setup=setup,
+        on_result=on_result,
+        on_tick=on_tick,
+        limits=limits,
+        bench=bench,
+    )
     try:
         pool.run()
     except Exception:

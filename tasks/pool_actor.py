@@ -7,7 +7,7 @@ import socket
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import psutil
 
@@ -23,6 +23,13 @@ class Worker(Protocol):
 
     def process(self, batch: Sequence[Any], /) -> Sequence[Any]:
         """One result, or one `Rejection`, for each item of the batch."""
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A worker that holds more than memory (a child process, say) has `close`: called when its actor loads another."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,11 @@ class PoolActor:
         self._cpu_s = 0.0
 
     def load(self, worker: type[Worker], setup: Mapping[str, Any]) -> Home | Raised | OutOfMemory:
-        """The process that is now ready to work, or why it is not."""
+        """The process that is now ready to work, or why it is not. A worker that was loaded before is let go first."""
+        old, self._worker = self._worker, None
         try:
+            _close(old)
+            del old
             self._worker = worker(**setup)
         except Exception as error:  # the border: translated, not swallowed
             return _reply_of(error)
@@ -75,7 +85,7 @@ class PoolActor:
 
     def process(self, batch: Sequence[Any]) -> Done | Raised | OutOfMemory:
         """What became of a batch."""
-        assert self._worker is not None, "`load` is always the first call"
+        assert self._worker is not None, "`load` comes before every pool's first batch"
         try:
             results = tuple(self._worker.process(batch))
         except Exception as error:  # the border: translated, not swallowed
@@ -84,6 +94,11 @@ class PoolActor:
             return Raised(f"{len(results)} results for a batch of {len(batch)} items", "", None)
         before, self._cpu_s = self._cpu_s, _cpu_s()
         return Done(results, max(0.0, self._cpu_s - before))
+
+
+def _close(worker: object) -> None:
+    if isinstance(worker, Closes):
+        worker.close()
 
 
 def _reply_of(error: Exception) -> Raised | OutOfMemory:

@@ -12,12 +12,13 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import psutil
 
 from tasks.pool_actor import Done, Home, OutOfMemory, PoolActor, Raised, Worker
+from tasks.pool_member import Bench, Job, Member
 from uniform_core.errors import Rejection, ServiceError, UniformError, WorkFailedError
 
 STRIKES = 2  # deaths of an item alone until it is rejected: one may be somebody else's doing
@@ -65,34 +66,6 @@ class PoolSummary:
         )
 
 
-@dataclass(frozen=True)
-class _Job:
-    items: Sequence[Any]
-    strikes: int = 0
-    is_suspect: bool = False  # it may have cost a worker: it runs with nothing queued beside it
-
-
-@dataclass(eq=False)
-class _Member:
-    """An actor, and what lies at it, in the order of execution: only the first call can be running.
-
-    While `home` is None it is loading: that is its one call, and `held` is the job that it will be given then.
-    """
-
-    actor: Any
-    held: _Job | None
-    calls: deque[tuple[Any, _Job | None]] = field(default_factory=deque)  # (reference, job)
-    head_since: float = 0.0
-    home: Home | None = None
-    given: int = 0
-    is_retiring: bool = False
-
-    @property
-    def jobs(self) -> list[_Job]:
-        lying = [job for _, job in self.calls if job is not None]
-        return [*lying, self.held] if self.held else lying
-
-
 class Pool:
     """The driver's side of a pool: who has what, who has died, what is tried again."""
 
@@ -106,17 +79,18 @@ class Pool:
         on_result: OnResult,
         on_tick: Callable[[], None],
         limits: PoolLimits,
+        bench: Bench | None,
     ) -> None:
         import ray  # here: `uniform status` and stages with nothing to do never load it
 
         self._ray = ray
         self._worker, self._batches, self._size = worker, batches, size
-        self._setup, self._limits = dict(setup), limits
+        self._setup, self._limits, self._bench = dict(setup), limits, bench
         self._on_result, self._on_tick = on_result, on_tick
         self._actor_type = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(PoolActor)
-        self._members: list[_Member] = []
-        self._suspects: deque[_Job] = deque()
-        self._returned: deque[_Job] = deque()  # lay behind a batch that killed their worker
+        self._members: list[Member] = []
+        self._suspects: deque[Job] = deque()
+        self._returned: deque[Job] = deque()  # lay behind a batch that killed their worker
         self._loads_lost = 0
         self.summary = PoolSummary()
 
@@ -139,7 +113,11 @@ class Pool:
             self._collect_once()
 
     def close(self) -> None:
-        """End every actor."""
+        """Bench the actors that are loaded and have nothing to do, and end the others."""
+        if self._bench is not None:
+            idle = [m for m in self._members if m.home and not m.calls and not m.is_retiring]
+            self._members = [m for m in self._members if m not in idle]
+            self._bench.idle += idle
         while self._members:
             self._end(self._members[0])
 
@@ -165,7 +143,7 @@ class Pool:
             else:
                 self._submit(member, job)
 
-    def _member_with_room(self) -> _Member | Literal["new"] | None:
+    def _member_with_room(self) -> Member | Literal["new"] | None:
         """The emptiest actor that may take the next job, NEW where one may be started, None where all are full."""
         staying = [m for m in self._members if not m.is_retiring]
         active = [m for m in staying if m.home and not any(job.is_suspect for job in m.jobs)]
@@ -177,31 +155,34 @@ class Pool:
         # While suspects wait, queues run empty: each suspect gets an actor of its own.
         return emptiest if emptiest and not self._suspects and len(emptiest.jobs) < self._limits.queued else None
 
-    def _next_job(self) -> _Job | None:
+    def _next_job(self) -> Job | None:
         for waiting in (self._suspects, self._returned):
             if waiting:
                 return waiting.popleft()
         for items in self._batches:
             if len(items):
-                return _Job(items)
+                return Job(items)
         return None
 
-    def _submit(self, member: _Member, job: _Job) -> None:
+    def _submit(self, member: Member, job: Job) -> None:
         if not member.calls:
             member.head_since = time.monotonic()
         member.calls.append((member.actor.process.remote(job.items), job))
         member.given += 1
         member.is_retiring = self._limits.recycle_after is not None and member.given >= self._limits.recycle_after
 
-    def _start(self, job: _Job) -> None:
-        member = _Member(self._actor_type.remote(), held=job, head_since=time.monotonic())
+    def _start(self, job: Job) -> None:
+        idle = self._bench.idle if self._bench else []
+        is_new = not idle
+        member = Member(self._actor_type.remote(), held=job) if is_new else replace(idle.pop(), held=job, home=None)
+        member.head_since, member.is_new = time.monotonic(), is_new
         member.calls.append((member.actor.load.remote(self._worker, self._setup), None))
         self._members.append(member)
-        self.summary = replace(self.summary, actors=self.summary.actors + 1)
+        self.summary = replace(self.summary, actors=self.summary.actors + is_new)
 
     # -- taking in --------------------------------------------------------------------------------------------------
 
-    def _collect(self, member: _Member) -> None:
+    def _collect(self, member: Member) -> None:
         reference, job = member.calls[0]
         try:
             reply = self._ray.get(reference)
@@ -225,11 +206,11 @@ class Pool:
         elif job is not None:
             self._deliver(job, reply)
 
-    def _deliver(self, job: _Job, done: Done) -> None:
+    def _deliver(self, job: Job, done: Done) -> None:
         self.summary = self.summary.plus(done)
         self._on_result(job.items, done.results)
 
-    def _check_limit(self, member: _Member) -> None:
+    def _check_limit(self, member: Member) -> None:
         job = member.calls[0][1]
         limit_s = self._limits.load_limit_s if job is None else self._limits.batch_limit_s
         if time.monotonic() - member.head_since > limit_s:
@@ -237,7 +218,7 @@ class Pool:
 
     # -- deaths -----------------------------------------------------------------------------------------------------
 
-    def _bury(self, member: _Member, reason: Rejection) -> None:
+    def _bury(self, member: Member, reason: Rejection) -> None:
         """End a member that is dead or stuck, and put what lay at it back."""
         head = member.calls[0][1]
         for job in member.jobs:
@@ -246,7 +227,7 @@ class Pool:
         self._end(member)
         self.summary = replace(self.summary, deaths=self.summary.deaths + 1)
         if head is None:
-            self._loads_lost += 1
+            self._loads_lost += member.is_new
             if self._loads_lost >= SETUP_DEATHS:
                 raise ServiceError(
                     f"worker {self._worker.__name__}",
@@ -256,14 +237,14 @@ class Pool:
                 )
         elif len(head.items) > 1:
             middle = len(head.items) // 2
-            self._suspects.extend(_Job(part, is_suspect=True) for part in (head.items[:middle], head.items[middle:]))
+            self._suspects.extend(Job(part, is_suspect=True) for part in (head.items[:middle], head.items[middle:]))
         elif (strikes := head.strikes + head.is_suspect) < STRIKES:
-            self._suspects.append(_Job(head.items, strikes=strikes, is_suspect=True))
+            self._suspects.append(Job(head.items, strikes=strikes, is_suspect=True))
         else:
             message = f"{reason.message} ({STRIKES} workers lost to this item alone)"
             self._deliver(head, Done((replace(reason, message=message),), 0.0))
 
-    def _end(self, member: _Member) -> None:
+    def _end(self, member: Member) -> None:
         self._members.remove(member)
         self._ray.kill(member.actor, no_restart=True)
         # Ray asks the process to end itself, which one that is stopped or swaps cannot do.
@@ -273,7 +254,7 @@ class Pool:
                 if process.create_time() == member.home.created:
                     process.kill()
 
-    def _bad_code(self, reply: Raised, job: _Job | None) -> UniformError:
+    def _bad_code(self, reply: Raised, job: Job | None) -> UniformError:
         doing = "while loading" if job is None else f"on a batch of {len(job.items)}"
         return bad_code(f"worker {self._worker.__name__} {doing}", reply)
 

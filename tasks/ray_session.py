@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from tasks.pool_member import Bench
 from uniform_core.errors import ServiceError
 from uniform_core.settings import Settings
 
@@ -56,6 +57,7 @@ class RaySession:
     def __init__(self, settings: Settings, *, address: str | None = None) -> None:
         self._settings, self._address = settings, address
         self._owned = contextlib.ExitStack()
+        self.bench = Bench()  # of the pools that run in this session
 
     @property
     def is_running(self) -> bool:
@@ -83,6 +85,7 @@ class RaySession:
 
     def stop(self) -> None:
         """End the Ray that this session started, with every process of it."""
+        self.bench = Bench()
         self._owned.close()
 
     def _start(self) -> None:

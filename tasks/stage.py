@@ -164,6 +164,7 @@ def _work(stage: Stage, todo: pa.Table, *, ray: RaySession, tally: _Tally, commi
         on_result=tally.take,
         on_tick=tick,
         limits=stage.limits,
+        bench=ray.bench,
     )
 
 

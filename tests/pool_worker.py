@@ -47,6 +47,9 @@ class PoolWorker:
             results.append(int(str(item["n"])) + self._offset)
         return results
 
+    def close(self) -> None:
+        self._note("close")
+
     def _first_time(self, item: Mapping[str, object]) -> bool:
         mark = self._log_dir / f"first-{item['n']}"
         if mark.exists():

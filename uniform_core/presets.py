@@ -73,7 +73,9 @@ def tiny() -> RunConfig:
             checkpoint_every=400,
             keep_checkpoints=2,
         ),
-        sample=SampleConfig(sampler=EulerConfig(steps=10), guidance=GuidanceConfig(text_scale=1.25, modality_scale=1.25), batch=24),
+        sample=SampleConfig(
+            sampler=EulerConfig(steps=10), guidance=GuidanceConfig(text_scale=1.25, modality_scale=1.25), batch=24
+        ),
         evaluate=EvaluateConfig(
             clips_per_task=96, metrics=tiny_metrics(TINY_SPEC, classes=tuple(sorted(data.labels))), nets=NetsConfig()
         ),

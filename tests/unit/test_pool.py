@@ -14,7 +14,8 @@ import psutil
 import pytest
 from pool_worker import PoolWorker
 
-from tasks.pool import PoolLimits, PoolSummary, run_here, run_pool
+from tasks.pool import Bench, PoolLimits, PoolSummary, run_here, run_pool
+from tasks.pool_actor import PoolActor
 from uniform_core.errors import Rejection, StorageError, WorkFailedError
 
 pytestmark = pytest.mark.usefixtures("ray_running")
@@ -176,6 +177,37 @@ def test_actors_are_recycled(tmp_path: Path) -> None:
     run.expect({})
     assert (summary.actors, summary.deaths) == (3, 0)
     assert sorted(log.read_text().count("batch") for log in tmp_path.glob("*.log")) == [2, 5, 5]
+
+
+def test_actors_wait_on_a_bench_for_the_next_pool(tmp_path: Path) -> None:
+    bench, setup = Bench(), {"log_dir": str(tmp_path)}
+    first, second, third = (Run(tmp_path, 8) for _ in range(3))
+    summaries = []
+    for run, offset in ((first, 0), (second, 100)):
+        words = {"size": 2, "setup": {**setup, "offset": offset}, "bench": bench}
+        summaries.append(run_pool(PoolWorker, run.batches(), on_result=run.take, **words))
+    assert [(summary.actors, summary.deaths) for summary in summaries] == [(2, 0), (0, 0)]
+    assert second.results == {n: n + 100 for n in range(8)}, "the second pool's own worker was loaded"
+    assert len(first.pids()) == 2
+    assert sorted(log.read_text().count("load") for log in tmp_path.glob("*.log")) == [2, 2]
+
+    for pid in first.pids():  # as the system does when memory runs out
+        os.kill(pid, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
+    summary = run_pool(PoolWorker, third.batches(), size=2, setup=setup, on_result=third.take, bench=bench)
+    third.expect({})
+    assert summary.actors >= 1
+    for member in bench.idle:
+        assert member.home
+        os.kill(member.home.pid, signal.SIGKILL)
+
+
+def test_a_worker_is_closed_before_its_actor_loads_another(tmp_path: Path) -> None:
+    actor, setup = PoolActor(), {"log_dir": str(tmp_path)}
+    for _ in range(2):
+        actor.load(PoolWorker, setup)
+    (log,) = tmp_path.glob("*.log")
+    assert log.read_text().split() == ["load", "close", "load"]
 
 
 def test_an_interrupt_delivers_what_is_in_flight(tmp_path: Path) -> None:
