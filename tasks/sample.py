@@ -115,7 +115,7 @@ class SampleWorker:
         columns = {
             **{name: row[name] for name in ("work_key", "stage_fp", "model_id", "task", "system", "clip_id", "seed")},
             "text_hash": text_digest(row["caption"]) if with_text else None,
-            "steps": sample.sampler.steps if made else 0,
+            "steps": sample.sampler_of(Task(row["task"])).steps if made else 0,
             "guidance": sample.guidance.text_scale if with_text else 1.0,
             "path": relative.as_posix(),
             "file_sha256": file_sha256(path),

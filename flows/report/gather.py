@@ -94,6 +94,7 @@ def _facts(
     spec, sample = config.spec, config.sample
     times = [record["time"] for record in history if "time" in record]
     guided = ", ".join(str(task).upper() for task in config.evaluate.text_for)
+    given = "" if sample.sampler_given is None else f" ({sample.sampler_given.kind} for A2V and V2A)"
     return [
         Fact("Data", config.data.name, f"{len(labels)} classes" if labels else "without classes"),
         Fact("Clips", f"{len(own):,}", by_split),
@@ -114,7 +115,7 @@ def _facts(
         Fact(
             "Sampling",
             f"{sample.sampler.steps} steps",
-            f"{sample.sampler.kind}, guidance {sample.guidance.text_scale:g}; text for {guided or 'no task'}",
+            f"{sample.sampler.kind}{given}, guidance {sample.guidance.text_scale:g}; text for {guided or 'no task'}",
         ),
     ]
 

@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from uniform_core.codecs import DctMelConfig, DctVideoConfig, GriffinLimConfig
-from uniform_core.diffusion import AncestralConfig, EulerConfig, GuidanceConfig, IddpmConfig, RectifiedFlowConfig
+from uniform_core.diffusion import (
+    AncestralConfig,
+    DdimConfig,
+    EulerConfig,
+    GuidanceConfig,
+    IddpmConfig,
+    RectifiedFlowConfig,
+)
 from uniform_core.diffusion.base import ObjectiveConfig
 from uniform_core.errors import ConfigError, WorkFailedError
 from uniform_core.generation.config import SampleConfig
@@ -105,6 +112,15 @@ def test_clips_have_the_specs_shapes_and_the_requests_order() -> None:
         assert (clip.video_THWC.shape, clip.video_THWC.dtype) == ((SPEC.frames, 16, 16, 3), np.uint8)
         assert (clip.waveform_N.shape, clip.waveform_N.dtype) == ((SPEC.samples,), np.float32)
         assert np.abs(clip.waveform_N).max() <= 1
+
+
+def test_given_tasks_may_have_a_sampler_of_their_own() -> None:
+    requests = make_requests()
+    alike = make_generator().generate(requests)
+    own = make_generator(sampler_given=DdimConfig(steps=4, eta=1.0)).generate(requests)
+    for request, one, other in zip(requests, alike, own, strict=True):
+        same = np.array_equal(one.video_THWC, other.video_THWC) and np.array_equal(one.waveform_N, other.waveform_N)
+        assert same == (request.task.given is None), request.task
 
 
 def test_what_is_given_comes_back_as_it_came() -> None:

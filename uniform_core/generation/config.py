@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from uniform_core.diffusion import AnySampler, GuidanceConfig
-from uniform_core.types import Count, Frozen
+from uniform_core.types import Count, Frozen, Task
 
 
 class SampleConfig(Frozen):
@@ -15,8 +15,14 @@ class SampleConfig(Frozen):
     """
 
     sampler: AnySampler
+    # The same for tasks that are given a sound or a picture; None: `sampler`, as in the paper.
+    sampler_given: AnySampler | None = None
     guidance: GuidanceConfig = GuidanceConfig()
     batch: Count = 16
+
+    def sampler_of(self, task: Task) -> AnySampler:
+        """The sampler of a task."""
+        return self.sampler if task.given is None or self.sampler_given is None else self.sampler_given
 
     def fingerprint_params(self) -> dict[str, Any]:
         """What changes the clips: everything but the size of a batch."""

@@ -65,7 +65,7 @@ class Generator:
             text=self._text(texts) if any(texts) else None,
             null_text=self._text([""]),
             video_rate_hz=self._card.video_rate_hz,
-            sampler=self.config.sampler,
+            sampler=self.config.sampler_of(task),
             guidance=self.config.guidance,
             generators=[torch_generator("generate", task.value, request.seed) for request in requests],
             device=self._device,
