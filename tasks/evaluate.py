@@ -20,11 +20,11 @@ from tasks.train import trained_model
 from uniform_core.corpus.evaluation import (
     System,
     WantedScore,
+    current_generations,
     evaluation_clips,
     evaluation_digest,
     labels_of,
     reference_clips,
-    systems_of,
     wanted_scores,
 )
 from uniform_core.metrics.base import LABELS, MetricConfig, Need, Score, Side
@@ -136,20 +136,8 @@ class Evaluation:
 
     def _generations(self) -> dict[System, list[dict[str, Any]]]:
         """The files of each system that makes files, for the clips of this evaluation."""
-        rows = self._context.catalog.query(
-            "SELECT * FROM generations WHERE model_id = ?", parameters=[self._model_id]
-        ).to_pylist()
-        return {
-            system: [
-                row
-                for row in rows
-                if row["system"] == system.name
-                and row["clip_id"] in self._labels
-                and (system.task is None or row["task"] == system.task)
-            ]
-            for system in systems_of(self._config)
-            if system.name != "real"
-        }
+        made = current_generations(self._context.catalog, self._config, model_id=self._model_id)
+        return {system: [row for row in rows if row["clip_id"] in self._labels] for system, rows in made.items()}
 
 
 def _present(context: RunContext, keys: set[str]) -> set[str]:

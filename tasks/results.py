@@ -10,6 +10,7 @@ from typing import Any
 from tasks.context import RunContext
 from tasks.tracking import DataVersion, TrackedRun, Tracker
 from uniform_core.config import RunConfig
+from uniform_core.corpus.evaluation import current_generations, in_turns
 from uniform_core.settings import Settings
 
 MODEL_TAG = "uniform.model_id"
@@ -65,14 +66,12 @@ def _metric_name(row: Mapping[str, Any]) -> str:
 
 def _sample_files(context: RunContext, model_id: str) -> list[dict[str, Any]]:
     """A few clips of each task, of different classes."""
-    rows: list[dict[str, Any]] = context.catalog.query(
-        """
-        SELECT g.task, g.path FROM generations g JOIN clips c USING (clip_id)
-        WHERE g.model_id = ? AND g.system = 'uniform'
-        QUALIFY row_number() OVER (PARTITION BY g.task, c.label ORDER BY g.work_key)
-             <= ceil(? / (SELECT count(DISTINCT label) FROM clips WHERE split <> 'instrument'))
-        ORDER BY g.task, c.label
-        """,
-        parameters=[model_id, SAMPLES_A_TASK],
-    ).to_pylist()
-    return rows
+    clips = context.clips()
+    labels = dict(zip(clips["clip_id"].to_pylist(), clips["label"].to_pylist(), strict=True))
+    made = current_generations(context.catalog, context.config, model_id=model_id)
+    chosen = []
+    for system, rows in made.items():
+        if system.name == "uniform":
+            here = sorted((row for row in rows if row["clip_id"] in labels), key=lambda row: row["work_key"])
+            chosen += in_turns(here, label_of=lambda row: labels[row["clip_id"]])[:SAMPLES_A_TASK]
+    return chosen

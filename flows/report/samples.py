@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from flows.report.pictures import enlarged, mel_picture, mp4_uri, png_uri, strip
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.captions import active_captions
-from uniform_core.corpus.fingerprints import sample_fingerprint
+from uniform_core.corpus.evaluation import current_generations, in_turns
 from uniform_core.errors import IntegrityError, Rejection
 from uniform_core.media import CanonicalReader, DecodeRule, Sandbox
 from uniform_core.types import Modality, Task
@@ -40,27 +39,19 @@ def sample_cards(catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_
 
 def choose(clips: Sequence[Row], made: Mapping[str, Mapping[str, Row]]) -> list[Row]:
     """The classes take turns; within a class, the clips with most tasks come first, then the order of their ids."""
-    by_label: defaultdict[str, list[Row]] = defaultdict(list)
-    for clip in sorted(clips, key=lambda clip: (-len(made[clip["clip_id"]]), clip["clip_id"])):
-        by_label[clip["label"] or ""].append(clip)
-    turns = itertools.zip_longest(*(by_label[label] for label in sorted(by_label)))
-    return [clip for turn in turns for clip in turn if clip is not None][:MAX_CLIPS]
+    ordered = sorted(clips, key=lambda clip: (-len(made[clip["clip_id"]]), clip["clip_id"]))
+    return in_turns(ordered, label_of=lambda clip: clip["label"])[:MAX_CLIPS]
 
 
 def _made_by_clip(catalog: Catalog, config: RunConfig, model_id: str) -> dict[str, dict[str, Row]]:
     """The rows of the model's clips, made as the config says, by clip and task, with the text that was given."""
-    wanted = {sample_fingerprint(config, model_id, task=task, system="uniform") for task in config.evaluate.tasks}
-    rows = catalog.query(
-        """
-        SELECT g.*, t.text FROM generations g LEFT JOIN caption_texts t USING (text_hash)
-        WHERE g.model_id = ? AND g.system = 'uniform'
-        """,
-        parameters=[model_id],
-    ).to_pylist()
+    texts = catalog.query("SELECT text_hash, text FROM caption_texts SEMI JOIN generations USING (text_hash)")
+    text_of = dict(zip(texts["text_hash"].to_pylist(), texts["text"].to_pylist(), strict=True))
     made: defaultdict[str, dict[str, Row]] = defaultdict(dict)
-    for row in rows:
-        if row["stage_fp"] in wanted:
-            made[row["clip_id"]][row["task"]] = row
+    for system, rows in current_generations(catalog, config, model_id=model_id).items():
+        if system.name == "uniform":
+            for row in rows:
+                made[row["clip_id"]][row["task"]] = {**row, "text": text_of.get(row["text_hash"])}
     return dict(made)
 
 

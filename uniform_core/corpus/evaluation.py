@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -24,6 +24,7 @@ from uniform_core.seeds import derive_seed
 from uniform_core.types import Modality, Task
 
 NETS = ("video", "mel", "sync")
+RowT = TypeVar("RowT", bound=Mapping[str, Any])
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,18 @@ def systems_of(config: RunConfig) -> tuple[System, ...]:
 
 def chosen_clips(clips: pa.Table, *, split: str, count: int) -> list[dict[str, Any]]:
     """At most `count` clips of a split, the classes taking turns, in an order that depends on clip ids alone."""
-    by_label: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for clip in sorted(clips.to_pylist(), key=lambda clip: digest(["chosen", clip["clip_id"]])):
-        if clip["split"] == split:
-            by_label[clip["label"] or ""].append(clip)
+    own = [clip for clip in clips.to_pylist() if clip["split"] == split]
+    own.sort(key=lambda clip: digest(["chosen", clip["clip_id"]]))
+    return in_turns(own, label_of=lambda clip: clip["label"])[:count]
+
+
+def in_turns(rows: Sequence[RowT], *, label_of: Callable[[RowT], str | None]) -> list[RowT]:
+    """The rows with the classes taking turns in the order of their names; within a class the order stays."""
+    by_label: defaultdict[str, list[RowT]] = defaultdict(list)
+    for row in rows:
+        by_label[label_of(row) or ""].append(row)
     turns = itertools.zip_longest(*(by_label[label] for label in sorted(by_label)))
-    return [clip for turn in turns for clip in turn if clip is not None][:count]
+    return [row for turn in turns for row in turn if row is not None]
 
 
 def evaluation_clips(config: RunConfig, clips: pa.Table) -> list[dict[str, Any]]:
@@ -109,6 +116,14 @@ def generation_candidates(config: RunConfig, clips: pa.Table, *, model_id: str) 
         for clip in chosen
     ]
     return pa.Table.from_pylist(rows, schema=GENERATION_SCHEMA)
+
+
+def current_generations(catalog: Catalog, config: RunConfig, *, model_id: str) -> dict[System, list[dict[str, Any]]]:
+    """The rows of `generations` of each system that makes files, made as this config says: not by an older sampler."""
+    by_fp: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in catalog.query("SELECT * FROM generations WHERE model_id = ?", parameters=[model_id]).to_pylist():
+        by_fp[row["stage_fp"]].append(row)
+    return {system: by_fp[fp] for system, _, fp in _makers(config, model_id)}
 
 
 def _makers(config: RunConfig, model_id: str) -> Iterator[tuple[System, Task, str]]:
