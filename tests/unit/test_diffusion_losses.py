@@ -146,7 +146,7 @@ def test_the_bound_is_least_at_the_true_variance() -> None:
 @each_config
 def test_times_follow_their_distribution(config: ObjectiveConfig) -> None:
     even = (torch.arange(2000) + 0.5) / 2000
-    times = config.build().times_of(even)
+    times = config.build().times_of(even, task=Task.T2AV)
     assert times.dtype == torch.float32
     assert (times.diff() >= 0).all()
     assert 0 <= float(times.min()) < float(times.max()) < 1000
@@ -154,7 +154,14 @@ def test_times_follow_their_distribution(config: ObjectiveConfig) -> None:
         assert torch.equal(times, (torch.arange(2000) // 2).float())
     else:
         assert float(torch.logit(times / 1000).std()) == pytest.approx(1.0, abs=0.01)
-    assert config.build().times_of(torch.tensor([0.0, 1 - 2**-24])).isfinite().all()
+    assert config.build().times_of(torch.tensor([0.0, 1 - 2**-24]), task=Task.T2AV).isfinite().all()
+
+
+@each_task
+def test_given_tasks_may_have_times_of_their_own(task: Task) -> None:
+    even = (torch.arange(2000) + 0.5) / 2000
+    times = RectifiedFlowConfig(location=0.2, location_given=1.0).build().times_of(even, task=task)
+    assert float(torch.logit(times / 1000).mean()) == pytest.approx(0.2 if task is Task.T2AV else 1.0, abs=0.01)
 
 
 @each_config

@@ -101,8 +101,8 @@ class Objective(ABC):
         """The end of the times that the network reads: clean is 0, this is noise."""
 
     @abstractmethod
-    def times_of(self, uniform_B: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
-        """Times of training, of numbers in [0, 1): evenly spread numbers give the times their distribution."""
+    def times_of(self, uniform_B: Float[Tensor, "B"], *, task: Task) -> Float[Tensor, "B"]:
+        """Times of training, of numbers in [0, 1): evenly spread numbers give the times the task's distribution."""
 
     @abstractmethod
     def noised(self, clean: Float[Tensor, "B *rest"], *, noise: Float[Tensor, "B *rest"], t_B: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class Objective(ABC):
     ) -> TrainingLoss:
         """The loss of a batch under one task, with times and noise drawn from the generator."""
         like = next(iter(clean.values()))
-        t_B = self.times_of(torch.rand(like.shape[0], generator=generator)).to(like.device)
+        t_B = self.times_of(torch.rand(like.shape[0], generator=generator), task=task).to(like.device)
         noise = {modality: noise_of(generator)(clean[modality]) for modality in task.made}
         return self.loss_at(denoise, clean, task=task, t_B=t_B, noise=noise)
 

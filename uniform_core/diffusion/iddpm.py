@@ -13,7 +13,7 @@ from pydantic import Field
 from uniform_core.diffusion.base import Level, Objective, ObjectiveConfig, Prediction, Step, masked_mean
 from uniform_core.diffusion.gaussian import GaussianTables, Spacing, at_times, spaced_times
 from uniform_core.lazy import lazy, lazy_name
-from uniform_core.types import Count, PositiveFloat
+from uniform_core.types import Count, PositiveFloat, Task
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +65,7 @@ class Iddpm(Objective):
     def time_of_noise(self) -> float:
         return float(self.config.diffusion_steps)
 
-    def times_of(self, uniform_B: Tensor) -> Tensor:
+    def times_of(self, uniform_B: Tensor, *, task: Task) -> Tensor:  # noqa: ARG002  (the same for every task)
         """Whole times, all equally probable."""
         return (uniform_B * self.config.diffusion_steps).floor().clamp(max=self.config.diffusion_steps - 1)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from uniform_core.diffusion.base import Level, Objective, ObjectiveConfig, Prediction, Step, masked_mean
 from uniform_core.errors import ConfigError
 from uniform_core.lazy import lazy, lazy_name
-from uniform_core.types import PositiveFloat
+from uniform_core.types import PositiveFloat, Task
 
 if TYPE_CHECKING:
     import torch
@@ -28,12 +28,15 @@ TIME_SCALE = 1000.0
 class RectifiedFlowConfig(ObjectiveConfig):
     """Times of training are logit-normal: t = σ(location + scale · N(0, 1)).
 
+    Tasks that are given a sound or a picture may have a `location_given` of their own: with no text beside it, what
+    the given stream tells is learned near noise.
     Sampling goes through equal steps of t, moved to t' = s·t / (1 + (s − 1)·t): a `shift` s above 1 makes short steps
     near noise, where it is decided what a clip shows, and long ones near clean (Esser et al. 2024, Eq. 23).
     """
 
     kind: Literal["rectified_flow"] = "rectified_flow"
     location: float = 0.0
+    location_given: float | None = None
     scale: PositiveFloat = 1.0
     shift: PositiveFloat = 1.0
 
@@ -51,10 +54,12 @@ class RectifiedFlow(Objective):
     def time_of_noise(self) -> float:
         return TIME_SCALE
 
-    def times_of(self, uniform_B: Tensor) -> Tensor:
+    def times_of(self, uniform_B: Tensor, *, task: Task) -> Tensor:
         """Logit-normal times, by the inverse of the normal distribution function."""
+        config = self.config
+        own = None if task.given is None else config.location_given
         normal = torch.special.ndtri(uniform_B.double().clamp(min=1e-9))
-        return TIME_SCALE * torch.sigmoid(self.config.location + self.config.scale * normal).float()
+        return TIME_SCALE * torch.sigmoid((config.location if own is None else own) + config.scale * normal).float()
 
     def noised(self, clean: Tensor, *, noise: Tensor, t_B: Tensor) -> Tensor:
         """z_t = (1 − t) z_0 + t ε."""

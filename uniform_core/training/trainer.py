@@ -185,7 +185,7 @@ class Trainer:
                 lambda latents, t_B: self.model(latents, t_B, conditions),
                 clean,
                 task=batch.task,
-                t_B=self._objective.times_of(draws.uniform_B).to(self._device),
+                t_B=self._objective.times_of(draws.uniform_B, task=batch.task).to(self._device),
                 noise={m: noise.to(self._device) for m, noise in draws.noise.items()},
             )
 
