@@ -6,6 +6,7 @@ Sessions nest: an inner one uses what an outer one (or the caller) has started, 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 import signal
@@ -138,6 +139,12 @@ def ray_session(settings: Settings, *, address: str | None = None) -> Iterator[R
         yield session
     finally:
         session.stop()
+
+
+def import_ray_train() -> None:
+    """Import what a training needs in the driver, seconds of work, in the environment that Ray is to find."""
+    with environment(RAY_ENVIRONMENT):
+        importlib.import_module("ray.train.torch")
 
 
 @contextlib.contextmanager

@@ -75,13 +75,29 @@ def _as_flows(
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     from flows.server import prefect_server  # here: `--dry-run` needs neither Prefect nor torch
 
-    with prefect_server(settings, meanwhile=lambda: import_module("flows.pipeline")):
+    everything_is_new = only is None and not settings.prefect_dir.exists()
+    with prefect_server(settings, meanwhile=lambda: _get_ready(settings, everything=everything_is_new)):
         from flows.pipeline import pipeline
         from flows.stages import STAGE_FLOWS
 
         if only is None:
             return list(pipeline(*words))
         return [row for name, flow in STAGE_FLOWS.items() if name in only for row in flow(*words)]
+
+
+def _get_ready(settings: Settings, *, everything: bool) -> None:
+    """Import the flows while their server starts; with `everything`, what training and MLflow would wait for later.
+
+    A home's first server makes its database for a quarter of a minute, so that this costs no time; a later one is
+    there within seconds, and often nothing is left to train.
+    """
+    import_module("flows.pipeline")
+    if everything:
+        from tasks.ray_session import import_ray_train
+        from tasks.tracking import Tracker
+
+        import_ray_train()
+        Tracker.open(settings)
 
 
 def _stage_table(summaries: list[dict[str, Any]]) -> str:
