@@ -53,7 +53,7 @@ def tiny() -> RunConfig:
         # Sampling starts at pure noise, where a given sound or picture says what the clip shows: more of it.
         objective=RectifiedFlowConfig(location=0.4, location_given=1.0, scale=1.15, shift=3.0),
         train=TrainConfig(
-            steps=2700,
+            steps=3000,
             batch=12,
             lr=6e-3,
             warmup_steps=60,
@@ -71,7 +71,7 @@ def tiny() -> RunConfig:
                 video=ModalityScaling(over="position", power=0.5), audio=ModalityScaling(over="channel", power=0.5)
             ),
             validation_clips=48,
-            validation_every=900,
+            validation_every=1000,
             log_every=10,
             checkpoint_every=500,
             keep_checkpoints=2,
