@@ -10,6 +10,8 @@ import av
 import pytest
 from command_line import processes_of, uniform
 
+from uniform_core.presets import TINY_SPEC
+
 STAGES = {"ingest", "encode", "captions", "text", "train", "sample", "instruments", "features", "evaluate"}
 
 
@@ -28,7 +30,7 @@ def test_the_clips_that_were_made_are_mp4_files_with_sound(nano_run: tuple[Path,
     assert {row["system"] for row in rows} == {"uniform", "untrained", "codec_round_trip"}
     with av.open(str(home / "media" / rows[0]["path"])) as file:
         assert [stream.type for stream in file.streams] == ["video", "audio"]
-        assert sum(1 for _ in file.decode(video=0)) == 32
+        assert sum(1 for _ in file.decode(video=0)) == TINY_SPEC.frames
 
 
 def test_every_score_has_a_value_or_a_reason_and_says_what_it_stands_on(nano_run: tuple[Path, Any]) -> None:

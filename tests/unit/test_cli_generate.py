@@ -159,7 +159,7 @@ def test_each_task_gives_a_film_with_sound(model_home, film, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("task", "content", "said"),
-    [("v2a", "text", "not_media"), ("a2v", "silent film", "no_audio"), ("v2a", "short film", "at least 2 s")],
+    [("v2a", "text", "not_media"), ("a2v", "silent film", "no_audio"), ("v2a", "short film", "at least 1.5 s")],
 )
 def test_a_file_that_cannot_be_used_is_one_paragraph_and_exit_code_2(model_home, tmp_path, capsys, task, content, said):
     path = tmp_path / "given.mp4"
