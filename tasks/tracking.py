@@ -22,7 +22,12 @@ from uniform_core.settings import Settings
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-TRACKING_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+TRACKING_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # else it tells a person at their first run of its tables
+}
 METRIC_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-. /]*")  # MLflow allows also ":", and refuses "@"
 LONGEST_VALUE = 6_000  # characters of a parameter or a tag
 METRICS_A_CALL, PARAMS_A_CALL = 1_000, 100  # MLflow's limits

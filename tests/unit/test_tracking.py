@@ -145,3 +145,13 @@ def test_two_processes_may_start_at_once_in_a_fresh_root(tmp_path: Path) -> None
 def test_a_server_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="UNIFORM_MLFLOW_URI"):
         Tracker.open(Settings(home=tmp_path, mlflow_uri="http://127.0.0.1:9"))
+
+
+def test_the_first_use_makes_its_tables_without_a_word(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tasks.tracking import Tracker; "
+        "from uniform_core.settings import Settings; Tracker.open(Settings(home=Path(sys.argv[1])))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert (tmp_path / "mlflow.db").exists()
+    assert (done.stdout, done.stderr) == ("", "")
