@@ -9,10 +9,11 @@ READY  := $(VENV)/.ready
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-$(READY): constraints.txt pyproject.toml
+$(READY): constraints.txt pyproject.toml flows/server_database.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "UniForm needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m flows.server_database
 	@touch $(READY)
 
 setup: $(READY)  ## install everything into .venv

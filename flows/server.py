@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from flows.server_database import seed
 from tasks.ray_session import environment
 from uniform_core.catalog.files import lock
 from uniform_core.errors import ServiceError
@@ -104,7 +105,8 @@ def _local_server(
         with (
             lock(home / "server.lock", shared=False),
             log.open("ab") as log_file,
-        ):  # one at a time migrates the database
+        ):  # one at a time makes or migrates the database
+            seed(home)
             child = subprocess.Popen(
                 command,
                 env={**os.environ, **_child_environment(home, scheduling=scheduling)},

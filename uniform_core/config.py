@@ -45,6 +45,7 @@ class EvaluateConfig(Frozen):
 
     split: str = "held_out"
     clips_per_task: Count  # spread over the classes
+    untrained_clips: Count | None = None  # of them for the untrained model, whose clips are all alike; None: all
     reference_split: str = "train"  # real clips that distribution metrics compare with; never the conditions themselves
     reference_clips: Count = 384
     tasks: tuple[Task, ...] = tuple(Task)

@@ -88,8 +88,8 @@ def _as_flows(
 def _get_ready(settings: Settings, *, everything: bool) -> None:
     """Import the flows while their server starts; with `everything`, what training and MLflow would wait for later.
 
-    A home's first server makes its database for a quarter of a minute, so that this costs no time; a later one is
-    there within seconds, and often nothing is left to train.
+    A server takes five seconds of one core, so that the other has time for this. In a home that was used before, often
+    nothing is left to train.
     """
     import_module("flows.pipeline")
     if everything:

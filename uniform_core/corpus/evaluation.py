@@ -59,6 +59,13 @@ def systems_of(config: RunConfig) -> tuple[System, ...]:
     return (*by_task, *whole)
 
 
+def clips_of(config: RunConfig, system: System) -> int:
+    """How many clips a system has to make where there are enough."""
+    evaluate = config.evaluate
+    fewer = evaluate.untrained_clips if system.name == "untrained" else None
+    return min(evaluate.clips_per_task, fewer or evaluate.clips_per_task)
+
+
 def chosen_clips(clips: pa.Table, *, split: str, count: int) -> list[dict[str, Any]]:
     """At most `count` clips of a split, the classes taking turns, in an order that depends on clip ids alone."""
     own = [clip for clip in clips.to_pylist() if clip["split"] == split]
@@ -113,7 +120,7 @@ def generation_candidates(config: RunConfig, clips: pa.Table, *, model_id: str) 
             "seed": derive_seed("sample", config.evaluate.seed, str(task), clip["clip_id"]),
         }
         for system, task, fp in _makers(config, model_id)
-        for clip in chosen
+        for clip in chosen[: clips_of(config, system)]
     ]
     return pa.Table.from_pylist(rows, schema=GENERATION_SCHEMA)
 

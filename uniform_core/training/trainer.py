@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from uniform_core.diffusion import Objective, ObjectiveConfig, TrainingLoss
 from uniform_core.errors import ConfigError, WorkFailedError
@@ -20,7 +20,7 @@ from uniform_core.training.checkpoint import Checkpoint
 from uniform_core.training.config import TrainConfig
 from uniform_core.training.distributed import Place, current_place, sum_over_ranks
 from uniform_core.training.draws import Draws, draw_training, draw_validation
-from uniform_core.training.optimizer import build_optimizer, load_optimizer, optimizer_tensors
+from uniform_core.training.optimizer import VectorAdamW
 from uniform_core.training.samples import Batch
 from uniform_core.training.scaling import LatentScale
 from uniform_core.training.schedule import learning_rate
@@ -61,7 +61,7 @@ class Trainer:
         self.ema = Ema(model, decay=config.ema_decay)
         self.step = 0  # optimizer steps done
         self._objective: Objective = objective.build()
-        self._optimizer = build_optimizer(config, model)
+        self._optimizer = VectorAdamW(config, model)
         self._device = next(model.parameters()).device
         self._null_text = _moved(null_text, self._device)
         self._video_rate_hz = video_rate_hz
@@ -76,12 +76,10 @@ class Trainer:
                 "training batch", expected=f"that of step {self.step}", found=f"step {batch.step}", fix=ASK
             )
         lr = learning_rate(self.config, self.step)
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         numbers = self._accumulate(batch)
-        loss, losses, terms, norm = self._reduce(numbers, batch)
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
-        self._optimizer.step()
+        gradient_N, loss, losses, terms, norm = self._reduce(numbers, batch)
+        self._optimizer.step(gradient_N, lr=lr)
         self.ema.update(self.model)
         self.step += 1
         return StepReport(batch.step, batch.task, loss, losses, terms, norm, lr, self.config.batch)
@@ -111,7 +109,7 @@ class Trainer:
             fingerprint=self.fingerprint,
             model=self.model.state_dict(),
             ema=self.ema.state_dict(),
-            optimizer=optimizer_tensors(self._optimizer, self.model),
+            optimizer=self._optimizer.tensors(),
             extra=extra,
         )
 
@@ -119,7 +117,7 @@ class Trainer:
         """Go on from a checkpoint of this run. Raises ConfigError where it belongs to another model."""
         self.model.load_state_dict(checkpoint.model, strict=True)
         self.ema.load_state_dict(checkpoint.ema)
-        load_optimizer(self._optimizer, self.model, tensors=checkpoint.optimizer)
+        self._optimizer.load(checkpoint.optimizer)
         self.step = checkpoint.step
 
     def averaged_weights(self) -> dict[str, Tensor]:
@@ -154,15 +152,13 @@ class Trainer:
 
     def _reduce(
         self, numbers: Mapping[str, Tensor], batch: Batch
-    ) -> tuple[float, dict[Modality, float], dict[str, float], float]:
-        """Loss, losses, terms and gradient norm over all ranks; the gradients are then summed and clipped in place."""
-        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-        reduced = sum_over_ranks([*gradients, *numbers.values()], self.place)
-        values = dict(zip(numbers, (float(value) for value in reduced[len(weights) :]), strict=True))
-        for weight, gradient in zip(weights, reduced, strict=False):
-            weight.grad = gradient
-        norm = float(nn.utils.clip_grad_norm_(weights, self.config.grad_clip))
+    ) -> tuple[Tensor, float, dict[Modality, float], dict[str, float], float]:
+        """The clipped gradient [N], loss, losses, terms and the gradient's norm before, over all ranks."""
+        gradient_N, *sums = sum_over_ranks([self._optimizer.gradient_N, *numbers.values()], self.place)
+        values = dict(zip(numbers, (float(value) for value in sums), strict=True))
+        norm = float(torch.linalg.vector_norm(gradient_N))
+        if norm > self.config.grad_clip:
+            gradient_N.mul_(self.config.grad_clip / norm)
         found = {"loss": values["loss"], "gradient norm": norm}
         for name, value in found.items():
             if not torch.isfinite(torch.tensor(value)):
@@ -174,7 +170,7 @@ class Trainer:
                 )
         losses = {m: values.pop(m.value) for m in batch.task.made}
         loss = values.pop("loss")
-        return loss, losses, values, norm
+        return gradient_N, loss, losses, values, norm
 
     def _loss(self, batch: Batch, draws: Draws) -> TrainingLoss:
         clean = to_model_latent(batch.raw, self.scale, self._device)
