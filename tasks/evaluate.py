@@ -20,6 +20,7 @@ from tasks.train import trained_model
 from uniform_core.corpus.evaluation import (
     System,
     WantedScore,
+    clips_of,
     current_generations,
     evaluation_clips,
     evaluation_digest,
@@ -137,7 +138,10 @@ class Evaluation:
     def _generations(self) -> dict[System, list[dict[str, Any]]]:
         """The files of each system that makes files, for the clips of this evaluation."""
         made = current_generations(self._context.catalog, self._config, model_id=self._model_id)
-        return {system: [row for row in rows if row["clip_id"] in self._labels] for system, rows in made.items()}
+        wanted = {
+            system: {clip["clip_id"] for clip in self._truth[: clips_of(self._config, system)]} for system in made
+        }
+        return {system: [row for row in rows if row["clip_id"] in wanted[system]] for system, rows in made.items()}
 
 
 def _present(context: RunContext, keys: set[str]) -> set[str]:

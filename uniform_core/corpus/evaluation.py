@@ -174,7 +174,7 @@ def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str, cli
     return digest(
         {
             "version": VERSIONS["scores"],
-            "makers": [fp for _, _, fp in _makers(config, model_id)],
+            "makers": [[fp, clips_of(config, system)] for system, _, fp in _makers(config, model_id)],
             "clips": set_digest(f"{clip['split']}/{clip['clip_sha256']}" for clip in used),
             "nets": [instruments_fingerprint(config, kind) for kind in NETS],
             "instrument": instrument,
