@@ -157,10 +157,13 @@ def run_features(context: RunContext, files: Sequence[LookedAt], wanted: Mapping
 def feature_candidates(context: RunContext, files: Sequence[LookedAt], wanted: Mapping[str, Sequence[str]]) -> pa.Table:
     """One row for each file, extractor and layer; the rows of a file stand together."""
     part = Loading.of_spec(context.config.spec).part_hash
-    extractors = [e for e in extractors_of(load_instruments(context).nets) if e.name in wanted]
+    # Once for each: the fingerprint of a net reads every weight.
+    extractors = [(e, e.fingerprint) for e in extractors_of(load_instruments(context).nets) if e.name in wanted]
     rows = [
         {
-            "work_key": feature_key(file.content_sha256, extractor, layer, part=part),
+            "work_key": work_key(
+                f"{extractor.name}/{layer}/{part}", stage_fp=fingerprint, source_sha256=file.content_sha256
+            ),
             "item": f"{file.path} {extractor.name}/{layer}",
             "dataset": "",
             "stage_fp": part,
@@ -168,21 +171,16 @@ def feature_candidates(context: RunContext, files: Sequence[LookedAt], wanted: M
             "path": file.path,
             "modality": extractor.modality,
             "extractor": extractor.name,
-            "extractor_fp": extractor.fingerprint,
+            "extractor_fp": fingerprint,
             "layer": layer,
             "protocol_part": part,
         }
         for file in files
-        for extractor in extractors
+        for extractor, fingerprint in extractors
         for layer in wanted[extractor.name]
     ]
     names = ("work_key", "item", "dataset", "path", *ROW_NAMES[1:])
     return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in names]))
-
-
-def feature_key(content_sha256: str, extractor: Extractor, layer: str, *, part: str) -> str:
-    """The key of what an extractor sees in a content under a loading rule."""
-    return work_key(f"{extractor.name}/{layer}/{part}", stage_fp=extractor.fingerprint, source_sha256=content_sha256)
 
 
 class FeatureStore:
