@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
-from command_line import processes_of, uniform
+from command_line import processes_of, short_home, uniform
 
 from uniform_core.presets import TINY_SPEC
 
@@ -97,6 +98,21 @@ def test_a_changed_setting_redoes_what_it_changes_and_nothing_else(nano_run: tup
     assert plan["ingest"]["to_do"] == plan["captions"]["to_do"] == plan["text"]["to_do"] == 0
     assert (plan["encode"]["to_do"], plan["encode"]["already_done"]) == (clips, clips), "video again, sound not"
     assert plan["train"]["to_do"] > 0
+
+
+def test_of_the_untrained_model_no_more_clips_are_scored_than_the_config_wants(nano_run: tuple[Path, Any]) -> None:
+    home = short_home("fewer")
+    shutil.copytree(nano_run[0], home)
+    before = {row["work_key"] for row in uniform("query", "SELECT work_key FROM scores", "--json", home=home).json}
+    done = uniform("evaluate", "--preset", "nano", "--set", "evaluate.untrained_clips=2", "--json", home=home)
+    assert done.code == 0, done.err[-4000:]
+    rows = uniform("query", "SELECT work_key, system, n_generated FROM scores", "--json", home=home).json
+    counts = {
+        system: {row["n_generated"] for row in rows if row["system"] == system and row["work_key"] not in before}
+        for system in ("uniform", "untrained")
+    }
+    assert counts == {"uniform": {4}, "untrained": {2}}
+    shutil.rmtree(home.parent)
 
 
 @pytest.mark.parametrize("command", ["status", "plan", "query", "doctor"])
