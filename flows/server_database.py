@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def make_template() -> Path:
         command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         whole = Path(home) / "whole.db"
-        with sqlite3.connect(Path(home) / NAME) as database:
+        with closing(sqlite3.connect(Path(home) / NAME)) as database:
             database.execute("VACUUM INTO ?", [str(whole)])  # one file: what still lay in the journal is in it
         _put(whole, target)
     return target

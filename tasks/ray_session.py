@@ -34,10 +34,6 @@ RAY_ENVIRONMENT: Mapping[str, str] = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it each worker warns
     "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # Ray prints it to stdout; pools report it themselves
     "OMP_NUM_THREADS": "1",  # one core a worker
-    # glibc gives freed memory of a step back and asks for it again in the next: up to a seventh of a step on a CPU.
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
-    "MALLOC_TOP_PAD_": str(1 << 26),
     "RAY_CLIENT_MODE": "0",  # this and the next are set by Ray itself: here so that they are put back
     "PYTHONBREAKPOINT": "ray.util.rpdb._driver_set_trace",
 }

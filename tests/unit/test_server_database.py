@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from flows import server_database
 def test_set_up_has_made_the_database_of_the_prefect_that_is_installed() -> None:
     made = server_database.template()
     assert made.is_file(), "`make setup` makes it"
-    with sqlite3.connect(f"file:{made}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{made}?mode=ro", uri=True)) as database:
         (runs,) = database.execute("SELECT count(*) FROM flow_run").fetchone()
         (secrets,) = database.execute("SELECT count(*) FROM configuration").fetchone()
     assert runs == secrets == 0, "homes share tables, and nothing that is in them"
