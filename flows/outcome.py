@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.report.files import report_path
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import evaluation_digest
@@ -31,16 +32,16 @@ def outcome_of(settings: Settings, config: RunConfig) -> Outcome:
     catalog = Catalog.open(settings)
     clips = current_clips(catalog, config)
     model_id = current_model_id(catalog, config, clips=clips)
+    stands_on = evaluation_digest(catalog, config, model_id=model_id, clips=clips)
     rows = catalog.query(
         """
         SELECT * FROM scores WHERE stage_fp = ?
         ORDER BY name, system <> 'uniform', system, task
         """,
-        parameters=[evaluation_digest(catalog, config, model_id=model_id, clips=clips)],
+        parameters=[stands_on],
     ).to_pylist()
-    report = settings.reports_dir / f"report-{model_id[:12]}.html"
     candidates = {
-        "report": report,
+        "report": report_path(settings, model_id=model_id, stands_on=stands_on),
         "model": settings.checkpoints_dir / model_id / "model",
         "samples": settings.media_dir / "generated" / model_id[:12] / "uniform",
         "catalog": settings.catalog_dir,
@@ -58,6 +59,12 @@ def column_of(score: Mapping[str, Any]) -> str:
     return str(score["system"]) if score["task"] == "all" else f"{score['system']} {score['task']}"
 
 
+def against(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """How many clips two numbers stand on, where that differs: distances of fewer clips are a little larger."""
+    own, others = mine["n_generated"], other["n_generated"]
+    return "" if own == others else f" (n {own} against {others})"
+
+
 def headlines(scores: Sequence[Mapping[str, Any]]) -> list[str]:
     """The main numbers in words: Fréchet against the untrained model and the codec, synchrony against chance."""
     found = {(s["name"], s["system"], s["task"]): s for s in scores}
@@ -70,7 +77,8 @@ def headlines(scores: Sequence[Mapping[str, Any]]) -> list[str]:
                 continue
             parts = [f"{task} {name} {mine['value']:.4g}"]
             if untrained is not None and untrained["value"] is not None and mine["value"] > 0:
-                parts.append(f"{untrained['value'] / mine['value']:.1f} times below the untrained model's")
+                ratio = untrained["value"] / mine["value"]
+                parts.append(f"{ratio:.1f} times below the untrained model's{against(mine, untrained)}")
             if ceiling is not None and ceiling["value"] is not None:
                 parts.append(f"codec round trip {ceiling['value']:.4g}")
             lines.append("; ".join(parts))

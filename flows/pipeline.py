@@ -6,8 +6,10 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.context import run_context
+from flows.report.files import report_path
 from flows.report.write import write_report
 from flows.stages import STAGE_FLOWS, Summaries
+from uniform_core.corpus.evaluation import evaluation_digest
 from uniform_core.corpus.samples import current_model_id
 
 
@@ -20,8 +22,10 @@ def pipeline(
     """From a dataset to a trained model, its clips and its scores; only what changed is done."""
     with run_context(preset, overrides, data) as context:
         rows = [row for stage in STAGE_FLOWS.values() for row in stage(preset, overrides, data)]
-        model_id = current_model_id(context.catalog, context.config, clips=context.clips())
-        report = context.settings.reports_dir / f"report-{model_id[:12]}.html"
+        clips = context.clips()
+        model_id = current_model_id(context.catalog, context.config, clips=clips)
+        stands_on = evaluation_digest(context.catalog, context.config, model_id=model_id, clips=clips)
+        report = report_path(context.settings, model_id=model_id, stands_on=stands_on)
         if not report.exists() or any(row["done"] or row["failed"] for row in rows):
             write_report(context.settings, context.catalog, context.config, model_id=model_id, summaries=rows)
         create_markdown_artifact(key="report", markdown=f"`{report}`", description="The report of this run.")

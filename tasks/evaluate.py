@@ -20,7 +20,6 @@ from tasks.train import trained_model
 from uniform_core.corpus.evaluation import (
     System,
     WantedScore,
-    clips_of,
     current_generations,
     evaluation_clips,
     evaluation_digest,
@@ -47,12 +46,14 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     instruments = run_instruments(context)
     evaluation = Evaluation(context, model_id=model.model_id)
     features = run_features(context, evaluation.files(), evaluation.layers())
-    features.require_accepted(max_reject_fraction=context.config.reject_limit)
+    # A score knows the files that it stands on, so each of them has to be there: else a retry would not change it.
+    features.require_accepted(max_reject_fraction=0.0)
     started, cpu_before_s = time.monotonic(), time.process_time()
     scores = evaluation.score(wanted)
     rows = evaluation.rows(scores)
+    context.catalog.pin(f"scores-{rows[0]['stage_fp'][:12]}", json.loads(rows[0]["versions"]))
+    log_evaluation(context, model.model_id, rows)  # before the rows that say that all is done: a kill repeats it
     context.catalog.insert("scores", rows)
-    log_evaluation(context, model.model_id, rows)
     wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
     return [instruments, features, _summary(len(wanted), done=len(keys - present), wall_s=wall_s, cpu_s=cpu_s)]
 
@@ -66,7 +67,7 @@ class Evaluation:
         self._truth = evaluation_clips(self._config, clips)
         self._reference = reference_clips(self._config, clips)
         self._labels = labels_of(self._truth)
-        self._made = self._generations()
+        self._made = current_generations(context.catalog, self._config, clips, model_id=model_id)
 
     def files(self) -> list[LookedAt]:
         """Every file that some metric looks at: generated, true and reference clips; each content once."""
@@ -77,7 +78,7 @@ class Evaluation:
     def layers(self) -> dict[str, list[str]]:
         """The layers that the metrics read, by extractor."""
         layers: defaultdict[str, set[str]] = defaultdict(set)
-        for metric in self._config.evaluate.metrics:
+        for metric in self._config.metrics:
             for need in metric.needs:
                 if need != LABELS:
                     layers[need.extractor].add(need.layer)
@@ -134,14 +135,6 @@ class Evaluation:
         if system.name == "real":
             return {clip["clip_id"]: clip["clip_sha256"] for clip in self._truth}
         return {row["clip_id"]: row["file_sha256"] for row in self._made[system]}
-
-    def _generations(self) -> dict[System, list[dict[str, Any]]]:
-        """The files of each system that makes files, for the clips of this evaluation."""
-        made = current_generations(self._context.catalog, self._config, model_id=self._model_id)
-        wanted = {
-            system: {clip["clip_id"] for clip in self._truth[: clips_of(self._config, system)]} for system in made
-        }
-        return {system: [row for row in rows if row["clip_id"] in wanted[system]] for system, rows in made.items()}
 
 
 def _present(context: RunContext, keys: set[str]) -> set[str]:

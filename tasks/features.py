@@ -29,9 +29,16 @@ from uniform_core.metrics.protocol import Loading
 from uniform_core.metrics.trained import TrainedNet, load_net
 
 
-def extractors_of(nets: Mapping[str, TrainedNet[Any]]) -> tuple[Extractor, ...]:
-    """Every extractor of the tiny metrics."""
-    return (TinyVideo(nets["video"]), TinyMel(nets["mel"]), TinySync(nets["sync"]), Farneback(), LibrosaOnsets())
+def extractors_of(nets: Mapping[str, TrainedNet[Any]], wanted: Mapping[str, Sequence[str]]) -> dict[str, Extractor]:
+    """The extractors that are wanted, by name; `wanted` names the layers of each."""
+    known = (
+        TinyVideo(nets["video"]),
+        TinyMel(nets["mel"]),
+        TinySync(nets["sync"]),
+        Farneback(),
+        LibrosaOnsets(tuple(wanted.get(LibrosaOnsets.name, ()))),
+    )
+    return {extractor.name: extractor for extractor in known if extractor.name in wanted}
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,20 @@ class LookedAt:
 class FeatureWorker:
     """Decodes a file once in the sandbox and lets every extractor that is wanted look at it."""
 
-    def __init__(self, *, config_json: str, media_dir: str, tensors_dir: str, net_dirs: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        config_json: str,
+        media_dir: str,
+        tensors_dir: str,
+        net_dirs: Mapping[str, str],
+        wanted: Mapping[str, Sequence[str]],
+    ) -> None:
         torch.set_num_threads(1)
         self._config = RunConfig.model_validate_json(config_json)
         self._media_dir, self._tensors_dir = Path(media_dir), Path(tensors_dir)
         nets = {kind: load_net(Path(folder)) for kind, folder in net_dirs.items()}
-        self._extractors = {extractor.name: extractor for extractor in extractors_of(nets)}
+        self._extractors = extractors_of(nets, wanted)
         self._sandbox = Sandbox()
 
     def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
@@ -137,6 +152,7 @@ def run_features(context: RunContext, files: Sequence[LookedAt], wanted: Mapping
             "media_dir": str(context.settings.media_dir),
             "tensors_dir": str(context.settings.tensors_dir),
             "net_dirs": net_dirs,
+            "wanted": wanted,
         },
         workers=context.settings.worker_cpus,
         batch=16 * sum(map(len, wanted.values())),
@@ -158,7 +174,7 @@ def feature_candidates(context: RunContext, files: Sequence[LookedAt], wanted: M
     """One row for each file, extractor and layer; the rows of a file stand together."""
     part = Loading.of_spec(context.config.spec).part_hash
     # Once for each: the fingerprint of a net reads every weight.
-    extractors = [(e, e.fingerprint) for e in extractors_of(load_instruments(context).nets) if e.name in wanted]
+    extractors = [(e, e.fingerprint) for e in extractors_of(load_instruments(context).nets, wanted).values()]
     rows = [
         {
             "work_key": work_key(

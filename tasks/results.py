@@ -68,10 +68,9 @@ def _sample_files(context: RunContext, model_id: str) -> list[dict[str, Any]]:
     """A few clips of each task, of different classes."""
     clips = context.clips()
     labels = dict(zip(clips["clip_id"].to_pylist(), clips["label"].to_pylist(), strict=True))
-    made = current_generations(context.catalog, context.config, model_id=model_id)
+    made = current_generations(context.catalog, context.config, clips, model_id=model_id)
     chosen = []
     for system, rows in made.items():
         if system.name == "uniform":
-            here = sorted((row for row in rows if row["clip_id"] in labels), key=lambda row: row["work_key"])
-            chosen += in_turns(here, label_of=lambda row: labels[row["clip_id"]])[:SAMPLES_A_TASK]
+            chosen += in_turns(rows, label_of=lambda row: labels[row["clip_id"]])[:SAMPLES_A_TASK]
     return chosen

@@ -17,11 +17,11 @@ from tasks.stage import CommitRule, Stage, StageSummary, run_stage
 from tasks.train import trained_model
 from uniform_core.catalog.shards import ShardReader
 from uniform_core.config import RunConfig
-from uniform_core.corpus.evaluation import generation_candidates, uses_text
+from uniform_core.corpus.evaluation import generation_candidates
 from uniform_core.corpus.fingerprints import sample_fingerprint
 from uniform_core.corpus.samples import training_samples
 from uniform_core.errors import IntegrityError, Rejection
-from uniform_core.fingerprint import file_sha256, text_digest
+from uniform_core.fingerprint import file_sha256
 from uniform_core.generation.decode import MediaCodecs
 from uniform_core.generation.generator import Generator, build_untrained
 from uniform_core.generation.requests import GeneratedClip, GenerationRequest, Given
@@ -76,7 +76,7 @@ class SampleWorker:
         given = None if task.given is None else self._given(row, task.given)
         if isinstance(given, Rejection):
             return given
-        caption = row["caption"] if uses_text(self._config, task) else None
+        caption = row["caption"] if row["text_hash"] else None
         return GenerationRequest(row["work_key"], task, row["seed"], caption=caption, given=given)
 
     def _given(self, row: Mapping[str, Any], modality: Modality) -> Given | Rejection:
@@ -110,18 +110,19 @@ class SampleWorker:
             path, clip.video_THWC, clip.waveform_N, video_rate_hz=spec.video_rate_hz, audio_rate_hz=spec.audio_rate_hz
         )
         made = row["system"] != "codec_round_trip"
-        with_text = made and row["caption"] is not None and uses_text(self._config, Task(row["task"]))
         size = path.stat().st_size
         columns = {
-            **{name: row[name] for name in ("work_key", "stage_fp", "model_id", "task", "system", "clip_id", "seed")},
-            "text_hash": text_digest(row["caption"]) if with_text else None,
+            **{name: row[name] for name in ROW_NAMES},
             "steps": sample.sampler_of(Task(row["task"])).steps if made else 0,
-            "guidance": sample.guidance.text_scale if with_text else 1.0,
+            "guidance": sample.guidance.text_scale if row["text_hash"] else 1.0,
             "path": relative.as_posix(),
             "file_sha256": file_sha256(path),
             "bytes": size,
         }
         return ItemRows(rows={"generations": [columns]}, bytes=size)
+
+
+ROW_NAMES = ("work_key", "stage_fp", "model_id", "task", "system", "clip_id", "text_hash", "seed")
 
 
 def media_codecs(config: RunConfig) -> MediaCodecs:
@@ -159,7 +160,7 @@ def run_sample(context: RunContext) -> list[StageSummary]:
     )
     summary = run_stage(
         stage,
-        _with_conditions(context, generation_candidates(config, clips, model_id=model.model_id)),
+        _with_conditions(context, generation_candidates(context.catalog, config, clips, model_id=model.model_id)),
         catalog=context.catalog,
         ray=context.ray,
         run_id=context.run_id,

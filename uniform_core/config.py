@@ -20,6 +20,7 @@ from uniform_core.diffusion import AnyObjective, ObjectiveConfig
 from uniform_core.generation.config import SampleConfig
 from uniform_core.metrics import Metric as AnyMetric
 from uniform_core.metrics.base import MetricConfig
+from uniform_core.metrics.protocol import Loading
 from uniform_core.metrics.recipes import NetsConfig
 from uniform_core.model.config import ModelConfig
 from uniform_core.spec import AVSpec, LatentLayout
@@ -48,7 +49,7 @@ class EvaluateConfig(Frozen):
     untrained_clips: Count | None = None  # of them for the untrained model, whose clips are all alike; None: all
     reference_split: str = "train"  # real clips that distribution metrics compare with; never the conditions themselves
     reference_clips: Count = 384
-    tasks: tuple[Task, ...] = tuple(Task)
+    tasks: tuple[Task, ...] = Field(default=tuple(Task), min_length=1)
     text_for: tuple[Task, ...] = (Task.T2AV,)  # tasks that are given the caption; the others go by sight or sound alone
     baselines: tuple[Literal["untrained", "codec_round_trip"], ...] = ("untrained", "codec_round_trip")
     metrics: tuple[AnyMetric, ...] = Field(min_length=1)
@@ -86,7 +87,18 @@ class RunConfig(Frozen):
         if self.train.batch % self.train_workers:
             raise ValueError(f"train.batch {self.train.batch} must be a multiple of train_workers {self.train_workers}")
         _ = self.layout
+        own = Loading.of_spec(self.spec)
+        for metric in self.evaluate.metrics:
+            if metric.protocol.loading not in (None, own):
+                raise ValueError(
+                    f"evaluate.metrics, {metric.name}: its loading must be null, or what spec has: {own.model_dump()}"
+                )
         return self
+
+    @property
+    def metrics(self) -> tuple[MetricConfig, ...]:
+        """The metrics of `evaluate`, on clips as the spec has them."""
+        return tuple(metric.at(self.spec) for metric in self.evaluate.metrics)
 
     @property
     def layout(self) -> LatentLayout:

@@ -86,7 +86,7 @@ def tiny() -> RunConfig:
         evaluate=EvaluateConfig(
             clips_per_task=192,
             untrained_clips=48,
-            metrics=tiny_metrics(TINY_SPEC, classes=tuple(sorted(data.labels))),
+            metrics=tiny_metrics(classes=tuple(sorted(data.labels))),
             nets=NetsConfig(),
         ),
     )
@@ -132,7 +132,7 @@ def nano() -> RunConfig:
             "evaluate": EvaluateConfig(
                 clips_per_task=4,
                 reference_clips=8,
-                metrics=tiny_metrics(TINY_SPEC, classes=tuple(sorted(data.labels))),
+                metrics=tiny_metrics(classes=tuple(sorted(data.labels))),
                 nets=nets,
             ),
         }

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Where pages lie, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import os
 from pathlib import Path
 
 from uniform_core.errors import StorageError
+from uniform_core.settings import Settings
+
+
+def report_path(settings: Settings, *, model_id: str, stands_on: str) -> Path:
+    """Where the page of a model and its evaluation (`evaluation_digest`) lies: other clips or scores, another page."""
+    return settings.reports_dir / f"report-{model_id[:12]}-{stands_on[:8]}.html"
 
 
 def write_whole(path: Path, text: str) -> None:

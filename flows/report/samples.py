@@ -29,7 +29,7 @@ GIVEN = {None: "text", Modality.VIDEO: "the picture", Modality.AUDIO: "the sound
 
 def sample_cards(catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_id: str) -> tuple[ClipCard, ...]:
     """At most `MAX_CLIPS` held-out clips, the classes taking turns, each with all that the model made from it."""
-    made = _made_by_clip(catalog, config, model_id)
+    made = _made_by_clip(catalog, config, clips, model_id)
     captions = active_captions(catalog, config, clips)
     texts = dict(zip(captions["clip_id"].to_pylist(), captions["text"].to_pylist(), strict=True))
     chosen = choose([clip for clip in clips.to_pylist() if clip["clip_id"] in made], made)
@@ -43,12 +43,12 @@ def choose(clips: Sequence[Row], made: Mapping[str, Mapping[str, Row]]) -> list[
     return in_turns(ordered, label_of=lambda clip: clip["label"])[:MAX_CLIPS]
 
 
-def _made_by_clip(catalog: Catalog, config: RunConfig, model_id: str) -> dict[str, dict[str, Row]]:
+def _made_by_clip(catalog: Catalog, config: RunConfig, clips: pa.Table, model_id: str) -> dict[str, dict[str, Row]]:
     """The rows of the model's clips, made as the config says, by clip and task, with the text that was given."""
     texts = catalog.query("SELECT text_hash, text FROM caption_texts SEMI JOIN generations USING (text_hash)")
     text_of = dict(zip(texts["text_hash"].to_pylist(), texts["text"].to_pylist(), strict=True))
     made: defaultdict[str, dict[str, Row]] = defaultdict(dict)
-    for system, rows in current_generations(catalog, config, model_id=model_id).items():
+    for system, rows in current_generations(catalog, config, clips, model_id=model_id).items():
         if system.name == "uniform":
             for row in rows:
                 made[row["clip_id"]][row["task"]] = {**row, "text": text_of.get(row["text_hash"])}

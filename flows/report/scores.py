@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flows.outcome import against
 from flows.report.axes import linear_axis, log_axis, number, tick_text
 from flows.report.data import Cell, Headline, Mark, Plot, PlotRow, ScoreColumn, ScoreRow, Tick
 from uniform_core.types import Task
@@ -148,7 +149,8 @@ def _frechet(name: str, found: Found) -> Headline | None:
     if not ratios:
         return None
     worst = min(ratios, key=lambda task: ratios[task])
-    words = f"below the untrained model's at {worst.upper()}, the task where it is least"
+    mine, untrained = found[name, "uniform", worst], found[name, "untrained", worst]
+    words = f"below the untrained model's{against(mine, untrained)} at {worst.upper()}, the task where it is least"
     if (codec := ratio(found, name, "codec_round_trip", worst)) is not None:
         words += f"; {number(1 / codec)} times that of the codec round trip"
     return Headline(

@@ -17,11 +17,12 @@ from markupsafe import Markup
 from flows.cli.show import seconds, size
 from flows.report.axes import number
 from flows.report.data import ReportData, ScoreColumn
-from flows.report.files import write_whole
+from flows.report.files import report_path, write_whole
 from flows.report.gather import gather
 from flows.report.words import SYSTEMS, TASKS, better, described
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
+from uniform_core.corpus.evaluation import evaluation_digest
 from uniform_core.settings import Settings
 
 
@@ -33,13 +34,14 @@ def write_report(
     model_id: str,
     summaries: Sequence[Mapping[str, Any]] | None = None,
 ) -> Path:
-    """`reports/report-<model>.html`, with `reports/index.html` the same page.
+    """The page at `report_path`, and the same as `reports/index.html`.
 
     `summaries` are what the stages of a run did (`StageSummary.as_dict`). Raises WorkFailedError where there is no
     such model, StorageError where the page cannot be written.
     """
     page = render(gather(settings, catalog, config, model_id=model_id, summaries=summaries))
-    path = settings.reports_dir / f"report-{model_id[:12]}.html"
+    stands_on = evaluation_digest(catalog, config, model_id=model_id)
+    path = report_path(settings, model_id=model_id, stands_on=stands_on)
     for place in (path, settings.reports_dir / "index.html"):
         write_whole(place, page)
     return path

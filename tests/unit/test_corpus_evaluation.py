@@ -3,58 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-from catalog_rows import open_catalog, sha, stamp
+import pytest
+from catalog_rows import caption_row, open_catalog, sha, stamp
 
 from uniform_core.build import build_run
-from uniform_core.corpus.evaluation import GENERATION_SCHEMA, current_generations, generation_candidates, in_turns
-from uniform_core.corpus.fingerprints import sample_fingerprint
-from uniform_core.fingerprint import digest
+from uniform_core.catalog import Catalog
+from uniform_core.config import RunConfig
+from uniform_core.corpus.evaluation import (
+    GENERATION_SCHEMA,
+    current_generations,
+    evaluation_digest,
+    generation_candidates,
+    in_turns,
+)
+from uniform_core.corpus.fingerprints import captions_fingerprint
+from uniform_core.fingerprint import digest, text_digest
 from uniform_core.types import Task
 
-
-def test_clips_of_an_older_sampler_are_not_scored_with_the_new_ones(tmp_path: Path) -> None:
-    catalog, model_id = open_catalog(tmp_path), digest("model")
-    configs = [build_run("nano", overrides=[f"sample.sampler.steps={steps}"]) for steps in (2, 3)]
-    rows = [
-        stamp(
-            work_key=digest([config.sample.sampler.steps, system, task]),
-            stage_fp=sample_fingerprint(config, model_id, task=task, system=system),
-            model_id=model_id,
-            task=str(task),
-            system=system,
-            clip_id=digest("clip"),
-            seed=0,
-            text_hash=None,
-            steps=config.sample.sampler.steps,
-            guidance=1.0,
-            path=f"{config.sample.sampler.steps}-{system}-{task}.mp4",
-            file_sha256=sha("file"),
-            bytes=1,
-        )
-        for config in configs
-        for system in ("uniform", "untrained")
-        for task in Task
-    ]
-    catalog.insert("generations", rows)
-    for config in configs:
-        made = current_generations(catalog, config, model_id=model_id)
-        by_system = {(system.name, system.task): [row["steps"] for row in rows] for system, rows in made.items()}
-        expected = {(name, task): [config.sample.sampler.steps] for name in ("uniform", "untrained") for task in Task}
-        assert by_system == expected | {("codec_round_trip", None): []}
-        for system, found in made.items():
-            assert all((row["system"], row["task"]) == (system.name, system.task) for row in found)
+MODEL = digest("model")
 
 
-def test_classes_take_turns_in_the_order_of_their_names() -> None:
-    rows = [{"n": n, "label": label} for n, label in enumerate(["b", "b", "b", "a", None, "a"])]
-    assert [row["n"] for row in in_turns(rows, label_of=lambda row: row["label"])] == [4, 3, 0, 5, 1, 2]
-
-
-def test_the_untrained_model_may_make_fewer_clips_of_all_classes() -> None:
-    clips = pa.Table.from_pylist(
+def held_out_clips(labels: str = "ab", each: int = 2) -> pa.Table:
+    return pa.Table.from_pylist(
         [
             {
                 "clip_id": digest([label, n]),
@@ -64,15 +38,101 @@ def test_the_untrained_model_may_make_fewer_clips_of_all_classes() -> None:
                 "dataset": "toy",
                 "source_id": f"{label}-{n}",
             }
-            for label in ("a", "b", "c")
-            for n in range(4)
+            for label in labels
+            for n in range(each)
         ]
     )
+
+
+def make(catalog: Catalog, config: RunConfig, clips: pa.Table) -> None:
+    """A row of `generations` for each candidate that has none yet, its file named by its key."""
+    rows = generation_candidates(catalog, config, clips, model_id=MODEL).to_pylist()
+    names = ("work_key", "stage_fp", "model_id", "task", "system", "clip_id", "text_hash", "seed")
+    catalog.insert(
+        "generations",
+        [
+            stamp(
+                **{name: row[name] for name in names},
+                steps=2,
+                guidance=1.0,
+                path=f"{row['work_key']}.mp4",
+                file_sha256=sha(row["work_key"]),
+                bytes=1,
+            )
+            for row in rows
+        ],
+    )
+
+
+def caption(catalog: Catalog, config: RunConfig, clips: pa.Table, text: str) -> None:
+    key = text_digest(text)
+    catalog.insert("caption_texts", [stamp(work_key=key, text_hash=key, text=text)])
+    fp = captions_fingerprint(config.captioners[0])
+    rows = [caption_row(clip, key, stage_fp=fp) for clip in clips.to_pylist()]
+    now = datetime.now(UTC)
+    catalog.insert("captions", [row | {"work_key": digest([text, row["clip_id"]]), "created_at": now} for row in rows])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sample.sampler.steps=3",
+        "evaluate.seed=1",
+        'evaluate.text_for=["t2av","v2a","a2v"]',
+        "evaluate.text_for=[]",
+        "vocoder.iterations=8",
+    ],
+)
+def test_what_changes_a_clip_makes_it_anew_and_only_the_clips_of_now_are_scored(change: str, tmp_path: Path) -> None:
+    catalog, clips = open_catalog(tmp_path), held_out_clips()
+    before, after = build_run("nano"), build_run("nano", overrides=[change])
+    make(catalog, before, clips)
+    old = evaluation_digest(catalog, before, model_id=MODEL, clips=clips)
+    assert evaluation_digest(catalog, after, model_id=MODEL, clips=clips) != old
+    make(catalog, after, clips)
+    keys = generation_candidates(catalog, after, clips, model_id=MODEL)["work_key"].to_pylist()
+    made = current_generations(catalog, after, clips, model_id=MODEL)
+    assert sorted(row["work_key"] for rows in made.values() for row in rows) == sorted(keys)
+    for system, rows in made.items():
+        assert all((row["system"], row["task"]) == (system.name, str(system.task or Task.T2AV)) for row in rows)
+    assert evaluation_digest(catalog, before, model_id=MODEL, clips=clips) == old, "the old clips are still there"
+
+
+def test_another_caption_makes_a_clip_anew_where_it_is_made_from_text_and_only_there(tmp_path: Path) -> None:
+    catalog, clips, config = open_catalog(tmp_path), held_out_clips(), build_run("nano")
+    caption(catalog, config, clips, "a red ball")
+    make(catalog, config, clips)
+    before = evaluation_digest(catalog, config, model_id=MODEL, clips=clips)
+    caption(catalog, config, clips, "a blue ball")
+    made = {
+        (system.name, system.task): len(rows)
+        for system, rows in current_generations(catalog, config, clips, model_id=MODEL).items()
+    }
+    assert made == {(name, task): 4 * (task is not Task.T2AV) for name in ("uniform", "untrained") for task in Task} | {
+        ("codec_round_trip", None): 4
+    }
+    assert evaluation_digest(catalog, config, model_id=MODEL, clips=clips) != before
+
+
+def test_scores_stand_on_the_files_that_were_made(tmp_path: Path) -> None:
+    catalog, clips, config = open_catalog(tmp_path), held_out_clips(), build_run("nano")
+    none = evaluation_digest(catalog, config, model_id=MODEL, clips=clips)
+    make(catalog, config, clips)
+    assert evaluation_digest(catalog, config, model_id=MODEL, clips=clips) != none, "clips that came later count"
+
+
+def test_classes_take_turns_in_the_order_of_their_names() -> None:
+    rows = [{"n": n, "label": label} for n, label in enumerate(["b", "b", "b", "a", None, "a"])]
+    assert [row["n"] for row in in_turns(rows, label_of=lambda row: row["label"])] == [4, 3, 0, 5, 1, 2]
+
+
+def test_the_untrained_model_may_make_fewer_clips_of_all_classes(tmp_path: Path) -> None:
+    catalog, clips = open_catalog(tmp_path), held_out_clips("abc", 4)
     label_of = dict(zip(clips["clip_id"].to_pylist(), clips["label"].to_pylist(), strict=True))
 
     def made(**evaluate: int) -> dict[tuple[str, str], Counter[str]]:
         config = build_run("nano", overrides=[f"evaluate.{name}={count}" for name, count in evaluate.items()])
-        rows = generation_candidates(config, clips, model_id=digest("model"))
+        rows = generation_candidates(catalog, config, clips, model_id=MODEL)
         assert rows.schema == GENERATION_SCHEMA
         found: dict[tuple[str, str], Counter[str]] = {}
         for row in rows.to_pylist():

@@ -186,7 +186,7 @@ def test_extractors_give_every_layer_for_every_clip(video_net: TrainedNet, mel_n
         (TinyMel(mel_net), {"features": (32,), "logits": (2,)}),
         (TinySync(sync_net), {"video_embedding": (FRAMES * 32,), "audio_embedding": (FRAMES * 32,)}),
         (Farneback(), {"flow": (FRAMES,), "rate_hz": ()}),
-        (LibrosaOnsets((22_050, None)), {"onsets_22050": (0,), "onsets_native": (0,)}),
+        (LibrosaOnsets(("onsets_22050", "onsets_native")), {"onsets_22050": (0,), "onsets_native": (0,)}),
     ]
     for extractor, shapes in layers:
         found = extractor.extract(batch)

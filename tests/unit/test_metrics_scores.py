@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from uniform_core.build import build_run
 from uniform_core.errors import ConfigError
 from uniform_core.metrics import (
     AvAlignConfig,
@@ -15,6 +16,7 @@ from uniform_core.metrics import (
     SynchronyConfig,
 )
 from uniform_core.metrics.base import LABELS, MetricConfig, Need, Score, Side
+from uniform_core.metrics.extractors import EvalBatch, LibrosaOnsets
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.kernel import Subsets
 from uniform_core.metrics.protocol import Loading, Protocol
@@ -189,8 +191,8 @@ def test_av_align_of_empty_clips_is_null_with_a_reason_and_counts_the_others():
 
 
 def test_av_align_chance_borrows_the_sound_of_others():
-    own = AvAlignConfig.of("tempotokens2025", loading=Loading())
-    chance = AvAlignConfig.of("tempotokens2025", loading=Loading(), partner="others")
+    own = AvAlignConfig.of("tempotokens2025", name="tempotokens2025", loading=Loading())
+    chance = AvAlignConfig.of("tempotokens2025", name="tempotokens2025", loading=Loading(), partner="others")
     flows = [peaks_at(3), peaks_at(9), peaks_at(15)]
     onsets = [np.array([0.3]), np.array([0.9]), np.array([1.5])]
     inputs = align_inputs(own, flows, onsets)
@@ -219,12 +221,34 @@ def test_hashes_depend_on_what_changes_numbers():
 
 
 def test_the_tiny_set_has_unique_names_under_one_loading():
-    spec = AVSpec(duration_s=2, video_rate_hz=16, height_px=32, width_px=32, canonical_short_side_px=32, hop=250)
-    metrics = tiny_metrics(spec, classes=("a", "b"))
+    metrics = tiny_metrics(classes=("a", "b"))
     names = [metric.name for metric in metrics]
     assert len(set(names)) == len(names)
     assert {"fvd.tinyvideo.uniform_tiny", "fad.tinymel.uniform_tiny", "synchrony.tinysync.uniform_tiny"} <= set(names)
-    assert len({metric.protocol.loading.part_hash for metric in metrics}) == 1
+    assert {metric.protocol.loading for metric in metrics} == {None}
+
+
+def test_another_spec_is_another_protocol_and_a_loading_that_nobody_follows_is_refused():
+    plain, longer = build_run("nano"), build_run("nano", overrides=["spec.duration_s=2.0", "data.short_s=2.2"])
+    for config in (plain, longer):
+        assert {metric.protocol.loading for metric in config.metrics} == {Loading.of_spec(config.spec)}
+    assert not {m.protocol_hash for m in plain.metrics} & {m.protocol_hash for m in longer.metrics}
+    native = FrechetConfig(protocol=Protocol(name="native", extractor="tinyvideo", loading=Loading())).model_dump_json()
+    with pytest.raises(ConfigError, match="loading must be null"):
+        build_run("nano", overrides=[f"evaluate.metrics=[{native}]"])
+
+
+def test_onsets_are_found_at_every_rate_that_a_metric_asks_for():
+    layers = ("onsets_22050", "onsets_native", "onsets_8000")
+    sound = np.zeros((1, 16_000), np.float32)
+    sound[0, 8_000:8_400] = 0.5
+    batch = EvalBatch(np.zeros((1, 8, 4, 4, 3), np.uint8), np.zeros((1, 8, 4), np.float32), sound, 8, 16_000)
+    found = LibrosaOnsets(layers).extract(batch)
+    assert tuple(found) == layers
+    for (times,) in found.values():
+        assert times[0] == pytest.approx(0.5, abs=0.1)
+    javis = AvAlignConfig.of("javisbench", name="javisbench_tiny")
+    assert {need.layer for need in javis.needs if need.extractor == "librosa"} <= set(layers)
 
 
 def test_a_feature_set_refuses_what_it_cannot_pair():

@@ -12,12 +12,14 @@ import pytest
 from catalog_rows import caption_row, clip_row, open_catalog, sha, source_row, stamp
 
 from flows.cli.main import main
+from flows.report.files import report_path
 from flows.report.gather import gather
 from flows.report.write import render, write_report
+from tasks.sample import ROW_NAMES
 from uniform_core.build import build_run
-from uniform_core.corpus.evaluation import evaluation_digest
-from uniform_core.corpus.fingerprints import captions_fingerprint, ingest_fingerprint, sample_fingerprint
-from uniform_core.corpus.inputs import list_items
+from uniform_core.corpus.evaluation import evaluation_digest, generation_candidates
+from uniform_core.corpus.fingerprints import captions_fingerprint, ingest_fingerprint
+from uniform_core.corpus.inputs import current_clips, list_items
 from uniform_core.corpus.samples import current_model_id
 from uniform_core.errors import StorageError, WorkFailedError
 from uniform_core.fingerprint import digest, text_digest
@@ -70,11 +72,14 @@ class Made:
         for path in (self.clips[0]["path"], "generated/v2a.mp4"):
             write_mp4(self.settings.media_dir / path, frames, tone, **rates)
         wanted = [(self.clips[0], Task.V2A, "generated/v2a.mp4"), (self.clips[1], Task.T2AV, "generated/gone.mp4")]
+        clips = current_clips(self.catalog, self.config)
+        candidates = generation_candidates(self.catalog, self.config, clips, model_id=self.model_id).to_pylist()
+        by_place = {(row["clip_id"], row["task"], row["system"]): row for row in candidates}
         for clip, task, path in wanted:
-            row = stamp(work_key=digest([path]), model_id=self.model_id, task=str(task), system="uniform", path=path)
-            row |= {"clip_id": clip["clip_id"], "seed": 1, "steps": 2, "guidance": 1.0, "bytes": 10}
-            row["stage_fp"] = sample_fingerprint(self.config, self.model_id, task=task, system="uniform")
-            self.catalog.insert("generations", [row | {"file_sha256": sha(path)}])
+            candidate = by_place[clip["clip_id"], str(task), "uniform"]
+            row = stamp(path=path, steps=2, guidance=1.0, bytes=10, file_sha256=sha(path))
+            row |= {name: candidate[name] for name in ROW_NAMES}
+            self.catalog.insert("generations", [row])
 
     def add_scores(self) -> None:
         fp = evaluation_digest(self.catalog, self.config, model_id=self.model_id)
@@ -89,6 +94,11 @@ class Made:
         path.parent.mkdir(parents=True)
         steps = [{"step": n, "task": "v2a", "loss": 1.0, "losses": {"audio": 2.0 - n / 9}, "time": n} for n in range(8)]
         path.write_text("\n".join(map(json.dumps, steps)))
+
+    def page(self) -> Path:
+        """Where the report of now belongs."""
+        stands_on = evaluation_digest(self.catalog, self.config, model_id=self.model_id)
+        return report_path(self.settings, model_id=self.model_id, stands_on=stands_on)
 
     def write(self, **words) -> str:
         path = write_report(self.settings, self.catalog, self.config, model_id=self.model_id, **words)
@@ -194,8 +204,20 @@ def test_the_index_is_the_same_page_and_nothing_else_is_left(made):
     made.add_model()
     made.write()
     names = {path.name: path.read_bytes() for path in made.settings.reports_dir.iterdir()}
-    assert set(names) == {f"report-{made.model_id[:12]}.html", "index.html"}
+    assert set(names) == {made.page().name, "index.html"}
     assert len(set(names.values())) == 1
+
+
+def test_other_clips_are_another_page(made):
+    for add in (made.add_model, made.add_clips, made.add_captions):
+        add()
+    made.write()
+    before = made.page()
+    made.add_films()
+    assert not made.page().exists(), "else a run that was killed before its report would think it written"
+    made.write()
+    assert made.page().exists()
+    assert made.page() != before
 
 
 def test_gathering_is_apart_from_rendering(full):
@@ -226,5 +248,5 @@ def test_the_command_prints_the_path(made, capsys):
     made.add_model()
     assert main([*words, "--json"]) == 0
     path = json.loads(capsys.readouterr().out)["path"]
-    assert path.endswith(f"report-{made.model_id[:12]}.html")
+    assert path == str(made.page())
     assert "<!doctype html>" in Path(path).read_text("utf-8")

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
+from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.fingerprints import VERSIONS, instruments_fingerprint, sample_fingerprint
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.fingerprint import digest, set_digest, work_key
@@ -98,17 +99,28 @@ GENERATION_SCHEMA = pa.schema(
         (name, pa.string())
         for name in ("work_key", "item", "dataset", "stage_fp", "system", "task", "model_id", "clip_id")
     ]
-    + [("seed", pa.int64())]
+    + [("text_hash", pa.string()), ("seed", pa.int64())]
 )
 
 
-def generation_candidates(config: RunConfig, clips: pa.Table, *, model_id: str) -> pa.Table:
-    """One row for each system, task and clip that is to be made."""
+def generation_candidates(catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_id: str) -> pa.Table:
+    """One row for each system, task and clip that is to be made; `text_hash` is that of the caption that it is given.
+
+    Another model, sampler, seed, caption or content of the clip gives another key.
+    """
     chosen = evaluation_clips(config, clips)
+    captions = active_captions(catalog, config, clips)
+    text_of = dict(zip(captions["clip_id"].to_pylist(), captions["text_hash"].to_pylist(), strict=True))
+
+    def text_hash(system: System, task: Task, clip: Mapping[str, Any]) -> str | None:
+        return text_of.get(clip["clip_id"]) if system.task is not None and task in config.evaluate.text_for else None
+
     rows = [
         {
             "work_key": work_key(
-                f"{system.name}/{task}/{clip['clip_id']}", stage_fp=fp, source_sha256=clip["clip_sha256"]
+                f"{system.name}/{task}/{clip['clip_id']}/{text_hash(system, task, clip) or 'without text'}",
+                stage_fp=fp,
+                source_sha256=clip["clip_sha256"],
             ),
             "item": f"{system.name} {task} of {clip['dataset']}/{clip['source_id']}",
             "dataset": clip["dataset"],
@@ -117,6 +129,7 @@ def generation_candidates(config: RunConfig, clips: pa.Table, *, model_id: str) 
             "task": str(task),
             "model_id": model_id,
             "clip_id": clip["clip_id"],
+            "text_hash": text_hash(system, task, clip),
             "seed": derive_seed("sample", config.evaluate.seed, str(task), clip["clip_id"]),
         }
         for system, task, fp in _makers(config, model_id)
@@ -125,12 +138,19 @@ def generation_candidates(config: RunConfig, clips: pa.Table, *, model_id: str) 
     return pa.Table.from_pylist(rows, schema=GENERATION_SCHEMA)
 
 
-def current_generations(catalog: Catalog, config: RunConfig, *, model_id: str) -> dict[System, list[dict[str, Any]]]:
-    """The rows of `generations` of each system that makes files, made as this config says: not by an older sampler."""
-    by_fp: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in catalog.query("SELECT * FROM generations WHERE model_id = ?", parameters=[model_id]).to_pylist():
-        by_fp[row["stage_fp"]].append(row)
-    return {system: by_fp[fp] for system, _, fp in _makers(config, model_id)}
+def current_generations(
+    catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_id: str
+) -> dict[System, list[dict[str, Any]]]:
+    """The rows of `generations` of each system that makes files, made as this config says of these clips."""
+    wanted = generation_candidates(catalog, config, clips, model_id=model_id)
+    rows = catalog.query(
+        "SELECT g.* FROM generations g JOIN wanted w USING (work_key) ORDER BY work_key",
+        tables={"wanted": wanted.select(["work_key"])},
+    )
+    by_maker: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows.to_pylist():
+        by_maker[row["system"], row["task"]].append(row)
+    return {system: by_maker[system.name, str(task)] for system, task, _ in _makers(config, model_id)}
 
 
 def _makers(config: RunConfig, model_id: str) -> Iterator[tuple[System, Task, str]]:
@@ -141,14 +161,9 @@ def _makers(config: RunConfig, model_id: str) -> Iterator[tuple[System, Task, st
             yield system, task, sample_fingerprint(config, model_id, task=task, system=system.name)
 
 
-def uses_text(config: RunConfig, task: Task) -> bool:
-    """Whether the clips of a task are made with their caption."""
-    return task in config.evaluate.text_for
-
-
 def metrics_for(config: RunConfig, system: System) -> Iterator[MetricConfig]:
     """The metrics that say something of a system: those of modalities that it made, and those of both together."""
-    for metric in config.evaluate.metrics:
+    for metric in config.metrics:
         modality = metric.protocol.judges
         if modality is None or modality in system.judged:
             yield metric
@@ -164,18 +179,20 @@ class WantedScore:
 
 
 def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str, clips: pa.Table | None = None) -> str:
-    """What every number of this evaluation stands on: systems, clips on both sides, the nets' recipe and data.
+    """What every number of this evaluation stands on: clips on both sides, the files that were made, the nets.
 
     `clips` are the `current_clips`, for who has them already.
     """
     clips = current_clips(catalog, config) if clips is None else clips
     used = [*evaluation_clips(config, clips), *reference_clips(config, clips)]
     instrument = set_digest(c["clip_sha256"] for c in clips.to_pylist() if c["split"] == "instrument")
+    made = current_generations(catalog, config, clips, model_id=model_id)
     return digest(
         {
             "version": VERSIONS["scores"],
             "makers": [[fp, clips_of(config, system)] for system, _, fp in _makers(config, model_id)],
             "clips": set_digest(f"{clip['split']}/{clip['clip_sha256']}" for clip in used),
+            "made": set_digest(f"{row['work_key']}/{row['file_sha256']}" for rows in made.values() for row in rows),
             "nets": [instruments_fingerprint(config, kind) for kind in NETS],
             "instrument": instrument,
         }

@@ -90,10 +90,12 @@ def instruments_fingerprint(config: RunConfig, kind: str) -> str:
 
 
 def sample_fingerprint(config: RunConfig, model: str, *, task: Task, system: str) -> str:
-    """How a system makes the clips of one task."""
+    """How a system makes the clips of one task, and from which noise; not from which clip and caption."""
     params = {
         "system": system,
         "task": task,
+        "with_text": task in config.evaluate.text_for,
+        "seed": config.evaluate.seed,
         "sample": config.sample.fingerprint_params(),
         "video_codec": config.video_codec.fingerprint_params(),
         "audio_codec": config.audio_codec.fingerprint_params(),

@@ -114,7 +114,7 @@ class _Plans:
 
     def sample(self) -> StagePlan:
         model = self._model
-        wanted, made = generation_candidates(self._config, self._clips, model_id=model), 0
+        wanted, made = generation_candidates(self._catalog, self._config, self._clips, model_id=model), 0
         if wanted.num_rows and not self._coming:
             return self._plan("sample", "clips", self._split(wanted, "generations", stage="sample"), piece_bytes=40_000)
         total = sum(clips_of(self._config, system) for system in systems_of(self._config) if system.name != "real")

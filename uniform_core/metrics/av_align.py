@@ -25,14 +25,20 @@ class AvAlignConfig(MetricConfig):
     partners: Count = 8
 
     @classmethod
-    def of(cls, rule: str, *, loading: Loading, partner: Literal["own", "others"] = "own") -> AvAlignConfig:
-        """The metric under one of the published rules."""
-        protocol = Protocol(name=rule, extractor="farneback", layer="flow", loading=loading)
+    def of(
+        cls, rule: str, *, name: str, loading: Loading | None = None, partner: Literal["own", "others"] = "own"
+    ) -> AvAlignConfig:
+        """The metric under one of the published rules.
+
+        `name` is the protocol's. The rule's own name is for films as they were published; its thresholds are in pixels
+        and its grid is the sound's rate, so that smaller pictures give another number.
+        """
+        protocol = Protocol(name=name, extractor="farneback", layer="flow", loading=loading)
         return cls(protocol=protocol, rule=RULES[rule], partner=partner)
 
     @classmethod
     def example(cls) -> AvAlignConfig:
-        return cls.of("tempotokens2025", loading=Loading())
+        return cls.of("tempotokens2025", name="tempotokens2025", loading=Loading())
 
     @property
     def metric(self) -> str:
@@ -76,6 +82,12 @@ class AvAlignConfig(MetricConfig):
 def onset_layer(onset_rate_hz: int | None) -> str:
     """The layer of extractor `librosa` that holds onsets found at this rate."""
     return f"onsets_{onset_rate_hz or 'native'}"
+
+
+def onset_rate_hz(layer: str) -> int | None:
+    """The rate of `onset_layer`; None for the clip's own."""
+    rate = layer.removeprefix("onsets_")
+    return None if rate == "native" else int(rate)
 
 
 def _spread(n: int, partners: int) -> list[int]:

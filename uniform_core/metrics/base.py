@@ -19,6 +19,7 @@ from uniform_core.families import Member
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.protocol import Protocol
+from uniform_core.spec import AVSpec
 
 
 class Side(StrEnum):
@@ -113,6 +114,10 @@ class MetricConfig(Member):
         """The value of each generated clip by key, where the metric is a mean over clips; else empty."""
         del inputs
         return {}
+
+    def at(self, spec: AVSpec) -> MetricConfig:
+        """The metric on clips as this spec has them: a change of the spec is another protocol, with another hash."""
+        return self.model_copy(update={"protocol": self.protocol.at(spec)})
 
     @property
     def name(self) -> str:

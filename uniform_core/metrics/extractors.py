@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from uniform_core.fingerprint import digest
-from uniform_core.metrics.av_align import onset_layer
+from uniform_core.metrics.av_align import onset_rate_hz
 from uniform_core.metrics.motion import motion_trajectory
 from uniform_core.metrics.nets import MelNet, SyncNet, VideoNet
 from uniform_core.metrics.onsets import onset_times
@@ -122,19 +122,19 @@ class Farneback(Extractor):
 
 @dataclass(frozen=True)
 class LibrosaOnsets(Extractor):
-    """Onset times at the rates that the named rules of AV-align ask for."""
+    """Onset times at the rates that rules of AV-align ask for, each a layer (`onset_layer`)."""
 
-    rates_hz: tuple[int | None, ...] = (22_050,)  # None: the clip's own rate
+    layers: tuple[str, ...]
     name = "librosa"
     modality = "audio"
 
     @property
     def fingerprint(self) -> str:
-        return digest(["extractor", self.name, 1, list(self.rates_hz)])
+        return digest(["extractor", self.name, 1])  # the rate of a layer is in the layer's name
 
     def extract(self, batch: EvalBatch) -> Features:
-        def at(onset_rate_hz: int | None) -> list[np.ndarray]:
-            rate_hz = batch.audio_rate_hz
-            return [onset_times(w, rate_hz=rate_hz, onset_rate_hz=onset_rate_hz) for w in batch.waveform_BN]
+        def at(layer: str) -> list[np.ndarray]:
+            rate_hz, onset_hz = batch.audio_rate_hz, onset_rate_hz(layer)
+            return [onset_times(wave_N, rate_hz=rate_hz, onset_rate_hz=onset_hz) for wave_N in batch.waveform_BN]
 
-        return {onset_layer(rate): at(rate) for rate in self.rates_hz}
+        return {layer: at(layer) for layer in self.layers}

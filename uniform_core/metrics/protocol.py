@@ -70,6 +70,10 @@ class Protocol(Frozen):
     extractor: Word
     layer: str = "features"
     judges: Modality | None = None  # the modality that the number speaks of; None: of both together
-    loading: Loading = Loading()
+    loading: Loading | None = None  # None: as the run's spec has its clips; `at` says how
     items: Count | None = None  # how many clips a side the protocol asks for; fewer are scored with a warning
     precision: Literal["float64"] = "float64"  # of the reduction; features are what the extractor gives
+
+    def at(self, spec: AVSpec) -> Protocol:
+        """The protocol with its loading spelled out, as numbers are made and hashed under."""
+        return self if self.loading is not None else self.model_copy(update={"loading": Loading.of_spec(spec)})

@@ -9,21 +9,22 @@ from uniform_core.metrics.frechet import FrechetConfig
 from uniform_core.metrics.inception import InceptionConfig
 from uniform_core.metrics.kernel import KernelConfig
 from uniform_core.metrics.kl import KlConfig
-from uniform_core.metrics.protocol import Loading, Protocol
+from uniform_core.metrics.protocol import Protocol
 from uniform_core.metrics.synchrony import SynchronyConfig
-from uniform_core.spec import AVSpec
 from uniform_core.types import Modality
 
 NAME = "uniform_tiny"
 JUDGED = {"tinyvideo": Modality.VIDEO, "tinymel": Modality.AUDIO}  # the other extractors speak of both together
 
 
-def tiny_metrics(spec: AVSpec, *, classes: tuple[str, ...]) -> tuple[MetricConfig, ...]:
-    """Every metric of the tiny preset; `classes` are those of the class nets, in the order of their logits."""
-    loading = Loading.of_spec(spec)
+def tiny_metrics(*, classes: tuple[str, ...]) -> tuple[MetricConfig, ...]:
+    """Every metric of the tiny preset; `classes` are those of the class nets, in the order of their logits.
+
+    AV-align's rules are the published ones, its pictures and sounds are not: hence the end of its protocols' names.
+    """
 
     def protocol(extractor: str, layer: str) -> Protocol:
-        return Protocol(name=NAME, extractor=extractor, layer=layer, judges=JUDGED.get(extractor), loading=loading)
+        return Protocol(name=NAME, extractor=extractor, layer=layer, judges=JUDGED.get(extractor))
 
     nets = ("tinyvideo", "tinymel")
     logits = [protocol(net, "logits") for net in nets]
@@ -36,7 +37,7 @@ def tiny_metrics(spec: AVSpec, *, classes: tuple[str, ...]) -> tuple[MetricConfi
         *(KlConfig(protocol=p) for p in logits),
         *(ClassAccuracyConfig(protocol=p, classes=classes) for p in logits),
         SynchronyConfig(protocol=protocol("tinysync", "embedding")),
-        AvAlignConfig.of("tempotokens2025", loading=loading),
-        AvAlignConfig.of("seeing_and_hearing", loading=loading),
-        AvAlignConfig.of("tempotokens2025", loading=loading, partner="others"),
+        AvAlignConfig.of("tempotokens2025", name="tempotokens2025_tiny"),
+        AvAlignConfig.of("seeing_and_hearing", name="seeing_and_hearing_tiny"),
+        AvAlignConfig.of("tempotokens2025", name="tempotokens2025_tiny", partner="others"),
     )
