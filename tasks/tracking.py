@@ -104,10 +104,6 @@ class Tracker:
             run.flush()
             _patient(lambda: self._client.set_terminated(run.run_id, status=status))
 
-    def attach(self, run_id: str) -> TrackedRun:
-        """A run that somebody else has opened and will end: what rank 0 of a training logs to."""
-        return TrackedRun(self._client, run_id)
-
     def find(self, tag: str, value: str) -> str | None:
         """The id of the newest run with this tag, None where there is none."""
         if '"' in value or "`" in tag:

@@ -19,6 +19,7 @@ from uniform_core.diffusion.base import Level, Prediction, Step, Tensors, Walk, 
 from uniform_core.diffusion.gaussian import GaussianTables, spaced_times
 from uniform_core.diffusion.guidance import extrapolated
 from uniform_core.diffusion.iddpm import Iddpm, min_snr_weight
+from uniform_core.errors import ConfigError
 from uniform_core.types import Modality
 
 VIDEO = Modality.VIDEO
@@ -97,6 +98,9 @@ def test_tables(folder: Path) -> None:
 def test_timestep_maps(folder: Path) -> None:
     for count in (5, 30, 100):
         assert spaced_times(1000, count) == arrays(folder)[f"timestep_map{count}"].tolist()
+    with pytest.raises(ConfigError, match="at most 500 steps"):
+        spaced_times(1000, 501, spacing="ddim")
+    assert spaced_times(1000, 1000, spacing="ddim") == list(range(1000))
     assert spaced_times(1000, 50, spacing="ddim") == arrays(folder)["timestep_map_ddim50"].tolist()
 
 

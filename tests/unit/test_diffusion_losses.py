@@ -9,11 +9,10 @@ import torch
 from model_cases import random_latent
 from torch import Tensor
 
-from uniform_core.diffusion import IddpmConfig, Objective, ObjectiveConfig, RectifiedFlowConfig, TrainingLoss
+from uniform_core.diffusion import IddpmConfig, ObjectiveConfig, RectifiedFlowConfig, TrainingLoss
 from uniform_core.diffusion.base import Tensors
 from uniform_core.diffusion.gaussian import GaussianTables
 from uniform_core.diffusion.iddpm import bound_bits
-from uniform_core.seeds import torch_generator
 from uniform_core.types import Modality, Task
 
 CONFIGS: list[ObjectiveConfig] = [IddpmConfig(), IddpmConfig(variance="fixed_small"), RectifiedFlowConfig()]
@@ -162,19 +161,6 @@ def test_given_tasks_may_have_times_of_their_own(task: Task) -> None:
     even = (torch.arange(2000) + 0.5) / 2000
     times = RectifiedFlowConfig(location=0.2, location_given=1.0).build().times_of(even, task=task)
     assert float(torch.logit(times / 1000).mean()) == pytest.approx(0.2 if task is Task.T2AV else 1.0, abs=0.01)
-
-
-@each_config
-@each_task
-def test_a_generator_decides_the_loss(config: ObjectiveConfig, task: Task) -> None:
-    objective: Objective = config.build()
-    said = outputs()
-    totals = [
-        objective.training_loss(Recorder(said), CLEAN, task=task, generator=torch_generator("step", seed)).total
-        for seed in (0, 0, 1)
-    ]
-    assert torch.equal(totals[0], totals[1])
-    assert not torch.equal(totals[0], totals[2])
 
 
 def test_tables_of_a_hand_made_schedule() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from uniform_core.build import build_run
+from uniform_core.corpus.fingerprints import instruments_fingerprint
 from uniform_core.errors import ConfigError, IntegrityError
 from uniform_core.metrics.extractors import EvalBatch, Farneback, LibrosaOnsets, TinyMel, TinySync, TinyVideo
 from uniform_core.metrics.nets import LIMIT
@@ -20,7 +22,6 @@ from uniform_core.metrics.trained import (
     load_net,
     save_net,
     synchrony_embeddings,
-    training_fingerprint,
 )
 
 FRAMES, SIDE, MEL_FRAMES, BINS = 16, 16, 64, 16
@@ -159,11 +160,15 @@ def test_a_damaged_net_is_refused(mel_net: TrainedNet, tmp_path: Path):
         load_net(tmp_path / "mel")
 
 
-def test_recipes_have_fingerprints():
-    first = training_fingerprint("mel", training=SHORT, seed=0, data_digest="d")
-    longer = training_fingerprint("mel", training=NetTraining(steps=31, batch=8), seed=0, data_digest="d")
-    other = training_fingerprint("mel", training=SHORT, seed=0, data_digest="e")
-    assert len({first, longer, other}) == 3
+def test_a_net_is_made_anew_for_its_own_recipe_and_no_other():
+    def of(*overrides: str) -> dict[str, str]:
+        config = build_run("nano", overrides=overrides)
+        return {kind: instruments_fingerprint(config, kind) for kind in ("video", "mel", "sync")}
+
+    base = of()
+    assert len(set(base.values())) == 3
+    assert {kind for kind, fp in of("evaluate.nets.mel.steps=5").items() if fp != base[kind]} == {"mel"}
+    assert not set(of("evaluate.seed=1").values()) & set(base.values())
 
 
 def test_clips_that_cannot_train_a_net_are_an_error_of_the_call():

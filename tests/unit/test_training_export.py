@@ -13,7 +13,6 @@ from uniform_core.fingerprint import file_sha256
 from uniform_core.training.checkpoint import load_tensors, save_tensors
 from uniform_core.training.export import ModelCard, export_model, load_exported, read_card
 from uniform_core.training.fit import fit
-from uniform_core.training.identity import training_fingerprint
 from uniform_core.training.trainer import Trainer
 
 
@@ -95,30 +94,3 @@ def test_a_newer_format_and_no_model_are_said(exported: tuple[Path, Trainer], tm
         load_exported(folder)
     with pytest.raises(ConfigError, match="a folder with model"):
         load_exported(tmp_path / "nothing")
-
-
-def test_the_fingerprint_follows_what_changes_weights() -> None:
-    def of(**change: object) -> str:
-        values = {
-            "config": make_config(),
-            "model": MODEL,
-            "layout": LAYOUT,
-            "objective": RectifiedFlowConfig(),
-            "data_digest": "d" * 64,
-            "made_with": {"text": 1},
-            "upstream": ("a", "b"),
-        } | change
-        return training_fingerprint(values.pop("config"), **values)
-
-    base = of()
-    assert of(config=make_config(log_every=5, keep_checkpoints=9)) == base
-    assert of(upstream=("b", "a")) == base
-    others = [
-        of(config=make_config(lr=0.5)),
-        of(model=MODEL.model_copy(update={"depth": 2})),
-        of(objective=RectifiedFlowConfig(location=1.0)),
-        of(data_digest="e" * 64),
-        of(made_with={"text": 2}),
-        of(upstream=("a",)),
-    ]
-    assert len({base, *others}) == 7

@@ -132,6 +132,11 @@ def test_validation_is_fixed_and_leaves_the_state_alone() -> None:
     mean = (3 * shares[0][Modality.VIDEO] + 2 * shares[1][Modality.VIDEO]) / 5
     assert losses[0][Modality.VIDEO] == pytest.approx(mean, rel=1e-5)
     assert set(trainer.validation_loss(source.fixed_batches(Task.V2A, clips=5))) == {Modality.AUDIO}
+    with torch.no_grad():
+        for weight in trainer.model.parameters():
+            weight.fill_(torch.nan)
+    broken = trainer.validation_loss(source.fixed_batches(Task.V2A, clips=5), averaged=False)
+    assert [str(value) for value in broken.values()] == ["nan"], "a number that is none is said, not left out"
 
 
 def test_text_is_dropped_clip_by_clip_and_not_in_validation() -> None:

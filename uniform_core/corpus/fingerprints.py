@@ -47,6 +47,7 @@ def encode_fingerprint(config: RunConfig, modality: Modality) -> str:
 
 
 def captions_fingerprint(captioner: CaptionerConfig) -> str:
+    """The captioner with its revision and prompt, and what of the config enters its words."""
     return stage_fingerprint(
         "captions",
         version=VERSIONS["captions"],
@@ -55,6 +56,7 @@ def captions_fingerprint(captioner: CaptionerConfig) -> str:
 
 
 def text_fingerprint(config: RunConfig) -> str:
+    """The text encoder."""
     return stage_fingerprint("text", version=VERSIONS["text"], params=config.text.fingerprint_params())
 
 
@@ -83,7 +85,7 @@ def instruments_fingerprint(config: RunConfig, kind: str) -> str:
         "kind": kind,
         "nets_version": NETS_VERSION,
         "spec": config.spec.model_dump(mode="json"),
-        "nets": config.evaluate.nets.model_dump(mode="json"),
+        "training": getattr(config.evaluate.nets, kind).model_dump(mode="json"),
         "seed": config.evaluate.seed,
     }
     return stage_fingerprint("instruments", version=VERSIONS["instruments"], params=params)

@@ -133,15 +133,6 @@ class Objective(ABC):
     def log_variance(self, prediction: Prediction, step: Step) -> Tensor | float:
         """log σ² of a random step."""
 
-    def training_loss(
-        self, denoise: Denoiser, clean: Tensors, *, task: Task, generator: torch.Generator
-    ) -> TrainingLoss:
-        """The loss of a batch under one task, with times and noise drawn from the generator."""
-        like = next(iter(clean.values()))
-        t_B = self.times_of(torch.rand(like.shape[0], generator=generator), task=task).to(like.device)
-        noise = {modality: noise_of(generator)(clean[modality]) for modality in task.made}
-        return self.loss_at(denoise, clean, task=task, t_B=t_B, noise=noise)
-
     def loss_at(self, denoise: Denoiser, clean: Tensors, *, task: Task, t_B: Tensor, noise: Tensors) -> TrainingLoss:
         """Paper Eq. (10) for V2A, (11) for A2V, (12) for T2AV, at given times and noise.
 
@@ -190,7 +181,7 @@ class SamplerConfig(Member):
 
 
 def masked_mean(values: Float[Tensor, "B *rest"], keep: Tensor | None) -> Tensor:
-    """The mean of each sample over the elements that `keep` marks, [B]."""
+    """The mean of each sample over the elements that `keep` marks, [B]; NaN for one of which it marks none."""
     if keep is None:
         return values.flatten(1).mean(1)
     weights = keep.expand_as(values).to(values.dtype)

@@ -98,13 +98,20 @@ def spaced_times(total: int, count: int, *, spacing: Spacing = "even") -> list[i
     `even`: from first to last at equal, rounded strides, as IDDPM's respacing of one section adds them up (one step
     starts at the last time; IDDPM's would start at the first, which is clean). `ddim`: multiples of the whole stride
     total // count from 0, which leaves the noisiest out (Song et al. 2021; Open-Sora rounds that stride up, and
-    refuses most counts).
+    refuses most counts); beyond half of the times its stride is 1 and it would never come near noise, so it is refused.
     """
     if not 1 <= count <= total:
         raise ConfigError(
             "sampler.steps", expected=f"1 to {total} steps", found=str(count), fix=f"Use at most {total} steps."
         )
     if spacing == "ddim":
+        if total // 2 < count < total:
+            raise ConfigError(
+                "sampler.steps",
+                expected=f"at most {total // 2} steps, or all {total}, with spacing ddim",
+                found=str(count),
+                fix="Use fewer steps, or objective.spacing even.",
+            )
         return list(range(0, total - total % count, total // count))
     if count == 1:
         return [total - 1]

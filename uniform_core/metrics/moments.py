@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-BLOCK_ROWS = 4096  # fixed: the same rows give the same last digit, whatever batches they came in
+BLOCK_ROWS = 4096  # fixed, so that `Moments.of` the same rows gives the same last digit
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -18,12 +18,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from uniform_core.errors import IntegrityError
-from uniform_core.fingerprint import canonical_json, digest, stage_fingerprint
-from uniform_core.metrics.fitting import NetTraining, single_thread
+from uniform_core.fingerprint import canonical_json, digest
+from uniform_core.metrics.fitting import single_thread
 from uniform_core.metrics.nets import ClassNet, MelNet, SyncNet, VideoNet, new_net
 from uniform_core.metrics.recipes import VERSION
 
-NetKind = Literal["video", "mel", "sync"]
 Net = TypeVar("Net", bound=nn.Module, covariant=True)
 CLASSES: Mapping[str, type[nn.Module]] = {"video": VideoNet, "mel": MelNet, "sync": SyncNet}
 WEIGHTS, CARD = "weights.safetensors", "net.json"  # the card is written last: without it there is no net
@@ -44,12 +43,6 @@ class TrainedNet(Generic[Net]):
         """32 hex digits of what the net is: kind, shape, classes and every weight."""
         state = {name: _bytes_digest(tensor) for name, tensor in self.module.state_dict().items()}
         return digest({"net": self.kind, "shape": dict(self.shape), "classes": list(self.classes), "state": state})
-
-
-def training_fingerprint(kind: NetKind, *, training: NetTraining, seed: int, data_digest: str) -> str:
-    """How a net is made, before it is made: the name to cache it under."""
-    params = {"training": training.model_dump(mode="json"), "seed": seed}
-    return stage_fingerprint(f"instrument.{kind}", version=VERSION, params=params, upstream=[data_digest])
 
 
 def save_net(net: TrainedNet[nn.Module], directory: Path) -> None:

@@ -90,17 +90,16 @@ class Trainer:
 
         `batches` are this rank's share of one task's `fixed_batches`; `averaged` uses the moving average of weights.
         """
-        sums = {modality: torch.zeros((), dtype=torch.float64) for modality in Modality}
-        clips = 0
+        sums, clips = ({modality: torch.zeros((), dtype=torch.float64) for modality in Modality} for _ in range(2))
         with self.ema.applied(self.model) if averaged else nullcontext():
             for batch in batches:
                 draws = draw_validation(batch.positions, seed=self.config.seed, like=batch.raw)
                 for modality, loss in self._loss(batch, draws).by_modality.items():
                     sums[modality] += loss.double().cpu() * len(batch)
-                clips += len(batch)
-        count = torch.tensor(float(clips), dtype=torch.float64)
-        count, *totals = sum_over_ranks([count, *sums.values()], self.place)
-        return {m: float(total / count) for m, total in zip(sums, totals, strict=True) if count > 0 and total > 0}
+                    clips[modality] += len(batch)
+        totals = sum_over_ranks([*sums.values(), *clips.values()], self.place)
+        means = zip(Modality, totals, totals[len(sums) :], strict=False)
+        return {modality: float(total / count) for modality, total, count in means if count}
 
     def checkpoint(self, *, extra: Mapping[str, Any]) -> Checkpoint:
         """The whole state, as tensors that later steps alter: save it before the next one."""
