@@ -28,7 +28,7 @@ def trained(model: nn.Module, optimizer: VectorAdamW, steps: range) -> None:
     for step in steps:
         optimizer.zero_grad()
         a_loss(model, step).backward()  # type: ignore[no-untyped-call]
-        optimizer.step(optimizer.gradient_N, lr=0.05 / (1 + step))
+        optimizer.step(optimizer.gradient_N(), lr=0.05 / (1 + step))
 
 
 def test_it_updates_as_torchs_own_does_weight_by_weight_and_decays_matrices_alone() -> None:
@@ -54,8 +54,8 @@ def test_weights_that_are_loaded_are_those_that_the_next_step_moves() -> None:
     model = a_model()
     optimizer = VectorAdamW(CONFIG, model)
     model.load_state_dict({name: torch.zeros_like(value) for name, value in model.state_dict().items()})
-    optimizer.zero_grad()
-    optimizer.step(torch.ones_like(optimizer.gradient_N), lr=0.5)
+    assert not optimizer.gradient_N().any(), "no backward, no gradient"
+    optimizer.step(torch.ones_like(optimizer.gradient_N()), lr=0.5)
     for weight in model.parameters():
         assert torch.allclose(weight, torch.full_like(weight, -0.5)), "zero less one normed step of rate .5"
 

@@ -21,19 +21,16 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class VectorAdamW:
     """AdamW; weights of two or more axes decay, gains, biases and tables of one do not.
 
-    The model's trained weights and their gradients become views of two vectors: load into them and add to them in
-    place, and move the model to its device before.
+    The model's trained weights become views of one vector: load into them in place, and move the model to its device
+    before.
     """
 
     def __init__(self, config: TrainConfig, model: nn.Module) -> None:
         trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
         self._weights = dict(sorted(trained, key=lambda item: item[1].ndim < 2))  # stable: else in the model's order
         values_N = torch.cat([weight.detach().reshape(-1) for weight in self._weights.values()])
-        self.gradient_N = torch.zeros_like(values_N)  # of this rank, as backward sums it
-        for weight, values, gradient in zip(
-            self._weights.values(), self._pieces(values_N), self._pieces(self.gradient_N), strict=True
-        ):
-            weight.data, weight.grad = values, gradient
+        for weight, values in zip(self._weights.values(), self._pieces(values_N), strict=True):
+            weight.data = values
         self._decaying = sum(weight.numel() for weight in self._weights.values() if weight.ndim >= 2)
         self._halves = [nn.Parameter(half) for half in self._halved(values_N)]
         self._adamw = torch.optim.AdamW(
@@ -48,12 +45,19 @@ class VectorAdamW:
         )
 
     def zero_grad(self) -> None:
-        """Begin a new gradient."""
-        self.gradient_N.zero_()
+        """Begin a new gradient. (Backward then hands over what it has made, instead of adding it to zeros.)"""
+        for weight in self._weights.values():
+            weight.grad = None
+
+    def gradient_N(self) -> Float[Tensor, "N"]:
+        """The gradient that backward has summed here; zero for weights that it did not meet."""
+        return torch.cat(
+            [(torch.zeros_like(w) if w.grad is None else w.grad).reshape(-1) for w in self._weights.values()]
+        )
 
     @torch.no_grad()
     def step(self, gradient_N: Float[Tensor, "N"], *, lr: float) -> None:
-        """One update by a gradient in the order of `gradient_N`."""
+        """One update by a gradient in the order of `gradient_N()`."""
         for half, gradient in zip(self._halves, self._halved(gradient_N), strict=True):
             half.grad = gradient
         for group in self._adamw.param_groups:
@@ -87,7 +91,7 @@ class VectorAdamW:
         if not tensors:
             return
         first, second = (
-            torch.cat([tensors[f"{name}.{moment}"].reshape(-1) for name in self._weights]).to(self.gradient_N)
+            torch.cat([tensors[f"{name}.{moment}"].reshape(-1) for name in self._weights]).to(self._halves[0])
             for moment in MOMENTS[:2]
         )
         steps = tensors[f"{next(iter(self._weights))}.step"]

@@ -153,7 +153,7 @@ class Trainer:
         self, numbers: Mapping[str, Tensor], batch: Batch
     ) -> tuple[Tensor, float, dict[Modality, float], dict[str, float], float]:
         """The clipped gradient [N], loss, losses, terms and the gradient's norm before, over all ranks."""
-        gradient_N, *sums = sum_over_ranks([self._optimizer.gradient_N, *numbers.values()], self.place)
+        gradient_N, *sums = sum_over_ranks([self._optimizer.gradient_N(), *numbers.values()], self.place)
         values = dict(zip(numbers, (float(value) for value in sums), strict=True))
         norm = float(torch.linalg.vector_norm(gradient_N))
         if norm > self.config.grad_clip:
