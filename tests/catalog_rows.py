@@ -46,6 +46,7 @@ def source_row(n: int, **columns: Any) -> dict[str, Any]:
         "source_sha256": sha("source", n),
         "bytes": 100,
         "clip_ids": [digest(["clip", n])],
+        "event_times_s": [0.25, 1.5],
         "attributes": "{}",
     }
     return stamp(**{**values, **columns})

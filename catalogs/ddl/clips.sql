@@ -6,8 +6,8 @@ CREATE TABLE clips (
     dataset VARCHAR NOT NULL,  -- name of the dataset
     source_id VARCHAR NOT NULL,  -- identity of the source within the dataset
     source_sha256 VARCHAR NOT NULL CHECK (length(source_sha256) = 64),  -- sha256 of the source file
-    split VARCHAR NOT NULL,  -- train, held_out, instrument, or the dataset's own name
-    label VARCHAR,  -- class label, where the dataset has one
+    split VARCHAR NOT NULL,  -- train, held_out, instrument, or the dataset's own name, when the clip was made; now: see sources
+    label VARCHAR,  -- class label, where the dataset has one, when the clip was made; now: see sources
     start_ms BIGINT NOT NULL CHECK (start_ms >= 0),  -- start of the window on the source's timeline, ms
     end_ms BIGINT NOT NULL CHECK (end_ms > start_ms),  -- end of the window on the source's timeline, ms
     path VARCHAR NOT NULL,  -- canonical clip, relative to the root's media/

@@ -17,6 +17,7 @@ from flows.report.gather import gather
 from flows.report.write import render, write_report
 from tasks.sample import ROW_NAMES
 from uniform_core.build import build_run
+from uniform_core.corpus.candidates import captions_candidates
 from uniform_core.corpus.evaluation import evaluation_digest, generation_candidates
 from uniform_core.corpus.fingerprints import captions_fingerprint, ingest_fingerprint
 from uniform_core.corpus.inputs import current_clips, list_items
@@ -61,7 +62,10 @@ class Made:
         fp = captions_fingerprint(self.config.captioners[0])
         key = text_digest(EVIL)
         self.catalog.insert("caption_texts", [stamp(work_key=key, text_hash=key, text=EVIL)])
-        self.catalog.insert("captions", [caption_row(clip, key, stage_fp=fp) for clip in self.clips])
+        clips = current_clips(self.catalog, self.config)
+        keys = captions_candidates(self.config.captioners[0], clips)["work_key"].to_pylist()
+        rows = [caption_row(c, key, stage_fp=fp, work_key=k) for c, k in zip(clips.to_pylist(), keys, strict=True)]
+        self.catalog.insert("captions", rows)
 
     def add_films(self) -> None:
         """Of the first clip, the truth and a v2a film; of the second, rows without files."""

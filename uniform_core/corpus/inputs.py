@@ -111,21 +111,38 @@ def item_from_json(values: Mapping[str, Any]) -> SourceItem:
 
 
 def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[ListedItem] | None = None) -> pa.Table:
-    """The clips of the run as it is listed now: rows of `clips`, with the source's caption as `source_caption`.
+    """The clips of the run as it is listed now: rows of `clips`, one for each clip id, with `source_caption`.
 
+    Pixels and sound are a clip's own; its split, label, attributes and event times are those that its source was last
+    listed with, for a clip is decoded once and keeps the facts of that day in its row.
     `listed` is `list_items(config)`, for who has it already.
     """
-    items = list_items(config) if listed is None else listed
-    keys = pa.table({"work_key": pa.array([one.key for one in items], pa.string())})
+    items = list(list_items(config) if listed is None else listed)
+    listed_keys = pa.table(
+        {
+            "work_key": pa.array([one.key for one in items], pa.string()),
+            "place": pa.array(range(len(items)), pa.int64()),
+        }
+    )
     return catalog.query(
         """
         WITH listed AS (
-            SELECT s.dataset, s.source_id, s.source_sha256, s.stage_fp, s.caption, unnest(s.clip_ids) AS clip_id
+            SELECT s.* EXCLUDE (work_key, clip_ids), k.place, unnest(s.clip_ids) AS clip_id
             FROM sources s JOIN listed_keys k USING (work_key)
         )
-        SELECT c.*, l.caption AS source_caption
+        SELECT c.* REPLACE (
+                   l.split AS split, l.label AS label, l.attributes AS attributes,
+                   list_transform(
+                       list_filter(
+                           l.event_times_s, lambda t: c.start_ms / 1000 <= t AND t < c.end_ms / 1000
+                       ),
+                       lambda t: t - c.start_ms / 1000
+                   ) AS event_times_s
+               ),
+               l.caption AS source_caption
         FROM clips c JOIN listed l USING (dataset, source_id, source_sha256, stage_fp, clip_id)
+        QUALIFY row_number() OVER (PARTITION BY c.clip_id ORDER BY l.place) = 1
         ORDER BY c.clip_id
         """,
-        tables={"listed_keys": keys},
+        tables={"listed_keys": listed_keys},
     )
