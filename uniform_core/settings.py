@@ -65,6 +65,12 @@ class Settings(Frozen):
         return self.home / "mlartifacts"
 
     @property
+    def own_dirs(self) -> tuple[Path, ...]:
+        """The folders under `home` that hold only what UniForm wrote."""
+        data = (self.catalog_dir, self.tensors_dir, self.media_dir, self.checkpoints_dir)
+        return (*data, self.reports_dir, self.prefect_dir, self.artifacts_dir)
+
+    @property
     def worker_cpus(self) -> int:
         return self.cpus or len(os.sched_getaffinity(0))
 

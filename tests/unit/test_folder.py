@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from uniform_core.catalog import Catalog
+from uniform_core.corpus.inputs import item_revision
 from uniform_core.datasets import FolderConfig
 from uniform_core.datasets.captions_beside import (
     MAX_CAPTION_CHARS,
@@ -18,6 +20,7 @@ from uniform_core.datasets.captions_beside import (
 )
 from uniform_core.datasets.folder import split_of
 from uniform_core.errors import ConfigError, Rejection
+from uniform_core.settings import Settings
 from uniform_core.spec import AVSpec
 from uniform_core.types import SourceItem
 
@@ -107,6 +110,33 @@ def test_a_folder_that_cannot_be_listed_is_told_and_does_not_stop_the_rest(root:
     refused = config.fetch(items["lost+found"], root)
     assert isinstance(refused, Rejection)
     assert (refused.error_class, refused.terminal) == ("unreadable", False)
+
+
+def test_what_uniform_itself_keeps_is_not_its_input(root: Path):
+    """A home below the folder is one item with its reason, whose key stays when the home grows."""
+    lay(root, "a.mp4", "data/media/clips/c.mp4", "data/mlflow.db", "deep/er/runs/media/generated/g.mp4", "data2/b.mp4")
+    for home in (root / "data", root / "deep" / "er" / "runs"):
+        Catalog.open(Settings(home=home))
+    config = FolderConfig(path=root)
+    items = by_id(config)
+    assert list(items) == ["a.mp4", "data", "data2/b.mp4", "deep/er/runs"]
+    keys = [item_revision(item) for item in items.values()]
+    for name in ("data", "deep/er/runs"):
+        refused = config.fetch(items[name], root)
+        assert isinstance(refused, Rejection)
+        assert (refused.error_class, refused.terminal) == ("own_data", True)
+        assert "UNIFORM_HOME" in refused.message
+    lay(root, "data/more.db", "deep/er/runs/more.db")
+    assert [item_revision(item) for item in by_id(config).values()] == keys
+
+
+@pytest.mark.parametrize("place", [".", "media", "media/generated", "mlartifacts"])
+def test_a_root_that_uniform_itself_keeps_is_a_wrong_call(root: Path, place: str):
+    Catalog.open(Settings(home=root))
+    lay(root, "videos/a.mp4", "media/generated/g.mp4", "mlartifacts/s.mp4")
+    assert list(by_id(FolderConfig(path=root / "videos"))) == ["a.mp4"]
+    with pytest.raises(ConfigError, match="what UniForm itself keeps"):
+        list(FolderConfig(path=root / place).items(SPEC))
 
 
 def test_a_name_as_long_as_names_may_be(root: Path):

@@ -13,6 +13,7 @@ from uniform_core.catalog.delta_errors import too_new
 from uniform_core.catalog.files import lock, write_text
 from uniform_core.catalog.store import Clock
 from uniform_core.errors import CatalogError, StorageError
+from uniform_core.settings import Settings
 
 FILE: Final = "format.json"
 
@@ -32,6 +33,16 @@ def _nothing(_root: Path) -> None:
 
 MIGRATIONS: Final = (Migration(1, "Delta Lake tables on work_key", _nothing),)
 FORMAT: Final = MIGRATIONS[-1].number
+
+
+def home_above(folder: Path) -> Path | None:
+    """The nearest folder, this one or one that holds it, that is a root of UniForm's data: it has a catalog."""
+    return next((at for at in (folder, *folder.parents) if is_home(at)), None)
+
+
+def is_home(folder: Path) -> bool:
+    """Whether a folder is a root of UniForm's data, this run's or another's; a folder that is closed to us is none."""
+    return os.access(Settings(home=folder).catalog_dir / FILE, os.F_OK)
 
 
 def ensure_format(root: Path, clock: Clock) -> None:

@@ -6,6 +6,7 @@ A source that the dataset no longer lists, or lists in another revision, stays i
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,12 +40,12 @@ def item_revision(item: SourceItem) -> str:
 
 
 def _file_stamp(path: Path) -> list[int] | None:
-    """Size and time of a file; None for one that has gone, or a link to nothing: its `fetch` says so."""
+    """Size and time of a regular file; None for anything else, and for what has gone: its `fetch` says so."""
     try:
-        stat = path.stat()
+        found = path.stat()
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns]
+    return [found.st_size, found.st_mtime_ns] if stat.S_ISREG(found.st_mode) else None
 
 
 def list_items(config: RunConfig) -> Iterator[ListedItem]:

@@ -1,7 +1,8 @@
 """What lies in a folder: every visible entry by name, and why one is not to be read. Nothing is opened here.
 
 Links are followed to files inside the folder only, and never to folders: what they hide would be read twice, or for
-ever, or is not the owner's to share.
+ever, or is not the owner's to share. A root of UniForm's own data is not walked into either: what a run writes would
+be the next run's input.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from uniform_core.catalog.formats import is_home
 from uniform_core.errors import Rejection
+
+HOME_WORDS = "a UNIFORM_HOME: it has a catalog"
 
 
 def entries_under(root: Path) -> Iterator[Path]:
-    """Every visible entry that is not a folder to walk into: files, links, pipes, folders that cannot be listed."""
+    """Every visible entry that is not a folder to walk into: files, links, pipes, folders that `why_not` refuses."""
     closed: list[Path] = []
     for folder, subfolders, names in os.walk(root, onerror=lambda error: closed.append(Path(error.filename))):
         here = [Path(folder, name) for name in (*subfolders, *names) if not name.startswith(".")]
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]  # os.walk follows no links
+        subfolders[:] = [  # os.walk follows no links
+            name for name in subfolders if not name.startswith(".") and not is_home(Path(folder, name))
+        ]
         yield from (path for path in here if path.is_symlink() or path.name not in subfolders)
     yield from closed
 
@@ -33,6 +39,8 @@ def why_not(path: Path, root: Path) -> Rejection | None:
         return Rejection("missing_file", f"a file expected, {found} found", terminal=False)
     except OSError as error:
         return Rejection("unreadable", f"a readable file expected, {error.strerror} found", terminal=False)
+    if stat.S_ISDIR(mode) and is_home(path):
+        return Rejection("own_data", f"media to ingest expected, what UniForm itself keeps found ({HOME_WORDS})")
     if stat.S_ISDIR(mode) and not path.is_symlink():
         return Rejection("unreadable", "a folder that can be listed expected, no permission found", terminal=False)
     if not stat.S_ISREG(mode):

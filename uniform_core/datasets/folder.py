@@ -15,11 +15,13 @@ from typing import Any, Literal
 from pydantic import Field
 from typing_extensions import override
 
+from uniform_core.catalog.formats import home_above
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.datasets.captions_beside import CSV_NAME, read_caption_text, read_captions_csv
-from uniform_core.datasets.entries import entries_under, is_file_inside, portable_path, why_not
+from uniform_core.datasets.entries import HOME_WORDS, entries_under, is_file_inside, portable_path, why_not
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import KEY_HEX, digest
+from uniform_core.settings import Settings
 from uniform_core.spec import AVSpec
 from uniform_core.types import Fraction, SourceItem
 
@@ -113,6 +115,14 @@ class FolderConfig(DatasetConfig):
                 expected="a folder that can be read",
                 found="a file" if root.is_file() else "no permission" if root.exists() else "nothing there",
                 fix="Name the folder that holds the videos.",
+            )
+        home = home_above(root)
+        if home is not None and (root == home or any(root.is_relative_to(own) for own in Settings(home=home).own_dirs)):
+            raise ConfigError(
+                f"folder:{self.path}",
+                expected="a folder of videos that were there before",
+                found=f"what UniForm itself keeps: {home} is {HOME_WORDS}",
+                fix="Name another folder, or set UNIFORM_HOME to a place outside of it.",
             )
         return root
 
