@@ -116,10 +116,20 @@ def _apply(values: dict[str, Any], text: str) -> None:
             )
         if depth < len(parents):
             node = node[name]
+    node[last] = _value(path, literal)
+
+
+def _value(path: str, literal: str) -> Any:
+    """The JSON value of a text, or the text itself where it is no JSON."""
     try:
-        node[last] = json.loads(literal)
-    except json.JSONDecodeError:
-        node[last] = literal
+        value = json.loads(literal)
+    except (ValueError, RecursionError):
+        value = literal
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"--set {path}", expected="UTF-8 text", found=repr(literal), fix="Correct it.") from error
+    return value
 
 
 def _near(word: str, known: Iterable[str]) -> str:

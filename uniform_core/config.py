@@ -18,6 +18,7 @@ from uniform_core.codecs import (
 from uniform_core.datasets import AnyDataset, DatasetConfig
 from uniform_core.diffusion import AnyObjective, ObjectiveConfig
 from uniform_core.generation.config import SampleConfig
+from uniform_core.media.forms import CanonicalForm, CutRule
 from uniform_core.metrics import Metric as AnyMetric
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.metrics.protocol import Loading
@@ -93,7 +94,18 @@ class RunConfig(Frozen):
                 raise ValueError(
                     f"evaluate.metrics, {metric.name}: its loading must be null, or what spec has: {own.model_dump()}"
                 )
+        CanonicalForm.of(self.spec)
+        for name, dataset in (("data", self.data), ("instrument", self.instrument)):
+            self._cut_fits(name, dataset)
         return self
+
+    def _cut_fits(self, name: str, dataset: DatasetConfig) -> None:
+        try:
+            cut = CutRule.of(self.spec, dataset.clip_s, dataset.stride_s)
+        except ValueError as error:
+            raise ValueError(f"{name}.stride_s: {error}") from error
+        if cut.clip_s < self.spec.duration_s:
+            raise ValueError(f"{name}.clip_s {cut.clip_s} must be at least spec.duration_s {self.spec.duration_s}")
 
     @property
     def metrics(self) -> tuple[MetricConfig, ...]:

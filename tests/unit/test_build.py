@@ -45,6 +45,14 @@ def test_data_words_name_a_dataset_and_its_argument(tmp_path: Path) -> None:
         ({"overrides": ["model.text_width=63"]}, "must equal the encoder's 64"),
         ({"overrides": ["train.batch=5"]}, "multiple of train_workers"),
         ({"overrides": ["task_columns=1"]}, "does not divide"),
+        ({"overrides": ["spec.canonical_short_side_px=33"]}, "short_side_px 33 must be even"),
+        ({"overrides": ["data.stride_s=0.01"]}, "data.stride_s: .* windows would overlap"),
+        ({"overrides": ["instrument.stride_s=0.01"]}, "instrument.stride_s: .* windows would overlap"),
+        ({"overrides": ["data.clip_s=0.5"]}, "data.clip_s 0.5 must be at least spec.duration_s"),
+        ({"data": "folder:/b\udcff"}, "1 mistake: path: should be UTF-8 text"),
+        ({"data": "folder:/", "overrides": ["data.path=/b\udcff"]}, "--set data.path: expected UTF-8 text"),
+        ({"overrides": ['resize="\\ud800"']}, "--set resize: expected UTF-8 text"),
+        ({"overrides": ["train.steps=" + "1" * 5000]}, "train.steps"),
     ],
 )
 def test_a_wrong_word_gets_one_paragraph_that_helps(words: dict[str, object], said: str) -> None:

@@ -198,6 +198,14 @@ def test_a_root_that_is_no_folder_is_a_wrong_call(root: Path, make):
         list(FolderConfig(path=make(root)).items(SPEC))
 
 
+@pytest.mark.parametrize("name", ["loop", "~nobody-has-this-name/x"])
+def test_a_path_that_leads_nowhere_is_a_wrong_call(root: Path, name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(root)
+    (root / "loop").symlink_to(root / "loop")
+    with pytest.raises(ConfigError, match=f"folder:{name}: expected"):
+        list(FolderConfig(path=Path(name)).items(SPEC))
+
+
 def test_captions_come_from_the_nearest_place(root: Path):
     lay(root, "a.mp4", "cats/b.mp4", "cats/c.mp4", "d.mp4")
     (root / "a.txt").write_text("from text\n")

@@ -56,6 +56,15 @@ def is_file_inside(path: Path, root: Path) -> bool:
     return why_not(path, root) is None
 
 
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8 text; one that the file system gave may hold other bytes, as surrogates.
+
+    >>> is_text("späße"), is_text(os.fsdecode(b"bad\\xff"))
+    (True, False)
+    """
+    return "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def portable_path(path: Path) -> str:
     """A path as text that any table can hold, different for different paths.
 

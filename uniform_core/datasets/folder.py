@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from typing_extensions import override
 
 from uniform_core.catalog.formats import home_above
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.datasets.captions_beside import CSV_NAME, read_caption_text, read_captions_csv
-from uniform_core.datasets.entries import HOME_WORDS, entries_under, is_file_inside, portable_path, why_not
+from uniform_core.datasets.entries import HOME_WORDS, entries_under, is_file_inside, is_text, portable_path, why_not
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import KEY_HEX, digest
 from uniform_core.settings import Settings
@@ -46,6 +46,14 @@ class FolderConfig(DatasetConfig):
     dataset: str | None = Field(default=None, min_length=1, max_length=100)
     held_out_fraction: Fraction = 0.2
 
+    @field_validator("path")
+    @classmethod
+    def _is_text(cls, path: Path) -> Path:
+        """A config is kept as JSON, which has no bytes: such a name can be below the folder, not its own."""
+        if not is_text(str(path)):
+            raise ValueError("should be UTF-8 text without a NUL: rename the folder, or name it by a link")
+        return path
+
     @classmethod
     def example(cls) -> FolderConfig:
         return cls(path=Path("videos"))
@@ -63,8 +71,16 @@ class FolderConfig(DatasetConfig):
 
     @property
     def root(self) -> Path:
-        """The folder as an absolute path."""
-        return self.path.expanduser().resolve()
+        """The folder as an absolute path. Raises ConfigError for a path that leads to no place, there or not."""
+        try:
+            return self.path.expanduser().resolve()
+        except RuntimeError as error:  # a link to itself, or the home of somebody who is not known
+            raise ConfigError(
+                f"folder:{self.path}",
+                expected="a path that leads somewhere",
+                found=str(error),
+                fix="Name the folder that holds the videos.",
+            ) from error
 
     @property
     def max_reject_fraction(self) -> float:
