@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import isclass
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from uniform_core.config import RunConfig
 from uniform_core.datasets import MEMBERS as DATASETS
@@ -36,9 +37,9 @@ def build_run(preset: str, *, overrides: Sequence[str] = (), data: str | None = 
         except ConfigError as error:
             mistakes.append(error)
             overrides = [text for text in overrides if not text.startswith("data.")]  # keys of a kind nobody knows
-    for text in overrides:
+    for number, text in enumerate(overrides):
         try:
-            _apply(values, text)
+            _apply(values, text, earlier=[other.partition("=")[0] for other in overrides[:number]])
         except ConfigError as error:
             mistakes.append(error)
     try:
@@ -97,17 +98,24 @@ def _data_values(text: str) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
-def _apply(values: dict[str, Any], text: str) -> None:
-    """Set one dotted path to a JSON value, or to a plain text where it is not JSON. The path must exist."""
+def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) -> None:
+    """Set one dotted path to a JSON value, or to a plain text where it is not JSON. The path must exist.
+
+    Another `kind` replaces its whole part by that kind's defaults, for the values beside it are another kind's; paths
+    of the part that were set `earlier` would be lost, which is a mistake.
+    """
     path, equals, literal = text.partition("=")
     if not equals:
         raise ConfigError(
             f"--set {text}", expected="KEY=VALUE", found=text, fix="Write, for example, --set train.lr=2e-4."
         )
+    if path == "preset":
+        raise ConfigError("--set preset", expected="a key that changes a run", found=text, fix="Use --preset NAME.")
     *parents, last = path.split(".")
     node: Any = values
+    models: Sequence[type[BaseModel]] = (RunConfig,)
     for depth, name in enumerate([*parents, last]):
-        known: Iterable[str] = node if isinstance(node, Mapping) else ()
+        known = _keys_of(node, models)
         if name not in known:
             where = ".".join(path.split(".")[:depth]) or "the run"
             listed = ", ".join(sorted(known)) or f"no keys: {json.dumps(node)} is a single value"
@@ -115,8 +123,60 @@ def _apply(values: dict[str, Any], text: str) -> None:
                 f"--set {path}", expected=f"a key of {where} ({listed})", found=name, fix=_near(name, known)
             )
         if depth < len(parents):
-            node = node[name]
-    node[last] = _value(path, literal)
+            models = _models_in(_model_of(node, models), name)
+            node = node.get(name)
+    value = _value(path, literal)
+    kinds = _kinds(models)
+    if last == "kind" and kinds and value != node["kind"]:
+        part = ".".join(parents)
+        if lost := [other for other in earlier if other == part or other.startswith(f"{part}.")]:
+            raise ConfigError(
+                f"--set {path}",
+                expected=f"the kind before the rest of {part}",
+                found=f"it after {lost[-1]}",
+                fix="Write the kind first.",
+            )
+        node.clear()
+        node.update(_defaults(path, value, kinds))
+    else:
+        node[last] = value
+
+
+def _keys_of(node: Any, models: Sequence[type[BaseModel]]) -> Iterable[str]:
+    """The keys that a part may have: those of its class, one without a default among them, or of a plain mapping."""
+    if not isinstance(node, Mapping):
+        return ()
+    model = _model_of(node, models)
+    return node if model is None else model.model_fields
+
+
+def _model_of(node: Mapping[str, Any], models: Sequence[type[BaseModel]]) -> type[BaseModel] | None:
+    """The class of a part: the one whose kind it has, where there are several."""
+    return models[0] if len(models) == 1 else _kinds(models).get(node.get("kind", ""))
+
+
+def _models_in(model: type[BaseModel] | None, name: str) -> Sequence[type[BaseModel]]:
+    """The classes that a field takes: none for a plain value, several for a family."""
+    return [] if model is None else list(_models_of(model.model_fields[name].annotation))
+
+
+def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isclass(annotation) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_of(part)
+
+
+def _kinds(models: Sequence[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    return {model.model_fields["kind"].default: model for model in models if "kind" in model.model_fields}
+
+
+def _defaults(path: str, kind: Any, kinds: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+    """The values of a member that have a default. Raises ConfigError for a kind that is none of these."""
+    name = str(kind)
+    if name not in kinds:
+        raise ConfigError(f"--set {path}", expected="one of " + ", ".join(kinds), found=name, fix=_near(name, kinds))
+    return kinds[name].model_construct().model_dump(mode="json")
 
 
 def _value(path: str, literal: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from uniform_core.build import build_run, require_items
 from uniform_core.datasets import FolderConfig
+from uniform_core.diffusion import DdimConfig, IddpmConfig
 from uniform_core.errors import ConfigError
 from uniform_core.presets import PRESETS
 
@@ -23,6 +24,20 @@ def test_every_preset_is_whole_and_comes_back_from_json_as_it_was(name: str) -> 
 def test_set_goes_through_the_same_validation() -> None:
     config = build_run("nano", overrides=["train.lr=2e-4", "resize=squash", 'evaluate.tasks=["v2a"]'])
     assert (config.train.lr, config.resize, [str(t) for t in config.evaluate.tasks]) == (2e-4, "squash", ["v2a"])
+
+
+def test_a_kind_brings_its_own_defaults_and_what_is_set_after_it_goes_on_top(tmp_path: Path) -> None:
+    config = build_run("nano", overrides=["objective.kind=iddpm", "sample.sampler.kind=ddim", "sample.sampler.steps=3"])
+    assert config.objective == IddpmConfig()
+    assert config.sample.sampler == DdimConfig(steps=3)
+    folder = build_run("nano", overrides=["data.kind=folder", f"data.path={tmp_path}"]).data
+    assert folder == FolderConfig(path=tmp_path)
+
+
+def test_a_kind_that_it_has_already_changes_nothing(tmp_path: Path) -> None:
+    config = PRESETS["nano"]()
+    words = [f"{name}.kind={getattr(config, name).kind}" for name in ("data", "objective", "text", "video_codec")]
+    assert build_run("nano", overrides=["data.train_short=9", *words]).data.train_short == 9
 
 
 def test_data_words_name_a_dataset_and_its_argument(tmp_path: Path) -> None:
@@ -45,6 +60,15 @@ def test_data_words_name_a_dataset_and_its_argument(tmp_path: Path) -> None:
         ({"overrides": ["model.text_width=63"]}, "must equal the encoder's 64"),
         ({"overrides": ["train.batch=5"]}, "multiple of train_workers"),
         ({"overrides": ["task_columns=1"]}, "does not divide"),
+        ({"overrides": ["preset=foo"]}, "Use --preset NAME"),
+        ({"overrides": ["objective.kind=idppm"]}, "one of iddpm, rectified_flow; .* Did you mean 'iddpm'"),
+        ({"overrides": ["objective.kind=7"]}, "one of iddpm, rectified_flow"),
+        ({"overrides": ['objective.kind=["iddpm"]']}, "one of iddpm, rectified_flow"),
+        ({"overrides": ["objective.kind=iddpm", "objective.shift=2"]}, r"a key of objective \(.*found shift"),
+        ({"overrides": ["sample.sampler.steps=3", "sample.sampler.kind=ddim"]}, "it after sample.sampler.steps"),
+        ({"overrides": ['data={"kind": "folder"}', "data.kind=procedural"]}, "it after data"),
+        ({"overrides": ["data.kind=folder"]}, "data.folder.path: Field required"),
+        ({"overrides": ["data.kind=folder", "data.path.x=1"]}, "null is a single value"),
         ({"overrides": ["spec.canonical_short_side_px=33"]}, "short_side_px 33 must be even"),
         ({"overrides": ["data.stride_s=0.01"]}, "data.stride_s: .* windows would overlap"),
         ({"overrides": ["instrument.stride_s=0.01"]}, "instrument.stride_s: .* windows would overlap"),
