@@ -102,6 +102,15 @@ def tensor_of(key: str) -> np.ndarray:
     return np.frombuffer(hashlib.sha256(key.encode()).digest(), np.uint8).astype(np.float32).reshape(2, 4, 4)
 
 
+def source_with_file(catalog: Catalog, n: int, **columns: Any) -> dict[str, Any]:
+    """A row of `sources` whose rendered file lies on disk."""
+    content = f"source {n} of the test".encode()
+    path = catalog.media_dir / "sources" / f"{n}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return source_row(n, source_sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), **columns)
+
+
 def latent_rows(
     catalog: Catalog, clips: list[dict[str, Any]], *, prefix: str = "latents/video"
 ) -> list[dict[str, Any]]:

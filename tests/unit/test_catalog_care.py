@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,13 +20,16 @@ from catalog_rows import (
     open_catalog,
     sha,
     source_row,
+    source_with_file,
     stamp,
     tensor_of,
     text_row,
 )
 
+from uniform_core.build import build_run
 from uniform_core.catalog import Catalog, shard_care, vacuum
 from uniform_core.catalog.shards import ShardReader, ShardWriter, ref_columns, ref_of, write_shard
+from uniform_core.datasets import ProceduralConfig
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 from uniform_core.fingerprint import digest
 
@@ -39,11 +45,8 @@ def catalog(tmp_path: Path) -> Catalog:
 def fill(catalog: Catalog, count: int) -> list[dict]:
     """A small whole catalog: sources, clips with files, latents, captions with texts."""
     clips = [clip_with_file(catalog, n) for n in range(count)]
-    (catalog.media_dir / "sources").mkdir(parents=True)
-    for n in range(count):
-        (catalog.media_dir / "sources" / f"{n}.mp4").write_bytes(b"source")
     texts = [text_row(n) for n in range(count)]
-    catalog.insert("sources", [source_row(n) for n in range(count)])
+    catalog.insert("sources", [source_with_file(catalog, n) for n in range(count)])
     catalog.insert("clips", clips)
     catalog.insert("caption_texts", texts)
     captions = zip(clips, texts, strict=True)
@@ -192,10 +195,45 @@ def test_orphans_are_collected_after_their_grace(catalog: Catalog) -> None:
     catalog.insert("latents", rows)
     assert catalog.collect_orphans(timedelta(hours=1), clock=in_a(minutes=59)) == []
     collected = catalog.collect_orphans(timedelta(hours=1), clock=in_a(minutes=61))
-    assert collected == ["latents/.tmp-1-x.parquet", orphan]
+    assert collected == ["tensors/latents/.tmp-1-x.parquet", f"tensors/{orphan}"]
     assert catalog.verify() == [finding for finding in catalog.verify() if finding.check == "latents_without_clips"]
     with pytest.raises(ConfigError, match="at least 0"):
         catalog.collect_orphans(timedelta(-1))
+
+
+def test_media_that_no_row_names_are_collected_after_their_grace(catalog: Catalog) -> None:
+    clips = fill(catalog, 2)
+    catalog.insert("generations", [generation_of(catalog, clips[0])])
+    catalog.bury("drawn", ["source-1"], reason="asked", run_id="r")
+    named = {path for path in catalog.media_dir.rglob("*") if path.is_file()}
+    litter = ["clips/0a/.part-9-0.mp4", "clips/0a/orphan.mp4", "generated/m/v2a/.part-xyz/clip.mp4"]
+    litter += ["sources/.f.mp4.9.part", "sources/drawn/train/x.mp4"]
+    for name in [*litter, "generated/mine.mp4"]:
+        (catalog.media_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (catalog.media_dir / name).write_bytes(b"x")
+    (catalog.media_dir / "generated/m/v2a/.part-empty").mkdir()
+    assert catalog.collect_orphans(timedelta(hours=1), clock=in_a(minutes=59)) == []
+    os.utime(catalog.media_dir / litter[1], (2e9, 2e9))  # young: its row may come
+    assert catalog.collect_orphans(timedelta(hours=1), clock=in_a(minutes=61)) == [
+        f"media/{name}" for name in litter if name != litter[1]
+    ]
+    left = {path for path in catalog.media_dir.rglob("*") if path.is_file()}
+    assert left == named | {catalog.media_dir / litter[1], catalog.media_dir / "generated/mine.mp4"}
+    assert not list(catalog.media_dir.rglob(".part-*"))
+
+
+def test_a_source_that_is_found_again_is_not_collected(catalog: Catalog) -> None:
+    """A killed run left it: its row comes only now, long after its file."""
+    dataset = ProceduralConfig.example()
+    item = next(dataset.items(build_run("nano").spec))
+    directory = catalog.media_dir / "sources" / dataset.name
+    path = dataset.fetch(item, directory)
+    assert isinstance(path, Path)
+    os.utime(path, (0, 0))
+    assert dataset.fetch(item, directory) == path
+    assert catalog.collect_orphans() == []
+    os.utime(path, (0, 0))
+    assert catalog.collect_orphans() == [f"media/{path.relative_to(catalog.media_dir)}"]
 
 
 def test_a_shard_that_is_being_written_is_not_collected(catalog: Catalog) -> None:
@@ -204,7 +242,7 @@ def test_a_shard_that_is_being_written_is_not_collected(catalog: Catalog) -> Non
             writer.add(str(n), np.zeros(3))
         assert catalog.collect_orphans(NOW, clock=in_a(days=30)) == []
     assert ShardReader(catalog.tensors_dir).read(writer.refs[19][1], verify=True).shape == (3,)
-    assert catalog.collect_orphans(NOW, clock=in_a(days=30)) == [writer.shard]
+    assert catalog.collect_orphans(NOW, clock=in_a(days=30)) == [f"tensors/{writer.shard}"]
 
 
 def test_files_that_vanish_during_the_look_are_left_out(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +251,7 @@ def test_files_that_vanish_during_the_look_are_left_out(catalog: Catalog, monkey
     gone = catalog.tensors_dir / "latents" / ".tmp-1-x.parquet"
     seen = shard_care._shard_files
     monkeypatch.setattr(shard_care, "_shard_files", lambda folder: [gone, *seen(folder)])
-    assert catalog.collect_orphans(NOW) == [orphan]
+    assert catalog.collect_orphans(NOW) == [f"tensors/{orphan}"]
 
 
 @pytest.mark.parametrize("shard", ["/etc/hostname", "../catalog/format.json"])
@@ -279,6 +317,49 @@ def test_verify_finds_each_kind_of_damage(catalog: Catalog) -> None:
     )
     assert all(set(f.as_dict()) == {"check", "table", "work_key", "message"} for f in catalog.verify())
     assert len(catalog.verify(deep=False)) == 2, "without sha256 only what is missing or of another size"
+
+
+def model_of(catalog: Catalog, name: str, **columns: object) -> dict:
+    """A row of `models` whose weights lie on disk."""
+    folder = catalog.checkpoints_dir / name
+    folder.mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(name.encode())
+    values = {"work_key": digest(name), "model_id": digest(name), "kind": "uniform", "path": name, "parameters": 1}
+    values |= {"weights_sha256": hashlib.sha256(name.encode()).hexdigest(), "steps": 1, "data_digest": ""}
+    return stamp(**{**values, "versions": "{}", "metrics": "{}", **columns})
+
+
+def test_verify_reads_weights_and_rendered_sources(catalog: Catalog, tmp_path: Path) -> None:
+    names = ["whole", "changed", "empty", "gone", "outside"]
+    catalog.insert("models", [model_of(catalog, n, **({"path": "../.."} if n == "outside" else {})) for n in names])
+    catalog.insert("sources", [source_with_file(catalog, n) for n in range(4)])
+    catalog.insert("sources", [source_row(4, path=str(tmp_path / "of its owner.mp4"))])
+    catalog.insert("sources", [source_with_file(catalog, 0, work_key=digest("listed again"), split="held_out")])
+    assert [f.message for f in catalog.verify()] == [f"checkpoints/../..: outside {catalog.checkpoints_dir}"]
+    (catalog.checkpoints_dir / "changed" / "weights.safetensors").write_bytes(b"other bytes")
+    (catalog.checkpoints_dir / "empty" / "weights.safetensors").unlink()
+    shutil.rmtree(catalog.checkpoints_dir / "gone")
+    (catalog.media_dir / "sources" / "1.mp4").unlink()
+    (catalog.media_dir / "sources" / "2.mp4").write_bytes(b"other bytes")
+    (catalog.media_dir / "sources" / "3.mp4").write_bytes(b"sOurce 3 of the test")
+    found = {f.work_key: f.message for f in catalog.verify() if f.check in ("model", "media")}
+    said = {digest("changed"): "content differs", digest("empty"): "0 files of weights", digest("gone"): "no such"}
+    said |= {digest("outside"): "outside", digest(["source", 1]): "no such file"}
+    said |= {digest(["source", 2]): "bytes where", digest(["source", 3]): "content differs"}
+    assert found.keys() == said.keys()
+    assert all(words in found[key] for key, words in said.items())
+    assert len(catalog.verify(deep=False)) == len(said) - 2, "without sha256 not what only differs"
+
+
+@pytest.mark.parametrize("place", ["../../outside.mp4", "/outside.mp4", "clips/link.mp4"])
+def test_verify_opens_nothing_outside(catalog: Catalog, tmp_path: Path, place: str) -> None:
+    outside = tmp_path / "outside.mp4"
+    outside.write_bytes(b"0123456789")
+    (catalog.media_dir / "clips").mkdir(parents=True)
+    (catalog.media_dir / "clips" / "link.mp4").symlink_to(outside)
+    path = str(outside) if place.startswith("/") else place
+    catalog.insert("clips", [clip_row(1, path=path, clip_sha256=hashlib.sha256(b"0123456789").hexdigest())])
+    assert [f.message for f in catalog.verify()] == [f"{path}: outside {catalog.media_dir}"]
 
 
 def test_verify_finds_a_table_that_cannot_be_read(catalog: Catalog) -> None:
@@ -388,7 +469,7 @@ def test_a_takedown_that_was_killed_is_found_and_finished(catalog: Catalog, monk
         with pytest.raises(ZeroDivisionError):
             catalog.bury("drawn", ["source-0"], reason="asked", run_id="r")
     assert catalog.read("clips").num_rows == 1, "hidden from the first moment"
-    assert [f.check for f in catalog.verify()] == ["not_purged"]
+    assert [(f.check, f.table) for f in catalog.verify()] == [("not_purged", "clips"), ("not_purged", "sources")]
     assert catalog.purge().tensors == 1
     assert catalog.verify() == []
 

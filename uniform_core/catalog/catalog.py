@@ -135,7 +135,7 @@ class Catalog(Store):
         return vacuuming.vacuum(self, tables, retention=retention, pinned=pinned, grace=grace, clock=clock)
 
     def collect_orphans(self, grace: timedelta = shard_care.ORPHAN_GRACE, *, clock: Clock = utc_now) -> list[str]:
-        """The tensor shards that no row named within the grace; they are gone."""
+        """The tensor shards and media that no row named within the grace, relative to the root; they are gone."""
         return shard_care.collect_orphans(self, grace=grace, clock=clock)
 
     def verify(self, *, deep: bool = True) -> list[Finding]:

@@ -68,6 +68,11 @@ def older_than(paths: Iterable[Path], moment: datetime) -> list[Path]:
     return old
 
 
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a path leads to a place under a root, whatever links and dots lie on the way."""
+    return path.resolve().is_relative_to(root.resolve())
+
+
 def remove(path: Path) -> None:
     """The file is gone, also where it already was. Raises StorageError."""
     try:

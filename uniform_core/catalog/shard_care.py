@@ -7,12 +7,13 @@ Both hold the tensors' lock alone, so no row that names a shard can be committed
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from uniform_core.catalog.files import TEMP_PREFIX, is_being_written, lock, older_than, remove, whole_file
+from uniform_core.catalog.files import TEMP_PREFIX, is_being_written, is_inside, lock, older_than, remove, whole_file
 from uniform_core.catalog.session import TOMBSTONES, gone_rule
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import KEY, all_tables
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ORPHAN_GRACE: Final = timedelta(hours=24)
+MEDIA_TEMP: Final = ".part-"  # as `media` names the folders that it writes in
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,23 @@ class Burial:
 
 
 def collect_orphans(store: Store, *, grace: timedelta, clock: Clock) -> list[str]:
-    """The shards (and left-over temporary files) that no row names and that were older than `grace`; they are gone.
+    """The shards and media (and left-over temporary files) that no row names, older than `grace`; they are gone.
 
-    Safe beside running writers: a shard that a live process of this machine still writes stays, and a writer whose
-    rows come later than `grace` after their shard gets an IntegrityError. Raises ConfigError for a negative grace,
+    Paths are relative to the root of all data. Safe beside running writers: a shard that a live process of this machine
+    still writes stays, and a writer whose rows come later than `grace` after their shard gets an IntegrityError; media
+    must have their row within `grace`, or are missing to `verify`. Raises ConfigError for a negative grace,
     StorageError where a file cannot be removed.
     """
     if grace < timedelta(0):
         raise ConfigError("collect_orphans", expected="a grace of at least 0", found=str(grace), fix="Correct it.")
-    old = older_than(_shard_files(store.tensors_dir), clock() - grace)
+    before = clock() - grace
+    gone = [(store.tensors_dir, path) for path in _collect_shards(store, before)]
+    gone += [(store.media_dir, path) for path in _collect_media(store, before)]
+    return [Path(folder.name, path.relative_to(folder)).as_posix() for folder, path in gone]
+
+
+def _collect_shards(store: Store, before: datetime) -> list[Path]:
+    old = older_than(_shard_files(store.tensors_dir), before)
     if not old:
         return []
     with lock(store.tensors_lock, shared=False):
@@ -60,7 +70,33 @@ def collect_orphans(store: Store, *, grace: timedelta, clock: Clock) -> list[str
         ]
         for path in orphans:
             remove(path)
-    return [path.relative_to(store.tensors_dir).as_posix() for path in orphans]
+    return orphans
+
+
+def _collect_media(store: Store, before: datetime) -> list[Path]:
+    """Files as the stages name them (a folder for each dataset, form or model) and temporary ones.
+
+    What somebody put right into `media/generated` is theirs.
+    """
+    entries = [path for path in sorted(store.media_dir.rglob("*")) if _is_ours(path.relative_to(store.media_dir))]
+    old = older_than(entries, before)  # listed before the rows: what is committed in between is then seen as named
+    if not old:
+        return []
+    tables = [t for t in all_tables().values() if "path" in t.names and gone_rule(t)]
+    named = {row["path"] for t in tables for row in store.rows(f"SELECT DISTINCT path FROM stored.{t.name}")}
+    files = [path for path in old if path.is_file() and path.relative_to(store.media_dir).as_posix() not in named]
+    orphans = older_than(files, before)  # looked at again: a source that is fetched once more is young once more
+    for path in orphans:
+        remove(path)
+    for path in old:
+        if path.name.startswith(MEDIA_TEMP) and path.is_dir():
+            with suppress(OSError):  # something is in it
+                path.rmdir()
+    return orphans
+
+
+def _is_ours(path: Path) -> bool:
+    return len(path.parts) > 2 or any(part.startswith(".") for part in path.parts)
 
 
 def bury(store: Store, dataset: str, source_ids: Iterable[str], *, reason: str, run_id: str, clock: Clock) -> Burial:
@@ -106,8 +142,8 @@ def _purge_media(store: Store) -> int:
         for relative in sorted(hidden - live):
             if Path(relative).is_absolute():  # a file that stays with its owner is its owner's
                 continue
-            path = (store.media_dir / relative).resolve()
-            if not path.is_relative_to(store.media_dir.resolve()):
+            path = store.media_dir / relative
+            if not is_inside(path, store.media_dir):
                 raise CatalogError(
                     f"table {table.name}",
                     expected="a path inside media/",

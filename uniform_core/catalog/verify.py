@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uniform_core.catalog.delta import ABSENT
+from uniform_core.catalog.files import is_inside
 from uniform_core.catalog.shard_care import hidden_rows
 from uniform_core.catalog.store import Store
 from uniform_core.catalog.tables import KEY, all_tables, sorted_sql
@@ -16,7 +17,11 @@ from uniform_core.errors import CatalogError, IntegrityError
 from uniform_core.fingerprint import file_sha256
 
 _REF = f"{KEY}, shard, row_group, row_in_group, shape, dtype, tensor_sha256"
-_MEDIA = {"clips": "clip_sha256", "generations": "file_sha256"}  # tables of files under media/, with their hash
+_MEDIA = {  # tables of files under media/, with their hash; a source's path is absolute where it stays with its owner
+    "clips": "clip_sha256",
+    "generations": "file_sha256",
+    "sources": "source_sha256",
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class Finding:
 def verify(store: Store, *, deep: bool = True) -> Iterator[Finding]:
     """Everything that is wrong, as it is found; nothing where all is well.
 
-    `deep` reads every byte of tensors and media against its sha256; without it tensors are still read, media are
-    only measured.
+    `deep` reads every byte of tensors, media and weights against its sha256; without it tensors are still read, media
+    are only measured, and weights only looked for. Files that stay with their owner are not looked at.
     """
     readable = set()
     for name in all_tables():
@@ -52,7 +57,7 @@ def verify(store: Store, *, deep: bool = True) -> Iterator[Finding]:
         if table.name in _MEDIA:
             yield from _media(store, table.name, deep)
     if "models" in readable:
-        yield from _models(store)
+        yield from _models(store, deep)
     if readable == set(all_tables()):
         yield from _checks(store)
         yield from _not_purged(store)
@@ -85,26 +90,52 @@ def _tensors(store: Store, table: str, deep: bool) -> Iterator[Finding]:
 
 
 def _media(store: Store, table: str, deep: bool) -> Iterator[Finding]:
-    for row in store.rows(f"SELECT {KEY}, path, bytes, {_MEDIA[table]} AS sha256 FROM {table} ORDER BY path"):
-        found = _file_fault(store.media_dir / row["path"], row, deep)
+    sql = f"""
+        SELECT min({KEY}) AS {KEY}, path, bytes, {_MEDIA[table]} AS sha256 FROM {table}
+        {"WHERE NOT starts_with(path, '/')" if table == "sources" else ""} GROUP BY ALL ORDER BY path
+    """
+    for row in store.rows(sql):
+        found = _file_fault(store.media_dir, row, deep)
         if found:
             yield Finding("media", table, row[KEY], f"{row['path']}: {found}")
 
 
-def _models(store: Store) -> Iterator[Finding]:
-    for row in store.rows(f"SELECT {KEY}, path FROM models ORDER BY path"):
-        if not (store.checkpoints_dir / row["path"]).is_dir():
-            yield Finding("model", "models", row[KEY], f"checkpoints/{row['path']}: no such folder")
+def _models(store: Store, deep: bool) -> Iterator[Finding]:
+    for row in store.rows(f"SELECT {KEY}, path, weights_sha256 AS sha256 FROM models ORDER BY path"):
+        found = _model_fault(store.checkpoints_dir, row, deep)
+        if found:
+            yield Finding("model", "models", row[KEY], f"checkpoints/{row['path']}: {found}")
 
 
-def _file_fault(path: Path, row: dict[str, Any], deep: bool) -> str | None:
+def _model_fault(root: Path, row: dict[str, Any], deep: bool) -> str | None:
+    folder = root / row["path"]
+    if not is_inside(folder, root):
+        return f"outside {root}"
+    if not folder.is_dir():
+        return "no such folder"
+    weights = list(folder.glob("*.safetensors"))
+    if len(weights) != 1:
+        return f"{len(weights)} files of weights where one belongs"
+    return _hash_fault(weights[0], row) if deep else None
+
+
+def _file_fault(root: Path, row: dict[str, Any], deep: bool) -> str | None:
+    path = root / row["path"]
+    if not is_inside(path, root):
+        return f"outside {root}"
     if not path.is_file():
         return "no such file"
     if path.stat().st_size != row["bytes"]:
         return f"{path.stat().st_size} bytes where {row['bytes']} belong"
-    if deep and file_sha256(path) != row["sha256"]:
-        return f"content differs from sha256 {row['sha256']}"
-    return None
+    return _hash_fault(path, row) if deep else None
+
+
+def _hash_fault(path: Path, row: dict[str, Any]) -> str | None:
+    try:
+        is_same = file_sha256(path) == row["sha256"]
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if is_same else f"content differs from sha256 {row['sha256']}"
 
 
 def _checks(store: Store) -> Iterator[Finding]:
@@ -118,7 +149,8 @@ def _not_purged(store: Store) -> Iterator[Finding]:
     """Media of sources that were taken down, and are still on disk (a takedown that was killed, a late writer)."""
     for table in _MEDIA:
         for row in hidden_rows(store, table, f"{KEY}, path"):
-            if (store.media_dir / row["path"]).exists():
+            path = store.media_dir / row["path"]
+            if is_inside(path, store.media_dir) and path.exists():
                 yield Finding(
                     "not_purged", table, row[KEY], f"{row['path']} is still there: run `uniform catalog vacuum`"
                 )
