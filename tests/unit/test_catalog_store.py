@@ -90,6 +90,17 @@ def test_content_digest_is_of_keys_and_outputs(catalog: Catalog) -> None:
         catalog.content_digest(["attempts"])
 
 
+def test_rows_that_differ_have_digests_that_differ(tmp_path: Path) -> None:
+    """Whatever their texts hold: the separator, what null is written as, or what these are escaped to."""
+    pairs = [("x\ny", "z"), ("x", "y\nz"), ("x\\ny", "z"), ("x\\", "ny\nz"), ("x", None), ("x", "\0"), ("x", "\\0")]
+    digests = set()
+    for n, (label, caption) in enumerate(pairs):
+        catalog = open_catalog(tmp_path / str(n))
+        catalog.insert("sources", [source_row(1, label=label, caption=caption)])
+        digests.add(catalog.content_digest(["sources"]))
+    assert len(digests) == len(pairs)
+
+
 def test_content_digest_of_a_version(catalog: Catalog) -> None:
     catalog.insert("caption_texts", [text_row(1)])
     versions, digest = catalog.versions(), catalog.content_digest(["caption_texts"])

@@ -15,7 +15,8 @@ _LIMBS = 8  # of 32 bits: a sha256 is added up in pieces that DuckDB's integers 
 def content_digest(store: Store, tables: Iterable[str], *, versions: Mapping[str, int] | None = None) -> str:
     """64 hex digits of the live (table, work_key, output columns) of these tables, whatever their order.
 
-    It equals `fingerprint.set_digest` of the members "table\\nwork_key\\noutput…" joined by newlines (null as NUL).
+    It equals `fingerprint.set_digest` of the members "table\\nwork_key\\noutput…", joined by newlines; null is NUL, and
+    newlines, NULs and backslashes of a value are escaped, so that different rows are different members.
     Raises CatalogError for a table that has no output: the ledger and the tombstones.
     """
     total = 0
@@ -28,7 +29,7 @@ def content_digest(store: Store, tables: Iterable[str], *, versions: Mapping[str
                 found="none",
                 fix="Leave it out: it says what happened, not what there is.",
             )
-        parts = ", ".join(f"coalesce({column}::VARCHAR, chr(0))" for column in ("work_key", *table.output))
+        parts = ", ".join(_member_part(column) for column in ("work_key", *table.output))
         limbs = ", ".join(
             f"coalesce(sum(('0x' || substr(h, {8 * i + 1}, 8))::UBIGINT), 0)::VARCHAR" for i in range(_LIMBS)
         )
@@ -36,6 +37,14 @@ def content_digest(store: Store, tables: Iterable[str], *, versions: Mapping[str
         sums = [int(limb) for limb in store.rows(sql, versions=_only(versions, name))[0]["limbs"]]
         total += sum(limb << 32 * (_LIMBS - 1 - i) for i, limb in enumerate(sums))
     return f"{total % (1 << 256):064x}"
+
+
+def _member_part(column: str) -> str:
+    """SQL of a column's value as text in which no newline stands and only null is NUL."""
+    text = f"{column}::VARCHAR"
+    for code, escaped in ((92, r"\\"), (10, r"\n"), (0, r"\0")):
+        text = f"replace({text}, chr({code}), '{escaped}')"
+    return f"coalesce({text}, chr(0))"
 
 
 def _only(versions: Mapping[str, int] | None, table: str) -> dict[str, int]:
