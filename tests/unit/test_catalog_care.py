@@ -26,10 +26,8 @@ from catalog_rows import (
     text_row,
 )
 
-from uniform_core.build import build_run
 from uniform_core.catalog import Catalog, shard_care, vacuum
 from uniform_core.catalog.shards import ShardReader, ShardWriter, ref_columns, ref_of, write_shard
-from uniform_core.datasets import ProceduralConfig
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 from uniform_core.fingerprint import digest
 
@@ -220,20 +218,6 @@ def test_media_that_no_row_names_are_collected_after_their_grace(catalog: Catalo
     left = {path for path in catalog.media_dir.rglob("*") if path.is_file()}
     assert left == named | {catalog.media_dir / litter[1], catalog.media_dir / "generated/mine.mp4"}
     assert not list(catalog.media_dir.rglob(".part-*"))
-
-
-def test_a_source_that_is_found_again_is_not_collected(catalog: Catalog) -> None:
-    """A killed run left it: its row comes only now, long after its file."""
-    dataset = ProceduralConfig.example()
-    item = next(dataset.items(build_run("nano").spec))
-    directory = catalog.media_dir / "sources" / dataset.name
-    path = dataset.fetch(item, directory)
-    assert isinstance(path, Path)
-    os.utime(path, (0, 0))
-    assert dataset.fetch(item, directory) == path
-    assert catalog.collect_orphans() == []
-    os.utime(path, (0, 0))
-    assert catalog.collect_orphans() == [f"media/{path.relative_to(catalog.media_dir)}"]
 
 
 def test_a_shard_that_is_being_written_is_not_collected(catalog: Catalog) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -157,14 +159,77 @@ def test_different_names_have_different_ids(root: Path):
 def test_a_caption_is_not_read_from_outside_the_folder(root: Path, tmp_path: Path):
     lay(root, "a.mp4")
     (tmp_path / "secret").write_text("file,caption\na.mp4,secret\n")
-    for name in ("a.txt", "captions.csv"):
+    for name, item, error_class in (
+        ("captions.csv", "captions.csv", "outside_folder"),
+        ("a.txt", "a.mp4", "bad_caption"),
+    ):
         (root / name).symlink_to(tmp_path / "secret")
-        assert by_id(FolderConfig(path=root))["a.mp4"].caption is None
+        config = FolderConfig(path=root)
+        assert by_id(config)["a.mp4"].caption is None
+        refused = config.fetch(by_id(config)[item], root)
+        assert isinstance(refused, Rejection)
+        assert (refused.error_class, refused.terminal) == (error_class, True)
+        assert "a link out of it" in refused.message
+
+
+def test_a_table_of_which_rows_are_not_used_is_an_item_with_its_reason(root: Path):
+    lay(root, "a.mp4", "sub/b.mp4")
+    table = root / "sub" / "captions.csv"
+    table.write_text(f"file,caption\nb.mp4,here\ntypo.mp4,lost\n{root}/sub/b.mp4,absolute\n")
+    config = FolderConfig(path=root)
+    items = by_id(config)
+    assert list(items) == ["a.mp4", "sub/b.mp4", "sub/captions.csv"]
+    refused = config.fetch(items["sub/captions.csv"], root)
+    assert isinstance(refused, Rejection)
+    assert (refused.error_class, refused.terminal) == ("unused_captions", True)
+    assert "2 of 3 rows name no file; the first is 'typo.mp4'" in refused.message
+    table.write_text("file,caption\nb.mp4,here\n")
+    assert list(by_id(config)) == ["a.mp4", "sub/b.mp4"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_are_the_same_however_their_accents_are_written(root: Path, form: str):
+    other = "NFD" if form == "NFC" else "NFC"
+    names = [unicodedata.normalize(form, name) for name in ("é/ü.mp4", "ä.mp4")]
+    lay(root, *names, "plain.mp4")
+    (root / unicodedata.normalize(other, "ä.txt")).write_text("beside")
+    rows = unicodedata.normalize(other, "é/ü.mp4,accents\nplain.mp4,none\n")
+    (root / "captions.csv").write_text("file,caption\n" + rows, encoding="utf-8")
+    captions = {source_id: item.caption for source_id, item in by_id(FolderConfig(path=root)).items()}
+    assert captions == {names[0]: "accents", names[1]: "beside", "plain.mp4": "none"}
+
+
+def test_companions_are_known_whatever_their_case(root: Path):
+    lay(root, "a.mp4", "b.mp4")
+    (root / "a.TXT").write_text("beside")
+    (root / "Captions.CSV").write_text("file,caption\nb.mp4,table\n")
+    captions = {source_id: item.caption for source_id, item in by_id(FolderConfig(path=root)).items()}
+    assert captions == {"a.mp4": "beside", "b.mp4": "table"}
+    (root / "captions.csv").write_text("file,caption\nb.mp4,another\n")
+    with pytest.raises(ConfigError, match="a second one that differs in case"):
+        by_id(FolderConfig(path=root))
+
+
+def test_folders_that_are_named_as_companions_are_folders(root: Path):
+    lay(root, "a.mp4", "a.txt/b.mp4", "captions.csv/c.mp4")
+    items = by_id(FolderConfig(path=root))
+    assert list(items) == ["a.mp4", "a.txt/b.mp4", "captions.csv/c.mp4"]
+    assert items["a.mp4"].caption is None
+
+
+def test_a_table_larger_than_the_driver_should_read_is_a_wrong_call(root: Path):
+    lay(root, "a.mp4")
+    with (root / "captions.csv").open("wb") as file:
+        file.truncate(65 << 20)
+    with pytest.raises(ConfigError, match="bytes, more than 67108864"):
+        by_id(FolderConfig(path=root))
 
 
 def test_the_name_is_the_folders_own_or_the_one_that_is_given(root: Path):
-    assert FolderConfig(path=root).name == "folder-My-videos"
+    assert re.fullmatch(r"folder-My-videos-[0-9a-f]{6}", FolderConfig(path=root).name)
     assert FolderConfig(path=root / "..", dataset="mine").name == "mine"
+    places = [root / "A" / "videos", root / "B" / "videos", root / "x y", root / "x-y", Path("/")]
+    assert len({FolderConfig(path=place).name for place in places}) == len(places)
     assert FolderConfig(path=root).fingerprint_params() == FolderConfig(path=root / "." / "").fingerprint_params()
 
 

@@ -85,7 +85,7 @@ def _collect_media(store: Store, before: datetime) -> list[Path]:
     tables = [t for t in all_tables().values() if "path" in t.names and gone_rule(t)]
     named = {row["path"] for t in tables for row in store.rows(f"SELECT DISTINCT path FROM stored.{t.name}")}
     files = [path for path in old if path.is_file() and path.relative_to(store.media_dir).as_posix() not in named]
-    orphans = older_than(files, before)  # looked at again: a source that is fetched once more is young once more
+    orphans = older_than(files, before)  # looked at again: what was made anew meanwhile is young
     for path in orphans:
         remove(path)
     for path in old:

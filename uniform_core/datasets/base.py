@@ -41,7 +41,7 @@ class DatasetConfig(Member):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name in the tables; the same data has the same name wherever it lies."""
+        """The name in the tables: the same for the same data, and never that of other data."""
 
     @abstractmethod
     def items(self, spec: AVSpec) -> Iterator[SourceItem]:

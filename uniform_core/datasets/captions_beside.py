@@ -13,7 +13,7 @@ from uniform_core.errors import ConfigError, Rejection
 CSV_NAME = "captions.csv"
 MAX_CAPTION_CHARS = 4_000
 MAX_TEXT_BYTES = 64 * 1024
-MAX_CSV_BYTES = 512 * 1024 * 1024
+MAX_CSV_BYTES = 64 * 1024 * 1024  # the driver needs about six times as much to read it
 _SHOWN = 5  # mistakes that one message lists
 
 
@@ -55,7 +55,7 @@ def caption_problem(caption: str) -> str | None:
 
 
 def read_captions_csv(path: Path) -> Mapping[str, str]:
-    """Captions by file name, as the table writes it: relative to the table's folder, with forward slashes.
+    """Captions by file name in composed form: relative to the table's folder, with forward slashes.
 
     A BOM, CRLF, quoted commas and line breaks, further columns and their order do not matter.
     Raises ConfigError that lists the rows that are wrong: what somebody has written by hand is better mended than
@@ -91,7 +91,8 @@ def _add_row(
     """Put a row among the captions; what is wrong with it in words, where something is."""
     if len(row) != columns:
         return f"expected {columns} fields; found {len(row)}"
-    file, caption = str(PurePosixPath(row[file_column].strip())), tidy_caption(row[caption_column])
+    name = unicodedata.normalize("NFC", row[file_column].strip())
+    file, caption = str(PurePosixPath(name)), tidy_caption(row[caption_column])
     if file in ("", "."):
         return "expected a file name; found none"
     problem = caption_problem(caption)

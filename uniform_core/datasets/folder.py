@@ -1,14 +1,15 @@
 """Any folder of media, recursively: what somebody has on disk.
 
 Every entry is an item, whatever its name says, so that each gets a clip or a true reason, except plainly written
-companions (`COMPANIONS`, captions among them) and what is hidden. Links are followed to files inside the folder only.
+companions (`COMPANIONS`, captions among them) and what is hidden. A table of captions is an item, too, where a part of
+it is not used. Links are followed to files inside the folder only.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +18,9 @@ from typing_extensions import override
 
 from uniform_core.catalog.formats import home_above
 from uniform_core.datasets.base import DatasetConfig
-from uniform_core.datasets.captions_beside import CSV_NAME, read_caption_text, read_captions_csv
-from uniform_core.datasets.entries import HOME_WORDS, entries_under, is_file_inside, is_text, portable_path, why_not
+from uniform_core.datasets.captions_beside import CSV_NAME
+from uniform_core.datasets.entries import HOME_WORDS, entries_under, is_text, portable_path, why_not
+from uniform_core.datasets.folder_captions import CaptionTables, caption_beside, is_table
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import KEY_HEX, digest
 from uniform_core.settings import Settings
@@ -26,6 +28,7 @@ from uniform_core.spec import AVSpec
 from uniform_core.types import Fraction, SourceItem
 
 VERSION = 1
+UNUSED = "unused_captions"  # the attribute of a table of captions that says what of it is not used
 COMPANIONS = frozenset(
     {
         *(".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".txt", ".md", ".log", ".nfo"),
@@ -35,10 +38,11 @@ COMPANIONS = frozenset(
 
 
 class FolderConfig(DatasetConfig):
-    """A folder. `dataset` names it in the tables; where it is null, the folder's own name does.
+    """A folder. `dataset` names it in the tables; where it is null, its own name and its place do.
 
-    Labels are the names of the top-level folders. A caption is taken from `<stem>.txt` beside the file, else from the
-    nearest `captions.csv` above it that names the file.
+    A folder that is moved is other data then, unless `dataset` names it as before. Labels are the names of the
+    top-level folders. A caption is taken from `<stem>.txt` beside the file, else from the nearest `captions.csv` above
+    it that names the file.
     """
 
     kind: Literal["folder"] = "folder"
@@ -67,7 +71,9 @@ class FolderConfig(DatasetConfig):
 
     @property
     def name(self) -> str:
-        return self.dataset or f"folder-{_slug(self.root.name)}"
+        """Two folders of one name are two datasets: a takedown in one must not hide the other's files."""
+        root = self.root
+        return self.dataset or f"folder-{_slug(root.name)}-{digest(portable_path(root))[:6]}"
 
     @property
     def root(self) -> Path:
@@ -87,7 +93,7 @@ class FolderConfig(DatasetConfig):
         return 1.0
 
     def fingerprint_params(self) -> dict[str, Any]:
-        """All but the place: the same folder elsewhere is the same data."""
+        """The path enters by the name alone."""
         return {**self.model_dump(mode="json", exclude={"path", "dataset"}), "dataset": self.name, "version": VERSION}
 
     @override
@@ -95,9 +101,10 @@ class FolderConfig(DatasetConfig):
         """Every entry, sorted by its path. Raises ConfigError where the folder or a captions.csv is not usable."""
         root = self._checked_root()
         entries = sorted(entries_under(root), key=lambda path: path.relative_to(root).as_posix())
-        tables = _caption_tables(entries, root)
+        tables = CaptionTables(entries, root)
         for path in entries:
-            if path.suffix.lower() not in COMPANIONS:
+            is_lost_table = path.name.lower() == CSV_NAME and (path in tables.unused or not is_table(path, root))
+            if path.suffix.lower() not in COMPANIONS or is_lost_table:
                 yield self._item(path, root, tables)
 
     @override
@@ -107,11 +114,13 @@ class FolderConfig(DatasetConfig):
         problem = why_not(item.path, self.root)
         if problem is not None:
             return problem
-        beside = _text_beside(item.path, self.root)
-        caption = read_caption_text(beside) if beside else None
+        if UNUSED in item.attributes:
+            return Rejection("unused_captions", f"a file for every row expected, {item.attributes[UNUSED]}")
+        caption = caption_beside(item.path, self.root)
         return caption if isinstance(caption, Rejection) else item.path
 
-    def _item(self, path: Path, root: Path, tables: Mapping[Path, Mapping[str, str]]) -> SourceItem:
+    def _item(self, path: Path, root: Path, tables: CaptionTables) -> SourceItem:
+        beside = caption_beside(path, root)
         source_id = portable_path(path.relative_to(root))
         parts = path.relative_to(root).parts
         return SourceItem(
@@ -119,8 +128,10 @@ class FolderConfig(DatasetConfig):
             source_id=source_id,
             split=split_of(source_id, held_out_fraction=self.held_out_fraction),
             label=portable_path(Path(parts[0])) if len(parts) > 1 else None,
-            caption=_caption_of(path, root, tables),
+            # A text that cannot be read is told by `fetch`, and no table stands in for it.
+            caption=tables.caption_of(path) if beside is None else beside if isinstance(beside, str) else None,
             path=path,
+            attributes={UNUSED: tables.unused[path]} if path in tables.unused else {},
         )
 
     def _checked_root(self) -> Path:
@@ -147,42 +158,6 @@ def split_of(source_id: str, *, held_out_fraction: float) -> str:
     """`train` or `held_out`, by the id alone: a file keeps its split when others come and go."""
     share = int(digest(["split", source_id]), 16) / 16**KEY_HEX
     return "held_out" if share < held_out_fraction else "train"
-
-
-def _caption_tables(entries: list[Path], root: Path) -> Mapping[Path, Mapping[str, str]]:
-    """The captions.csv of each folder that has one. Raises ConfigError for one that names none of the files."""
-    found = [path for path in entries if path.name == CSV_NAME and is_file_inside(path, root)]
-    tables = {path.parent: read_captions_csv(path) for path in found}
-    known = set(entries)
-    for folder, table in tables.items():
-        if table and not any(folder / name in known for name in table):
-            raise ConfigError(
-                str(folder / CSV_NAME),
-                expected=f"file names relative to {folder}",
-                found=f"{len(table)} rows, and no such file for any of them; the first is {next(iter(table))!r}",
-                fix="Write each name as it is below the table's folder, with forward slashes.",
-            )
-    return tables
-
-
-def _caption_of(path: Path, root: Path, tables: Mapping[Path, Mapping[str, str]]) -> str | None:
-    """The caption beside the file, else the nearest table's. One that cannot be read is told by `fetch`."""
-    beside = _text_beside(path, root)
-    if beside:
-        caption = read_caption_text(beside)
-        return None if isinstance(caption, Rejection) else caption
-    for folder in path.relative_to(root).parents:
-        table = tables.get(root / folder, {})
-        caption_here = table.get(path.relative_to(root / folder).as_posix())
-        if caption_here is not None:
-            return caption_here
-    return None
-
-
-def _text_beside(path: Path, root: Path) -> Path | None:
-    """The `.txt` of the same stem, where there is one."""
-    beside = path.with_suffix(".txt")
-    return beside if is_file_inside(beside, root) else None
 
 
 def _slug(name: str) -> str:
