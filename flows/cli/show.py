@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import unicodedata
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -12,6 +13,7 @@ from typing import Any, Self, TextIO
 from uniform_core.progress import ProgressEvent
 
 LINE_EVERY_S = 30.0
+_JOINERS = "\u200c\u200d"  # they shape letters and signs, and hide nothing
 
 
 def print_json(value: Any) -> None:
@@ -20,14 +22,15 @@ def print_json(value: Any) -> None:
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
-    """Rows as aligned text; numbers to the right, nulls as a dash."""
+    """Rows as aligned text; numbers to the right, nulls as a dash, what is no letter or sign as escapes."""
     if not rows:
         return "(nothing)"
     names = list(columns or rows[0])
+    titles = [_cell(name) for name in names]
     cells = [[_cell(row.get(name)) for name in names] for row in rows]
-    widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(names)]
+    widths = [max(len(title), *(len(line[i]) for line in cells)) for i, title in enumerate(titles)]
     right = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in names]
-    lines = [names, ["-" * width for width in widths], *cells]
+    lines = [titles, ["-" * width for width in widths], *cells]
     return "\n".join(
         "  ".join(
             cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
@@ -43,8 +46,21 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = str(value).replace("\n", " ")
+    text = plain(str(value).replace("\n", " "))
     return text if len(text) <= 80 else text[:77] + "…"
+
+
+def plain(text: str) -> str:
+    r"""The text with what a terminal would obey instead of show (controls, directions, line separators) as escapes.
+
+    >>> plain("a\x1b[2Jb\u202e.mp4")
+    'a\\x1b[2Jb\\u202e.mp4'
+    """
+    return "".join(letter.encode("unicode_escape").decode() if _is_obeyed(letter) else letter for letter in text)
+
+
+def _is_obeyed(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") and letter not in _JOINERS
 
 
 def size(count: int | float) -> str:
