@@ -27,7 +27,13 @@ from tasks.stage import StageSummary
 from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, train_on_worker
 from uniform_core.catalog.shards import ref_of
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
-from uniform_core.corpus.samples import null_text, require_text_features, samples_digest, training_samples
+from uniform_core.corpus.samples import (
+    null_text,
+    require_samples,
+    require_text_features,
+    samples_digest,
+    training_samples,
+)
 from uniform_core.errors import WorkFailedError
 from uniform_core.fingerprint import file_sha256
 from uniform_core.progress import Listener, ProgressEvent
@@ -66,7 +72,7 @@ def run_train(context: RunContext) -> list[StageSummary]:
     held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
     for samples in (index, held_out):
         require_text_features(samples)
-    _write_index(folder / INDEX, index)
+    _write_index(folder / INDEX, index, clips=clips, split=config.train_split)
     _write_table(folder / HELD_OUT, held_out)
     setup = TrainSetup(
         config_json=config.model_dump_json(),
@@ -109,14 +115,8 @@ def _index(context: RunContext) -> tuple[pa.Table, str]:
     return index, model_id(context.config, samples_digest(index))
 
 
-def _write_index(path: Path, index: pa.Table) -> None:
-    if not index.num_rows:
-        raise WorkFailedError(
-            "training",
-            expected="at least one clip with both latents in the split to train on",
-            found="none",
-            fix="Ingest and encode first; see `uniform status` and `uniform failures list`.",
-        )
+def _write_index(path: Path, index: pa.Table, *, clips: pa.Table, split: str) -> None:
+    require_samples(index, clips, split=split)
     _write_table(path, index)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from uniform_core.corpus.samples import require_text_features
+from uniform_core.corpus.samples import require_samples, require_text_features
 from uniform_core.errors import WorkFailedError
 
 
@@ -25,3 +25,19 @@ def test_a_caption_that_is_not_encoded_stops_training_with_what_to_do() -> None:
 def test_clips_without_a_caption_and_no_clips_are_fine() -> None:
     require_text_features(samples(("a", "t1", "s1"), ("b", None, None)))
     require_text_features(samples())
+
+
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        (["held_out"], r"split 'train': .* found none among 1 clips of 'held_out'\. .*data\.held_out_fraction=0"),
+        (["instrument"] * 2, r"none among 2 clips of 'instrument'\. Ingest and encode first"),
+        ([], "none among no clips. Ingest and encode first"),
+        (["train", "held_out"], "1 clips of 'held_out', 1 clips of 'train'. Run `uniform encode` first"),
+    ],
+)
+def test_nothing_to_train_on_says_where_the_clips_are(splits: list[str], said: str) -> None:
+    clips = pa.table({"split": pa.array(splits, pa.string())})
+    with pytest.raises(WorkFailedError, match=said):
+        require_samples(samples(), clips, split="train")
+    require_samples(samples(("a", "t1", "s1")), clips, split="train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -39,6 +40,25 @@ def training_samples(catalog: Catalog, config: RunConfig, clips: pa.Table, *, sp
         """,  # noqa: S608  (column names are constants above)
         parameters=[*(encode_fingerprint(config, m) for m in Modality), text_fingerprint(config), split],
         tables={"run_clips": clips, "active_captions": captions},
+    )
+
+
+def require_samples(samples: pa.Table, clips: pa.Table, *, split: str) -> None:
+    """Raises WorkFailedError where a split of the run's clips has none to train on: it says where they are instead."""
+    if samples.num_rows:
+        return
+    splits = Counter(clips["split"].to_pylist())
+    if not splits.keys() - {"instrument"}:
+        fix = "Ingest and encode first; see `uniform status` and `uniform failures list`."
+    elif splits[split]:
+        fix = "Run `uniform encode` first; see `uniform failures list`."
+    else:
+        fix = "Give more files, or hold fewer out (of a folder: --set data.held_out_fraction=0)."
+    raise WorkFailedError(
+        f"training on split {split!r}",
+        expected="at least one clip with both latents",
+        found="none among " + (", ".join(f"{n} clips of {name!r}" for name, n in sorted(splits.items())) or "no clips"),
+        fix=fix,
     )
 
 
