@@ -157,6 +157,21 @@ def test_a_pin_that_comes_while_vacuum_waits_is_spared(catalog: Catalog, monkeyp
     assert catalog.read("caption_texts", version=version["caption_texts"]).num_rows == 2
 
 
+def test_vacuum_spares_what_models_and_scores_stand_on(catalog: Catalog) -> None:
+    for n in range(3):
+        catalog.insert("caption_texts", [text_row(n)])
+    catalog.insert("models", [model_of(catalog, "m", versions='{"caption_texts": 2, "clips": -1, "gone": 4}')])
+    catalog.insert("models", [model_of(catalog, "of another catalog", versions='{"caption_texts": 99}')])
+    catalog.compact("caption_texts")
+    assert len(catalog.vacuum(NOW, grace=NOW, table="caption_texts")) == 1
+    assert catalog.read("caption_texts", version=2).num_rows == 2
+    with pytest.raises(CatalogError, match="at version 3"):
+        catalog.read("caption_texts", version=3)
+    catalog.insert("models", [model_of(catalog, "torn", versions="{")])
+    with pytest.raises(CatalogError, match=r"table models, row .*versions by table"):
+        catalog.vacuum(NOW)
+
+
 def test_vacuum_removes_what_interrupted_writers_left(catalog: Catalog) -> None:
     catalog.insert("caption_texts", [text_row(1)])
     folder = catalog.root / "caption_texts"

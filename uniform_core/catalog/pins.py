@@ -1,4 +1,4 @@
-"""Pins: versions of tables, by name, that vacuum spares. One small JSON file each."""
+"""Versions of tables that vacuum spares: pins, one small JSON file each, and those that models and scores stand on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uniform_core.catalog.files import lock, remove, write_text
 from uniform_core.catalog.store import Store
-from uniform_core.catalog.tables import table_named
+from uniform_core.catalog.tables import KEY, all_tables, table_named
 from uniform_core.errors import CatalogError, ConfigError
 
 
@@ -57,4 +57,22 @@ def pins(store: Store) -> dict[str, dict[str, int]]:
             raise CatalogError(
                 str(path), expected="versions by table as JSON", found=repr(error), fix="Correct or remove the file."
             ) from error
+    return found
+
+
+def recorded_versions(store: Store) -> list[dict[str, int]]:
+    """What every row with a column `versions` says that it was made from. Raises CatalogError as `pins` does."""
+    found = []
+    for table in (t.name for t in all_tables().values() if "versions" in t.names):
+        sql = f"SELECT min({KEY}) AS {KEY}, versions FROM stored.{table} GROUP BY versions"  # noqa: S608  (our names)
+        for row in store.rows(sql):
+            try:
+                found.append({str(t): int(v) for t, v in json.loads(row["versions"]).items()})
+            except (ValueError, AttributeError, TypeError) as error:
+                raise CatalogError(
+                    f"table {table}, row {row[KEY]}",
+                    expected="versions by table as JSON",
+                    found=repr(error),
+                    fix="Restore the row; nothing is removed before.",
+                ) from error
     return found

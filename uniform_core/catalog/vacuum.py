@@ -1,8 +1,8 @@
 """Vacuum: Delta's data files that no version needs which may still be read.
 
-A version may be read while it was the newest within the retention, or is pinned. Files of a commit that is still being
-written are known to nobody yet: on this machine the commit lock waits for them, and for writers on other machines a
-file is left alone until it is older than the grace.
+A version may be read while it was the newest within the retention, is pinned, or a model or a score stands on it.
+Files of a commit that is still being written are known to nobody yet: on this machine the commit lock waits for them,
+and for writers on other machines a file is left alone until it is older than the grace.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from uniform_core.catalog.delta import ABSENT
 from uniform_core.catalog.files import lock, older_than, remove
-from uniform_core.catalog.pins import pins
+from uniform_core.catalog.pins import pins, recorded_versions
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import all_tables, table_named
 from uniform_core.errors import ConfigError
@@ -45,13 +45,16 @@ def vacuum(
             "vacuum", expected="durations of at least 0", found=f"{retention}, {grace}", fix="Correct them."
         )
     given = list(pinned)
-    pins(store)  # one that cannot be read is said before anything is removed
+    for read in (pins, recorded_versions):
+        read(store)  # what cannot be read is said before anything is removed
     names = list(all_tables()) if tables is None else [table_named(name).name for name in tables]
     removed: list[str] = []
     for name in names:
         with lock(store.delta.commit_lock, shared=False):
             kept = [*pins(store).values(), *given]  # read under the lock, which a new pin is made under, too
             versions = {versions[name] for versions in kept if versions.get(name, ABSENT) != ABSENT}
+            newest = store.delta.snapshot_version(name)
+            versions |= {v for said in recorded_versions(store) if ABSENT < (v := said.get(name, ABSENT)) <= newest}
             gone = _vacuum_table(store, name, versions, since=clock() - retention, before=clock() - grace)
         removed += [f"{name}/{file}" for file in gone]
     return removed
