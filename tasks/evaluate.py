@@ -51,7 +51,6 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     started, cpu_before_s = time.monotonic(), time.process_time()
     scores = evaluation.score(wanted)
     rows = evaluation.rows(scores)
-    context.catalog.pin(f"scores-{rows[0]['stage_fp'][:12]}", json.loads(rows[0]["versions"]))
     log_evaluation(context, model.model_id, rows)  # before the rows that say that all is done: a kill repeats it
     context.catalog.insert("scores", rows)
     wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s

@@ -86,7 +86,6 @@ def run_train(context: RunContext) -> list[StageSummary]:
         versions=context.catalog.versions(READ),
         data_digest=samples_digest(index),
     )
-    context.catalog.pin(f"trained-{key[:12]}", setup.versions)
     context.ray.start()
     with _followed(folder / HISTORY, steps=steps, listener=context.listener):
         _fit(setup, workers=config.train_workers)

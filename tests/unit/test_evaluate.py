@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,13 +60,6 @@ def test_a_run_that_dies_before_mlflow_knows_its_scores_tells_them_the_next_time
     written = context.catalog.query("SELECT count(*) AS n FROM scores")["n"][0].as_py()
     assert told == [written], "told once, and not again when all is there"
     assert written > 50
-
-
-def test_the_versions_that_scores_name_are_kept_from_vacuum(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "log_evaluation", lambda *_: None)
-    evaluate.run_evaluate(context)
-    (row,) = context.catalog.query("SELECT DISTINCT versions FROM scores").to_pylist()
-    assert list(context.catalog.pins().values()) == [json.loads(row["versions"])]
 
 
 def test_there_is_no_score_over_a_part_of_the_features(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
