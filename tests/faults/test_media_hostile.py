@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from uniform_core.media import (
 )
 from uniform_core.media.encoder import write_synced
 from uniform_core.media.refusal import OutputError, Refused
+from uniform_core.media.restart import Clocks
 from uniform_core.media.source import open_source
 from uniform_core.types import Window
 
@@ -175,6 +177,49 @@ def test_a_late_clock_is_not_taken_for_length(sandbox: Sandbox, tmp_path: Path) 
     path = media_files.write(tmp_path / "a.mkv", container="matroska", video_start_s=100.0, audio_start_s=100.0)
     [clip] = run(sandbox, path, tmp_path / "out")
     assert isinstance(clip, CanonicalClip)
+
+
+AGAIN: dict[str, dict[str, object]] = {
+    "mpeg": {"container": "mpeg", "video_codec": "mpeg1video", "audio_codec": "mp2"},
+    "mpegts": {"container": "mpegts", "audio_codec": "mp2"},
+    "ogg": {"container": "ogg", "video_codec": "libvpx", "audio_codec": "libopus"},
+    "mkv": {"container": "matroska"},
+}
+
+
+@pytest.mark.parametrize("kind", AGAIN)
+def test_a_film_whose_clock_starts_again_keeps_what_came_before(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Two copies behind each other: the windows of the first one, and one reason for all that follows."""
+    once = media_files.write(tmp_path / "once", duration_s=4.2, **AGAIN[kind])
+    twice = tmp_path / "twice"
+    twice.write_bytes(once.read_bytes() * 2)
+    clips = run(sandbox, once, tmp_path / "out1")
+    *kept, rest = run(sandbox, twice, tmp_path / "out2")
+    assert [clip.clip_sha256 for clip in kept] == [clip.clip_sha256 for clip in clips]  # type: ignore[attr-defined]
+    assert len(kept) == 2
+    assert isinstance(rest, RejectedWindow)
+    assert (rest.window, rest.rejection.error_class, rest.rejection.terminal) == (None, "bad_timestamps", True)
+    assert re.search(r"start again at -?0\.0\d\d s after 4\.[12]\d\d s", rest.rejection.message)
+    asked = run(sandbox, twice, tmp_path / "out3", [Window(1.0, 3.0), Window(5.0, 7.0)])
+    assert isinstance(asked[0], CanonicalClip)
+    assert isinstance(asked[1], RejectedWindow)
+    assert asked[1].rejection.error_class == "bad_timestamps"
+    assert not isinstance(sandbox.decode(twice, DecodeRule(duration_s=2.0)), Rejection)
+    whole = sandbox.decode(twice, DecodeRule())
+    assert isinstance(whole, Rejection)
+    assert whole.error_class == "bad_timestamps"
+
+
+def test_a_small_step_back_is_no_new_start() -> None:
+    clocks = Clocks(picture=True, sound=True)
+    assert all(clocks.takes("picture", time_s) for time_s in (0.0, 1.0, 0.6, 1.2))
+    assert all(clocks.takes("sound", time_s) for time_s in (0.0, 1.1))
+    assert clocks.restart is None
+    assert not clocks.takes("picture", 0.1)
+    assert not clocks.takes("picture", 2.0)  # what follows is another recording, whatever its times
+    assert not clocks.ended  # the sound of the first one may still come
+    assert clocks.takes("sound", 1.8)
+    assert clocks.ended
 
 
 def test_a_file_cut_before_its_first_stream_is_undecodable(sandbox: Sandbox, tmp_path: Path) -> None:

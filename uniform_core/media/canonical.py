@@ -249,7 +249,11 @@ class Cutter:
         self._report_missing([*incomplete, *self._plans.rest()], picture_end_s=end_s)
 
     def _report_missing(self, plans: list[Plan], *, picture_end_s: float) -> None:
-        """Refuse what the file ended before. Windows of the cut rule count only where the container declares them."""
+        """Refuse what the file ended before. Windows of the cut rule count only where the file says there is more."""
+        if self._source.clocks.restart is not None:
+            why = self._source.clocks.restart.refusal(self._zero_s)
+            self._refuse_rest(plans, why)
+            return
         sound_end_s = max(0.0, self._track.end_s)
         ends = f"the picture ends at {picture_end_s:.3f} s, the sound at {sound_end_s:.3f} s"
         declared = self._source.declared_end_s()
@@ -275,8 +279,9 @@ class Cutter:
         for window in self._open:
             window.abandon()
         self._open = []
-        if self._plans.by_rule:
-            self._refuse(None, why)
-        else:
-            for plan in [*plans, *self._plans.rest()]:
-                self._refuse(plan, why)
+        self._refuse_rest([*plans, *self._plans.rest()], why)
+
+    def _refuse_rest(self, plans: list[Plan], why: Refused) -> None:
+        """One reason for the rest of the file: said once for the cut rule, else for each window that was asked for."""
+        for plan in [None] if self._plans.by_rule else plans:
+            self._refuse(plan, why)

@@ -96,7 +96,7 @@ class _Decoder:
         return (self._written, height, width)
 
     def run(self) -> None:
-        """Read until both streams are past the end that the rule asks for."""
+        """Read until both streams are past the end that the rule asks for. Raises Refused."""
         video_done, audio_done = self._source.video is None, self._source.audio is None
         for event in self._source.events():
             time_s = event.time_s - self._zero_s
@@ -108,6 +108,9 @@ class _Decoder:
                 self._hear(time_s, event.frame, anew=event.after_error)
             if video_done and audio_done:
                 break
+        else:
+            if self._source.clocks.restart is not None:  # what the rule asks for lies behind it
+                raise self._source.clocks.restart.refusal(self._zero_s)
         if not video_done and self._showing is not None and self._rule.rate_hz is not None:
             showing = self._showing
             self._write(showing, self._ticks.before(min(showing.time_s + showing.length_s, self._end_s)))

@@ -21,6 +21,7 @@ from av.stream import Disposition
 from uniform_core.media.budget import ErrorBudget
 from uniform_core.media.forms import Limits
 from uniform_core.media.refusal import Refused, file_failed, reading, short
+from uniform_core.media.restart import Clocks
 from uniform_core.media.skip import Skipper
 
 DEMUXERS = (
@@ -88,7 +89,7 @@ class Source:
         self._unread: deque[Any] = deque()
         self._skipper = Skipper(self.container_name)
         self._audio_lost = False
-        self._last_picture_s: float | None = None
+        self.clocks = Clocks(picture=self.video is not None, sound=self.audio is not None)
 
     def _check_pixels(self, width: int, height: int) -> None:
         if width * height > self._limits.max_pixels:
@@ -158,13 +159,22 @@ class Source:
         return first["video"], first["audio"]
 
     def events(self) -> Iterator[Picture | Sound]:
-        """Every piece that decodes, in file order; `read_head` comes first. Raises Refused when the budget is spent."""
+        """Every piece that decodes, in file order; `read_head` comes first. Raises Refused when the budget is spent.
+
+        They end with the file, or where its timestamps start again (`clocks.restart`).
+        """
         yield from self._head
         self._head.clear()
-        while self._unread:
-            yield from self._wanted(self._unread.popleft())
-        for packet in self._packets():
+        for packet in self._rest():
             yield from self._wanted(packet)
+            if self.clocks.ended:
+                return
+
+    def _rest(self) -> Iterator[Any]:
+        """The packets behind the head."""
+        while self._unread:
+            yield self._unread.popleft()
+        yield from self._packets()
 
     def nothing_before(self, time_s: float) -> None:
         """Promise that no event before a moment (on the container's clock) is wanted: it may then be left out."""
@@ -214,15 +224,14 @@ class Source:
 
     def _picture(self, frame: av.VideoFrame) -> Picture | None:
         self._check_pixels(frame.width, frame.height)
-        last_s = self._last_picture_s
+        last_s = self.clocks.latest_s("picture")
         time_s = frame.time
         if time_s is None:
             time_s = 0.0 if last_s is None else last_s + self._nominal_s
-        if last_s is not None and time_s <= last_s:
-            return None  # shown at no time of its own
+        if not self.clocks.takes("picture", time_s) or (last_s is not None and time_s <= last_s):
+            return None  # behind the end of the timeline, or shown at no time of its own
         if frame.is_corrupt:
             self.budget.picture_damaged()
-        self._last_picture_s = time_s
         return Picture(time_s, self._length_s(frame), frame)
 
     def _length_s(self, frame: av.VideoFrame) -> float:
@@ -236,7 +245,7 @@ class Source:
         return length_s
 
     def _sound(self, frame: av.AudioFrame) -> Sound | None:
-        if frame.time is None or not frame.samples:
+        if frame.time is None or not frame.samples or not self.clocks.takes("sound", frame.time):
             return None
         lost, self._audio_lost = self._audio_lost, False
         return Sound(frame.time, frame, lost)
