@@ -39,12 +39,14 @@ class Recipe:
     video_start_s: float = 0.0
     audio_start_s: float = 0.0
     kept: Sequence[int] | None = None  # frame numbers; a gap is a hole in a variable rate
+    last_stands_s: float | None = None  # how long the last packet's picture is said to stand
     rotation: int | None = None
     pixel_aspect: Fraction | None = None
     still: bool = False
     silent: bool = False
     gop: int = 12
     b_frames: bool = True
+    interleaved: bool = True
     faststart: bool = False
 
 
@@ -95,7 +97,7 @@ def write(path: Path, recipe: Recipe | None = None, **changes: Any) -> Path:
             packets += _video_packets(video, recipe)
         if audio is not None:
             packets += _audio_packets(audio, recipe)
-        for _, packet in sorted(packets, key=lambda item: item[0]):
+        for _, packet in sorted(packets, key=lambda item: item[0]) if recipe.interleaved else packets:
             out.mux(packet)
     return path
 
@@ -136,6 +138,8 @@ def _video_packets(video: Any, recipe: Recipe) -> list[tuple[float, Any]]:
         frame.pts, frame.time_base = pts, 1 / recipe.fps
         packets += video.encode(frame)
     packets += video.encode(None)
+    if recipe.last_stands_s is not None:
+        packets[-1].duration = round(recipe.last_stands_s / packets[-1].time_base)
     return [(float(packet.dts * packet.time_base), packet) for packet in packets]
 
 
@@ -167,6 +171,23 @@ def cut_by_copy(source: Path, target: Path, *, start_s: float) -> Path:
             packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
             packet.stream = streams[packet.stream.index]
             out.mux(packet)
+    return target
+
+
+def append_later(source: Path, target: Path, *, shift_s: float) -> Path:
+    """The source, and once more what is in it, by so much later."""
+    with av.open(f"file:{target}", "w", format="mpegts") as out:
+        for repeat in range(2):
+            with av.open(str(source)) as given:
+                if not repeat:
+                    streams = [out.add_stream_from_template(stream) for stream in given.streams]
+                for packet in given.demux():
+                    if packet.dts is None:
+                        continue
+                    shift = round(repeat * shift_s / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    packet.stream = streams[packet.stream.index]
+                    out.mux(packet)
     return target
 
 

@@ -210,6 +210,46 @@ def test_a_film_whose_clock_starts_again_keeps_what_came_before(kind: str, sandb
     assert whole.error_class == "bad_timestamps"
 
 
+@pytest.mark.parametrize("sound_later_s", [0.0, 0.2])
+def test_a_gap_in_both_streams_ends_the_film(sound_later_s: float, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A clock that jumps forward by 100 s: what lies before it is kept, and nothing is made of the hole."""
+    kind: dict[str, object] = {"container": "mpegts", "video_codec": "mpeg2video", "audio_codec": "mp2"}
+    once = media_files.write(tmp_path / "a.ts", duration_s=4.0, audio_duration_s=4.0 + sound_later_s, **kind)
+    path = media_files.append_later(once, tmp_path / "b.ts", shift_s=100.0)
+    *kept, rest = run(sandbox, path, tmp_path / "out")
+    assert [clip.window for clip in kept if isinstance(clip, CanonicalClip)] == [Window(0.0, 2.0), Window(2.0, 4.0)]
+    assert isinstance(rest, RejectedWindow)
+    assert (rest.window, rest.rejection.error_class) == (None, "bad_timestamps")
+    assert re.search(r"neither from [34]\.\d+ s to 100\.0\d\d s", rest.rejection.message)
+    behind = Window(100.5, 102.5)
+    assert isinstance(run(sandbox, path, tmp_path / "out2", [Window(1.0, 3.0), behind])[1], CanonicalClip)
+
+
+def test_sound_that_ends_before_the_picture(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = media_files.write(
+        tmp_path / "a.mkv", container="matroska", fps=Fraction(5), duration_s=95.0, audio_duration_s=4.0
+    )
+    *kept, rest = run(sandbox, path, tmp_path / "out")
+    assert [clip.window for clip in kept if isinstance(clip, CanonicalClip)] == [Window(0.0, 2.0), Window(2.0, 4.0)]
+    assert isinstance(rest, RejectedWindow)
+    assert (rest.window, rest.rejection.error_class) == (None, "too_short")
+    assert "it ends at 4.0" in rest.rejection.message
+
+
+def test_sound_that_lies_behind_the_picture_is_not_called_short(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = media_files.write(
+        tmp_path / "a.mkv",
+        container="matroska",
+        audio_codec="flac",
+        fps=Fraction(5),
+        duration_s=120.0,
+        interleaved=False,
+    )
+    [rest] = run(sandbox, path, tmp_path / "out")
+    assert isinstance(rest, RejectedWindow)
+    assert rest.rejection.error_class == "not_interleaved"
+
+
 def test_a_small_step_back_is_no_new_start() -> None:
     clocks = Clocks(picture=True, sound=True)
     assert all(clocks.takes("picture", time_s) for time_s in (0.0, 1.0, 0.6, 1.2))

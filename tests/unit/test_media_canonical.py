@@ -134,6 +134,38 @@ def test_a_variable_rate_holds_the_frame_over_a_hole(sandbox: Sandbox, tmp_path:
     assert shown == expected
 
 
+STILLS: dict[str, dict[str, Any]] = {
+    "one picture": {"kept": [0], "duration_s": 70.0, "last_stands_s": 70.0},
+    "25 s apart": {"kept": [0, 25, 50, 51], "duration_s": 52.0},
+    "40 s apart": {"kept": [0, 40, 61], "duration_s": 62.0},
+}
+
+
+@pytest.mark.parametrize("case", STILLS)
+def test_a_picture_may_stand_as_long_as_sound_runs(case: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Every window, though more lie under one picture than may be open at once."""
+    recipe = STILLS[case]
+    source = media_files.write(
+        tmp_path / "a.mkv",
+        fps=Fraction(1),
+        container="matroska",
+        audio_codec="flac",
+        audio_rate=16_000,
+        layout="mono",
+        **recipe,
+    )
+    results = clips_of(sandbox, source, cut=CutRule(2.0, 0.5))
+    assert [r.rejection for r in results if isinstance(r, RejectedWindow)] == []
+    starts = [0.5 * i for i in range(int(2 * recipe["duration_s"]) - 3)]
+    assert [clip.window for clip in results] == [Window(start, start + 2.0) for start in starts]
+    for clip in (results[7], results[-7]):
+        assert isinstance(clip, CanonicalClip)
+        begin_s = clip.window.start_s
+        assert numbers(CanonicalReader().frames(clip.path, [0]))[0] == max(k for k in recipe["kept"] if k <= begin_s)
+        heard_s = begin_s + np.array(media_files.bursts_s(CanonicalReader().sound(clip.path), 16_000))
+        assert heard_s == pytest.approx(np.round(heard_s), abs=0.001)
+
+
 def test_milliseconds_of_webm_do_not_shift_frames(sandbox: Sandbox, tmp_path: Path) -> None:
     source = media_files.write(tmp_path / "a.mkv", container="matroska", fps=Fraction(17), audio_codec="flac")
     clip = only_clip(clips_of(sandbox, source))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +11,7 @@ from uniform_core.media.forms import MAX_OVERLAP, CanonicalForm, CutRule, Limits
 from uniform_core.media.geometry import MAX_ASPECT, canonical_size
 from uniform_core.media.mono import to_mono
 from uniform_core.media.picture import Scaler
+from uniform_core.media.plans import Plans, Span
 from uniform_core.media.refusal import Refused
 from uniform_core.media.results import SourceFacts
 from uniform_core.media.sound import MARGIN_S, SoundTrack
@@ -21,11 +20,10 @@ from uniform_core.media.timeline import rounding_slack_s
 from uniform_core.media.window import FinishedClip, OpenWindow, Plan
 
 MAX_GAP_S = 30.0
+"""For so long neither a picture nor sound may begin. A picture may stand for longer while sound runs on."""
 MAX_OPEN = MAX_OVERLAP + 24
 """Windows that overlap, and those whose sound comes later in the file."""
 PROGRESS_S = 5.0
-
-Span = tuple[float, float]
 
 
 class Listener(Protocol):
@@ -72,38 +70,6 @@ def open_cutter(
     return Cutter(source, form, plans=plans, facts=facts, zero_s=zero_s, listener=listener)
 
 
-class Plans:
-    """The windows that are still to be opened, by their start: as asked, or by the cut rule without an end."""
-
-    def __init__(self, form: CanonicalForm, *, windows: Sequence[Span] | None, cut: CutRule, both_s: float) -> None:
-        self._cut, self._form = cut, form
-        self.by_rule = windows is None
-        self._steps = count()
-        self._base_s = both_s if both_s > form.frame_s else 0.0  # from where picture and sound both run
-        self._waiting = deque(Plan(start, end, start + form.duration_s) for start, end in sorted(windows or ()))
-        if self.by_rule:
-            self._waiting.append(self._by_rule())
-
-    def _by_rule(self) -> Plan:
-        start_s = self._base_s + next(self._steps) * self._cut.stride_s
-        end_s = start_s + self._cut.clip_s
-        return Plan(start_s, end_s, until_s=max(end_s, start_s + self._form.duration_s))
-
-    @property
-    def next(self) -> Plan | None:
-        return self._waiting[0] if self._waiting else None
-
-    def take(self) -> Plan:
-        plan = self._waiting.popleft()
-        if self.by_rule:
-            self._waiting.append(self._by_rule())
-        return plan
-
-    def rest(self) -> list[Plan]:
-        """What was asked for and not taken; nothing for the cut rule, which has no end."""
-        return [] if self.by_rule else list(self._waiting)
-
-
 class Cutter:
     """The state of one pass: windows to come, windows open, the picture that is showing, the sound so far.
 
@@ -127,6 +93,9 @@ class Cutter:
         self._track = SoundTrack(facts.audio_rate_hz or form.audio_rate_hz)
         self._open: list[OpenWindow] = []
         self._showing: Picture | None = None
+        self._seen_s = 0.0  # until here it is known what is shown
+        self._gap_v: Span = (0.0, 0.0)  # the last moments between which no picture began, and no sound
+        self._gap_a: Span = (0.0, 0.0)
         self._scaler = Scaler("yuv420p")
         self._results = 0
         self._progress_s = 0.0
@@ -136,7 +105,6 @@ class Cutter:
         try:
             for event in self._source.events():
                 self._hear(event) if isinstance(event, Sound) else self._see(event)
-                self._close_ready()
                 if self._plans.next is None and not self._open:
                     return
             self._end_of_file()
@@ -149,51 +117,85 @@ class Cutter:
                 self._source.budget.packet_failed(f"the sampling rate changes to {sound.frame.sample_rate} Hz")
                 return
             self._track = SoundTrack(sound.frame.sample_rate)  # the header was wrong, as it may be for HE-AAC
-        self._track.push(sound.time_s - self._zero_s, to_mono(sound.frame, "itu"), anew=sound.after_error)
+        time_s, end_s = sound.time_s - self._zero_s, self._track.end_s
+        if end_s > float("-inf") and time_s - end_s > MAX_GAP_S:
+            self._gap_a = (end_s, time_s)
+            self._check_gap()
+        self._track.push(time_s, to_mono(sound.frame, "itu"), anew=sound.after_error)
+        self._close_ready()
 
     def _see(self, event: Picture) -> None:
         picture = Picture(event.time_s - self._zero_s, event.length_s, event.frame)
         before = self._showing
-        if before is not None and picture.time_s - before.time_s > MAX_GAP_S and self._wanted_before(picture.time_s):
-            jump = f"a jump from {before.time_s:.3f} s to {picture.time_s:.3f} s"
-            raise Refused("bad_timestamps", f"pictures at most {MAX_GAP_S:g} s apart expected, {jump} found")
-        shown = before or picture  # before the first picture it stands in for what is not there, as in players
-        self._open_before(picture.time_s)
-        for window in self._open:
-            window.show(shown, until_s=picture.time_s)
+        if before is not None and picture.time_s - before.time_s > MAX_GAP_S:
+            self._gap_v = (before.time_s, picture.time_s)
+            self._check_gap()
+        # before the first picture it stands in for what is not there, as in players
+        self._show(before or picture, until_s=picture.time_s)
         self._showing = picture
         if picture.time_s >= self._progress_s + PROGRESS_S:
             self._progress_s = picture.time_s
             self._listener.progress(picture.time_s)
 
-    def _wanted_before(self, time_s: float) -> bool:
-        return bool(self._open) or (self._plans.next is not None and self._plans.next.start_s < time_s)
+    def _check_gap(self) -> None:
+        """Raises Refused where the last gaps of picture and sound are one, and windows would lie in it."""
+        begin_s, end_s = max(self._gap_v[0], self._gap_a[0]), min(self._gap_v[1], self._gap_a[1])
+        plans = [window.plan for window in self._open] + ([self._plans.next] if self._plans.next is not None else [])
+        reached_s = begin_s + self._form.frame_s
+        wanted = any(plan.start_s < end_s and plan.until_s > reached_s for plan in plans)
+        if end_s - begin_s <= MAX_GAP_S or not wanted:
+            return
+        for window in self._open:
+            if self._showing is not None:
+                window.show(self._showing, until_s=reached_s)
+        self._close_until(begin_s)
+        found = f"neither from {begin_s:.3f} s to {end_s:.3f} s found"
+        raise Refused("bad_timestamps", f"a picture or sound at least every {MAX_GAP_S:g} s expected, {found}")
 
-    def _open_before(self, time_s: float) -> None:
-        """Open the windows that begin before a moment, and refuse those that are shorter than a clip."""
-        while (plan := self._plans.next) is not None and plan.start_s < time_s:
+    def _show(self, picture: Picture, *, until_s: float) -> None:
+        """Show a picture until a moment; a window that this completes is closed before the next one is opened."""
+        self._seen_s = until_s
+        for window in self._open:
+            window.show(picture, until_s=until_s)
+        self._close_ready()
+        while (opened := self._open_next(until_s)) is not None:
+            opened.show(picture, until_s=until_s)
+            self._close_ready()
+
+    def _open_next(self, before_s: float) -> OpenWindow | None:
+        """The next window that begins before a moment, None for none. Those shorter than a clip are refused."""
+        while (plan := self._plans.next) is not None and plan.start_s < before_s:
+            if len(self._open) >= MAX_OPEN:
+                self._stop_waiting()
             self._plans.take()
             if plan.end_s - plan.start_s < self._form.duration_s - self._form.frame_s - 1e-6:
                 found = f"a window of {plan.end_s - plan.start_s:.3f} s"
                 self._refuse(plan, Refused("too_short", f"{self._form.duration_s:g} s expected, {found} found"))
                 continue
-            if len(self._open) >= MAX_OPEN:
-                self._drop_waiting(time_s)
-            self._open.append(
-                OpenWindow(
-                    plan,
-                    self._form,
-                    size_WH=self._size_WH,
-                    scaler=self._scaler,
-                    slack_s=self._slack_s,
-                    errors=self._source.budget.total if self._showing is not None else 0,
-                )
+            window = OpenWindow(
+                plan,
+                self._form,
+                size_WH=self._size_WH,
+                scaler=self._scaler,
+                slack_s=self._slack_s,
+                errors=self._source.budget.total if self._showing is not None else 0,
             )
+            self._open.append(window)
+            return window
+        return None
 
-    def _drop_waiting(self, time_s: float) -> None:
-        """Raises Refused: too many windows have their pictures and wait for sound."""
+    def _stop_waiting(self) -> None:
+        """Raises Refused: as many windows as may be open have their pictures, and none has its sound."""
         sound_s = max(0.0, self._track.end_s)
-        raise Refused("too_short", f"sound beside the picture expected, it ends at {sound_s:.3f} s of {time_s:.3f} s")
+        self._close_until(sound_s)
+        next_s = self._source.next_sound_s()
+        wanted = "sound beside the picture expected"
+        if next_s is None:
+            raise Refused("too_short", f"{wanted}, it ends at {sound_s:.3f} s of {self._seen_s:.3f} s")
+        self._gap_a = (sound_s, next_s - self._zero_s)
+        self._check_gap()
+        found = f"where the picture is at {self._seen_s:.3f} s the sound is still at {sound_s:.3f} s"
+        raise Refused("not_interleaved", f"{wanted}, {found}")
 
     def _close_ready(self) -> None:
         still_open = []
@@ -210,10 +212,27 @@ class Cutter:
         self._track.forget(needed_from_s)
         self._source.nothing_before(needed_from_s + self._zero_s)
 
+    def _close_until(self, end_s: float) -> None:
+        """Finish the windows that are complete where picture and sound end; to one frame, as a clip may be short."""
+        still_open = []
+        for window in self._open:
+            if window.has_all_frames and window.plan.until_s <= end_s + self._form.frame_s + self._slack_s:
+                self._finish(window)
+            else:
+                still_open.append(window)
+        self._open = still_open
+
+    def _abandon_open(self) -> list[Plan]:
+        """Free the windows that are open; their plans."""
+        plans = [window.plan for window in self._open]
+        for window in self._open:
+            window.abandon()
+        self._open = []
+        return plans
+
     def _is_past(self, window: OpenWindow) -> bool:
         """Whether picture and sound have both come as far as the window needs them."""
-        showing_s = self._showing.time_s if self._showing is not None else 0.0
-        reached = showing_s >= window.plan.until_s - self._form.frame_s - self._slack_s
+        reached = self._seen_s >= window.plan.until_s - self._form.frame_s - self._slack_s
         return reached and self._track.end_s >= window.sound_end_s + MARGIN_S
 
     def _finish(self, window: OpenWindow) -> None:
@@ -234,19 +253,12 @@ class Cutter:
         showing = self._showing
         assert showing is not None  # `open_cutter` has seen one
         end_s = showing.time_s + showing.length_s
-        self._open_before(end_s)
-        reached_s = min(end_s, self._track.end_s) + self._form.frame_s + self._slack_s
-        incomplete: list[Plan] = []
+        # windows behind the end of the sound cannot be complete, however long the last picture stands
+        self._show(showing, until_s=min(end_s, self._track.end_s + self._form.frame_s))
         for window in self._open:
-            window.show(showing, until_s=end_s)
             window.hold_last(showing)
-            if window.has_all_frames and window.plan.until_s <= reached_s:
-                self._finish(window)
-            else:
-                window.abandon()
-                incomplete.append(window.plan)
-        self._open = []
-        self._report_missing([*incomplete, *self._plans.rest()], picture_end_s=end_s)
+        self._close_until(min(end_s, self._track.end_s))
+        self._report_missing([*self._abandon_open(), *self._plans.rest()], picture_end_s=end_s)
 
     def _report_missing(self, plans: list[Plan], *, picture_end_s: float) -> None:
         """Refuse what the file ended before. Windows of the cut rule count only where the file says there is more."""
@@ -275,11 +287,7 @@ class Cutter:
 
     def _give_up(self, why: Refused) -> None:
         """The file can be read no further: windows that are asked for get the reason one by one."""
-        plans = [window.plan for window in self._open]
-        for window in self._open:
-            window.abandon()
-        self._open = []
-        self._refuse_rest([*plans, *self._plans.rest()], why)
+        self._refuse_rest([*self._abandon_open(), *self._plans.rest()], why)
 
     def _refuse_rest(self, plans: list[Plan], why: Refused) -> None:
         """One reason for the rest of the file: said once for the cut rule, else for each window that was asked for."""

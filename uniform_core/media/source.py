@@ -176,6 +176,11 @@ class Source:
             yield self._unread.popleft()
         yield from self._packets()
 
+    def next_sound_s(self) -> float | None:
+        """When the next sound begins of which nothing was read yet, None for none: this reads on, events are lost."""
+        sounds = (packet for packet in self._rest() if packet.stream is self.audio and packet.pts is not None)
+        return next((float(packet.pts * packet.time_base) for packet in sounds), None)
+
     def nothing_before(self, time_s: float) -> None:
         """Promise that no event before a moment (on the container's clock) is wanted: it may then be left out."""
         self._skipper.needed_from_s = time_s
