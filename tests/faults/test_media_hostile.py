@@ -426,7 +426,8 @@ def test_the_whole_request_is_bounded_too(tmp_path: Path) -> None:
         *clips, last = run(sandbox, film, tmp_path / "out")
     assert all(isinstance(clip, CanonicalClip) for clip in clips)
     assert isinstance(last, RejectedWindow)
-    assert (last.window, last.rejection.error_class) == (None, "timeout")
+    assert (last.window, last.rejection.error_class, last.rejection.terminal) == (None, "timeout", True)
+    assert "at most 0.2 s of work on one file expected" in last.rejection.message
     assert len(list((tmp_path / "out").iterdir())) == len(clips)  # and no part of another
 
 

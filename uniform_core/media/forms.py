@@ -93,7 +93,7 @@ class Limits:
     """What one file may cost. None of these changes a clip that is accepted.
 
     `wall_s` bounds the silence between two signs of progress (a finished window, five seconds of the source);
-    `request_wall_s` bounds the whole request.
+    `request_wall_s` bounds the whole request: what is done by then is kept, the rest is refused for good.
     """
 
     wall_s: float = 60.0

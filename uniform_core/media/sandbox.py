@@ -127,7 +127,7 @@ class Sandbox:
         process = self._ready()
         ends_at = time.monotonic() + self.limits.request_wall_s
         question = {"kind": kind, "path": str(path.absolute()), "limits": asdict(self.limits), **(request or {})}
-        finished, spent = False, False
+        finished, spent, time_s = False, False, 0.0
         try:
             process.send(question)
             while True:
@@ -141,11 +141,15 @@ class Sandbox:
                         found=message["message"],
                         fix="Make room or choose another folder, then run again: finished clips are kept.",
                     )
-                if message["kind"] != "progress":
+                if message["kind"] == "progress":
+                    time_s = message["time_s"]
+                else:
                     spent |= message.get("error_class") in ("memory", "crash")
                     yield message
             finished = True
         except WorkerLostError as lost:
+            if lost.error_class == "timeout" and time.monotonic() >= ends_at:
+                lost = self._took_too_long(time_s)
             yield {"kind": "refused", "window": None, **_verdict(lost)}
         finally:
             self._served += 1
@@ -153,6 +157,12 @@ class Sandbox:
                 self._end_process()
                 if out_dir is not None:
                     _remove_parts(out_dir, process.pid)
+
+    def _took_too_long(self, time_s: float) -> WorkerLostError:
+        """The whole request's limit is reached. Another try would end there too, so it is the last."""
+        found = f"the worker was {time_s:.0f} s into it and was killed; what is done is kept, the rest is left out"
+        expected = f"at most {self.limits.request_wall_s:g} s of work on one file expected"
+        return WorkerLostError("timeout", f"{expected}, {found}. Cut the file into shorter ones", terminal=True)
 
     def _ready(self) -> WorkerProcess:
         if self._process is not None and not self._process.alive:
