@@ -64,6 +64,7 @@ class IngestWorker:
         if isinstance(found, Rejection):
             return found
         try:
+            stamp = _stamp(found)
             sha256 = file_sha256(found)
         except OSError as error:  # no right to read it, or a disk that fails
             message = f"a readable file expected, {error.strerror} found"
@@ -76,6 +77,8 @@ class IngestWorker:
             out_dir=self._media_dir / "clips" / recipe.stage_fp[:8],
             names=lambda window: f"{_clip_id(item, window)}-{sha256[:8]}.mp4",
         )
+        if (changed := _changed(found, stamp)) is not None:  # the hash, the clips or both are of another content
+            return changed
         clips = [r for r in results if isinstance(r, CanonicalClip)]
         refused = [r for r in results if isinstance(r, RejectedWindow)]
         if not clips:
@@ -87,12 +90,15 @@ class IngestWorker:
         if all(
             r.rejection.terminal for r in refused
         ):  # else the source stays to be done, and its clips are found again
-            rows["sources"] = [self._source_row(row["work_key"], item, found, clips, source_sha256=sha256)]
+            rows["sources"] = [
+                self._source_row(row["work_key"], item, found, clips, source_sha256=sha256, size_bytes=stamp[0])
+            ]
         return ItemRows(rows=rows, failures=failures, accepted=len(clips), bytes=sum(clip.bytes for clip in clips))
 
     def _clip_row(self, item: SourceItem, clip: CanonicalClip, *, recipe: Recipe, source_sha256: str) -> dict[str, Any]:
         clip_id = _clip_id(item, clip.window)
-        start_s, end_s = clip.window.start_s, clip.window.end_s
+        start_s = clip.window.start_s
+        end_s = min(clip.window.end_s, start_s + recipe.canonical.duration_s)  # a clip may be shorter than its window
         events = item.event_times_s
         return {
             **clip.columns(),
@@ -106,14 +112,21 @@ class IngestWorker:
         }
 
     def _source_row(
-        self, key: str, item: SourceItem, found: Path, clips: Sequence[CanonicalClip], *, source_sha256: str
+        self,
+        key: str,
+        item: SourceItem,
+        found: Path,
+        clips: Sequence[CanonicalClip],
+        *,
+        source_sha256: str,
+        size_bytes: int,
     ) -> dict[str, Any]:
         inside = found.is_relative_to(self._media_dir)
         return {
             "work_key": key,
             "path": found.relative_to(self._media_dir).as_posix() if inside else portable_path(found),
             "source_sha256": source_sha256,
-            "bytes": found.stat().st_size,
+            "bytes": size_bytes,
             "caption": item.caption,
             "clip_ids": [_clip_id(item, clip.window) for clip in clips],
             "event_times_s": None if item.event_times_s is None else list(item.event_times_s),
@@ -151,6 +164,26 @@ def run_ingest(context: RunContext) -> list[StageSummary]:
 
 def _clip_id(item: SourceItem, window: Window) -> str:
     return derive_clip_id(item.dataset, item.source_id, start_ms=window.start_ms, end_ms=window.end_ms)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of a file. Raises OSError."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _changed(path: Path, before: tuple[int, int]) -> Rejection | None:
+    """Why a file is to be read another day: it is not the one any more that it was before it was read."""
+    try:
+        after = _stamp(path)
+    except OSError as error:
+        found = f"it cannot be found any more ({error.strerror})"
+    else:
+        if after == before:
+            return None
+        found = f"its size or time changed ({before[0]} bytes before, {after[0]} after)"
+    message = f"a file that stays as it is while it is read expected, {found}"
+    return Rejection("changed_file", message, terminal=False)
 
 
 def _origin(item: SourceItem) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 import tasks.ingest as ingest
 from tasks.commits import ItemRows
 from uniform_core.corpus.inputs import item_json, item_revision
-from uniform_core.datasets import FolderConfig
+from uniform_core.datasets import FolderConfig, ProceduralConfig
 from uniform_core.errors import Rejection
+from uniform_core.media import CanonicalClip, RejectedWindow, Sandbox
 from uniform_core.spec import AVSpec
 
 SPEC = AVSpec(duration_s=2.0, video_rate_hz=16, height_px=32, width_px=32, canonical_short_side_px=32, hop=250)
@@ -72,6 +74,47 @@ def test_a_file_that_cannot_be_read_is_tried_again_another_day(
     assert isinstance(refused, Rejection)
     assert (refused.error_class, refused.terminal) == ("unreadable", False)
     assert os.strerror(code) in refused.message
+
+
+@pytest.mark.parametrize("what", ["removed", "written to"])
+def test_a_file_that_changes_while_it_is_read_is_tried_again_another_day(
+    what: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hash would be of one content and its clips of another; or there is nothing to say the size of."""
+    film = root / "good.mp4"
+
+    class Meanwhile(Sandbox):
+        def canonicalise(self, *args: Any, **kwargs: Any) -> list[CanonicalClip | RejectedWindow]:
+            made = super().canonicalise(*args, **kwargs)
+            if what == "written to":
+                with film.open("ab") as file:
+                    file.write(b"more")
+            else:
+                film.unlink()
+            return made
+
+    monkeypatch.setattr(ingest, "Sandbox", Meanwhile)
+    [refused] = ingested(root, tmp_path / "media").values()
+    assert isinstance(refused, Rejection)
+    assert (refused.error_class, refused.terminal) == ("changed_file", False)
+
+
+def test_events_are_those_of_the_clip_not_of_a_longer_window(tmp_path: Path) -> None:
+    """A window of 2 s gives a clip of 1.5 s: what sounds in its last half second is not in the clip."""
+    dataset = ProceduralConfig.example().model_copy(update={"clip_s": 2.0, "short_s": 2.2})
+    spec = AVSpec(duration_s=1.5, video_rate_hz=16, height_px=32, width_px=32, canonical_short_side_px=32, hop=250)
+    worker = ingest.IngestWorker(recipes=[ingest.Recipe.of(dataset, spec, "0" * 32)], media_dir=str(tmp_path))
+    try:
+        for item in islice(dataset.items(spec), 4):
+            row = {"source": json.dumps(item_json(item)), "dataset_index": 0, "work_key": "k", "item": item.source_id}
+            [made] = worker.process([row])
+            assert isinstance(made, ItemRows)
+            for clip in made.rows["clips"]:
+                begin_s = clip["start_ms"] / 1000
+                inside = [t - begin_s for t in item.event_times_s or () if begin_s <= t < begin_s + 1.5]
+                assert clip["event_times_s"] == pytest.approx(inside)
+    finally:
+        worker.close()
 
 
 def test_what_is_no_file_is_listed_and_refused(root: Path, tmp_path: Path) -> None:
