@@ -38,6 +38,7 @@ class Recipe:
     audio_duration_s: float | None = None
     video_start_s: float = 0.0
     audio_start_s: float = 0.0
+    sound_lost_s: tuple[float, float] | None = None  # packets that begin in between are left out
     kept: Sequence[int] | None = None  # frame numbers; a gap is a hole in a variable rate
     last_stands_s: float | None = None  # how long the last packet's picture is said to stand
     rotation: int | None = None
@@ -153,7 +154,9 @@ def _audio_packets(audio: Any, recipe: Recipe) -> list[tuple[float, Any]]:
     packets = []
     for piece in [*resampler.resample(frame), None]:
         packets += audio.encode(piece)
-    return [(float(packet.dts * packet.time_base), packet) for packet in packets]
+    lost = recipe.sound_lost_s or (0.0, 0.0)
+    timed = [(float(packet.dts * packet.time_base), packet) for packet in packets]
+    return [(time_s, packet) for time_s, packet in timed if not lost[0] <= time_s < lost[1]]
 
 
 def cut_by_copy(source: Path, target: Path, *, start_s: float) -> Path:

@@ -28,8 +28,8 @@ CREATE TABLE clips (
     source_audio_codec VARCHAR,  -- audio codec of the source
     source_duration_s DOUBLE,  -- duration of the source, s
     rotation_deg INTEGER NOT NULL,  -- rotation that was applied, degrees counter-clockwise
-    held_frames INTEGER NOT NULL CHECK (held_frames >= 0),  -- frames at the end that repeat the last one (at most one)
-    decode_errors INTEGER NOT NULL CHECK (decode_errors >= 0),  -- packets of the source that did not decode
+    held_frames INTEGER NOT NULL CHECK (held_frames >= 0),  -- frames before the source's first picture or after its last, which show that one (at most one)
+    decode_errors INTEGER NOT NULL CHECK (decode_errors >= 0),  -- packets of the source that did not decode, and damaged pictures
     audio_peak DOUBLE NOT NULL,  -- peak of the sound, 0 to 1
     audio_rms_db DOUBLE,  -- level of the sound, dBFS; null for digital silence
     motion DOUBLE NOT NULL,  -- mean absolute difference of neighbouring frames, grey levels 0 to 255

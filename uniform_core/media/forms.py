@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from uniform_core.spec import AVSpec
     from uniform_core.types import Window
 
-CANONICAL_VERSION = 1
-"""Bumped by hand whenever the bytes of a canonical clip change for the same source."""
+CANONICAL_VERSION = 2
+"""Bumped by hand whenever the same source gives other canonical clips: their bytes, or which windows give one."""
 
 ResizeRule = Literal["crop", "squash", "letterbox"]
 MonoRule = Literal["itu", "mean", "first"]

@@ -16,8 +16,8 @@ from uniform_core.media.source import Picture
 from uniform_core.media.timeline import Ticks
 
 SILENT_PEAK = 1e-4
-MAX_MISSING = 0.25
-"""The share of a window that may lie before a stream begins, or be lost to damage. A player shows the same."""
+MAX_HELD = 1
+"""How many frames may show a neighbour's picture, and for how many frames' time sound may be missing."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,8 @@ class OpenWindow:
             self._encoder.add(frame)
 
     def finish(self, track: SoundTrack, *, errors: int) -> FinishedClip:
-        """The clip. Raises Refused where picture or sound do not cover the window."""
-        if self._late_frames > MAX_MISSING * self._form.frames:
-            late_s = self._late_frames * self._form.frame_s
-            raise Refused("starts_late", f"a picture expected from {self.plan.start_s:.3f} s, none for {late_s:.3f} s")
+        """The clip. Raises Refused where picture or sound do not cover the window, to one frame."""
+        self._check_picture()
         sound = track.cut(self.plan.start_s, self._form.duration_s, rate_hz=self._form.audio_rate_hz)
         self._check_sound(sound)
         samples_N = quantise(sound.waveform_N)
@@ -113,7 +111,7 @@ class OpenWindow:
             data=data,
             sha256=hashlib.sha256(data).hexdigest(),
             size_WH=self._size_WH,
-            held_frames=self._held,
+            held_frames=self._late_frames + self._held,
             decode_errors=errors - self._errors_before,
             audio_peak=float(np.abs(stored_N).max()),
             audio_rms_db=20 * float(np.log10(rms)) if rms > 0 else None,
@@ -121,15 +119,25 @@ class OpenWindow:
             is_still=self._motion.is_still,
         )
 
+    def _check_picture(self) -> None:
+        wanted = f"a picture expected from {self.plan.start_s:.3f} s"
+        if self._late_frames > MAX_HELD:
+            late_s = self._late_frames * self._form.frame_s
+            raise Refused("starts_late", f"{wanted}, none found for {late_s:.3f} s")
+        if self._late_frames + self._held > MAX_HELD:
+            raise Refused("too_short", f"{wanted} for {self._form.duration_s:g} s, none found at both ends")
+
     def _check_sound(self, sound: SoundCut) -> None:
         form = self._form
+        most_s = MAX_HELD * form.frame_s + 1e-6
         wanted = f"{form.duration_s:g} s of sound expected from {self.plan.start_s:.3f} s"
-        if sound.short_s > form.frame_s + 1e-6:
+        if sound.short_s > most_s:
             raise Refused("too_short", f"{wanted}, it ends {sound.short_s:.3f} s early")
-        if sound.late_s > MAX_MISSING * form.duration_s:
+        if sound.late_s > most_s:
             raise Refused("starts_late", f"{wanted}, it begins {sound.late_s:.3f} s late")
-        if sound.late_s + sound.lost_s > MAX_MISSING * form.duration_s:
-            raise Refused("lost_sound", f"{wanted}, {sound.lost_s:.3f} s of it do not decode")
+        missing_s = sound.late_s + sound.lost_s + sound.short_s
+        if missing_s > most_s:
+            raise Refused("lost_sound", f"{wanted}, {missing_s:.3f} s of it are missing or do not decode")
 
     def abandon(self) -> None:
         self._encoder.abandon()
