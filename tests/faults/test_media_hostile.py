@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 import pytest
 
+import uniform_core.media.source as media_source
 from uniform_core.errors import Rejection, ServiceError, StorageError
 from uniform_core.media import (
     CanonicalClip,
@@ -32,9 +33,9 @@ from uniform_core.media import (
     SourceFacts,
 )
 from uniform_core.media.encoder import write_synced
+from uniform_core.media.opening import open_source
 from uniform_core.media.refusal import OutputError, Refused
 from uniform_core.media.restart import Clocks
-from uniform_core.media.source import open_source
 from uniform_core.types import Window
 
 FORM = CanonicalForm(duration_s=2.0, video_rate_hz=17, short_side_px=64)
@@ -237,6 +238,36 @@ def test_a_film_whose_clock_starts_again_keeps_what_came_before(kind: str, sandb
     whole = sandbox.decode(twice, DecodeRule())
     assert isinstance(whole, Rejection)
     assert whole.error_class == "bad_timestamps"
+
+
+def test_sound_may_begin_late_in_the_file(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind 4,500 pictures; how long it is waited for is bounded, and then that is the reason."""
+    path = media_files.write(
+        tmp_path / "a.mkv",
+        container="matroska",
+        fps=Fraction(500),
+        duration_s=11.1,
+        size=(32, 32),
+        b_frames=False,
+        audio_codec="flac",
+        audio_rate=16_000,
+        layout="mono",
+        audio_start_s=9.0,
+        audio_duration_s=2.1,
+    )
+    [clip] = run(sandbox, path, tmp_path / "out")
+    assert isinstance(clip, CanonicalClip), clip
+    assert clip.window == Window(9.0, 11.0)
+    monkeypatch.setattr(media_source, "HEAD_PACKETS", 100)
+    with open_source(path, Limits()) as source:
+        assert source.read_head() == (0.0, None)
+        assert source.nothing_of("audio").error_class == "not_interleaved"
+
+
+def test_a_stream_that_is_named_and_empty_is_none(sandbox: Sandbox, tmp_path: Path) -> None:
+    for kind, changes in (("no_audio", {"sound_lost_s": (-1.0, 9.0)}), ("no_video", {"kept": ()})):
+        path = media_files.write(tmp_path / "a.mkv", container="matroska", **changes)
+        assert reason(sandbox, path, tmp_path / "out") == kind
 
 
 @pytest.mark.parametrize("sound_later_s", [0.0, 0.2])

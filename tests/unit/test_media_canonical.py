@@ -30,8 +30,9 @@ from uniform_core.media import (
     write_mp4,
 )
 from uniform_core.media.canonical import open_cutter
+from uniform_core.media.opening import open_source
 from uniform_core.media.refusal import Refused
-from uniform_core.media.source import Source, open_source
+from uniform_core.media.source import Source
 from uniform_core.media.window import FinishedClip, Plan
 from uniform_core.types import Window
 

@@ -10,12 +10,13 @@ from uniform_core.media.facts import facts_of
 from uniform_core.media.forms import MAX_OVERLAP, CanonicalForm, CutRule, Limits
 from uniform_core.media.geometry import MAX_ASPECT, canonical_size
 from uniform_core.media.mono import to_mono
+from uniform_core.media.opening import open_source
 from uniform_core.media.picture import Scaler
 from uniform_core.media.plans import Plans, Span
 from uniform_core.media.refusal import Refused
 from uniform_core.media.results import SourceFacts
 from uniform_core.media.sound import MARGIN_S, SoundTrack
-from uniform_core.media.source import Picture, Sound, Source, open_source
+from uniform_core.media.source import Picture, Sound, Source
 from uniform_core.media.timeline import rounding_slack_s
 from uniform_core.media.window import FinishedClip, OpenWindow, Plan
 
@@ -57,9 +58,9 @@ def open_cutter(
     first_v, first_a = source.read_head()
     frame = source.first_picture
     if first_v is None or frame is None:
-        raise Refused("undecodable", f"pictures expected, none decodes: {source.budget.last}")
+        raise source.nothing_of("video")
     if first_a is None:
-        raise Refused("undecodable", f"sound expected, none decodes: {source.budget.last}")
+        raise source.nothing_of("audio")
     zero_s = min(first_v, first_a)
     facts = facts_of(source, frame, video_start_s=first_v - zero_s, audio_start_s=first_a - zero_s)
     width, height = facts.width_px or 1, facts.height_px or 1

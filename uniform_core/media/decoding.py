@@ -13,10 +13,11 @@ from uniform_core.media.facts import believable_rate
 from uniform_core.media.forms import DecodeRule, Limits
 from uniform_core.media.geometry import place
 from uniform_core.media.mono import to_mono
+from uniform_core.media.opening import open_source
 from uniform_core.media.picture import Scaler, shown_size_of
 from uniform_core.media.refusal import Refused, writing
 from uniform_core.media.sound import SoundTrack
-from uniform_core.media.source import Picture, Source, open_source
+from uniform_core.media.source import Picture, Source
 from uniform_core.media.timeline import Ticks, rounding_slack_s
 
 
@@ -60,9 +61,9 @@ class _Decoder:
     def __init__(self, source: Source, rule: DecodeRule, *, limits: Limits, frames: BinaryIO) -> None:
         first_v, first_a = source.read_head()
         if source.video is not None and first_v is None:
-            raise Refused("undecodable", f"pictures expected, none decodes: {source.budget.last}")
+            raise source.nothing_of("video")
         if source.audio is not None and first_a is None:
-            raise Refused("undecodable", f"sound expected, none decodes: {source.budget.last}")
+            raise source.nothing_of("audio")
         self._zero_s = min(first for first in (first_v, first_a) if first is not None)
         self._source, self._rule, self._limits, self._frames = source, rule, limits, frames
         source.nothing_before(self._zero_s + rule.start_s)

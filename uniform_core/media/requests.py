@@ -15,9 +15,9 @@ from uniform_core.media import canonical, decoding
 from uniform_core.media.encoder import write_synced
 from uniform_core.media.facts import facts_of
 from uniform_core.media.forms import CanonicalForm, CutRule, DecodeRule, Limits
+from uniform_core.media.opening import open_source
 from uniform_core.media.refusal import Refused
 from uniform_core.media.results import ClipFacts, SourceFacts
-from uniform_core.media.source import open_source
 from uniform_core.media.window import FinishedClip, Plan
 
 av.logging.set_level(av.logging.PANIC)

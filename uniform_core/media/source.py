@@ -1,37 +1,25 @@
-"""Any media file as one stream of pictures and sound on one clock, inside the sandboxed worker.
-
-The file is read through a Python file object, so that a name is only ever a name: no protocols, no patterns, no
-playlists that point elsewhere. Time zero is the first sample that is shown or heard.
-"""
+"""An open media file as one stream of pictures and sound on one clock, inside the sandboxed worker."""
 
 from __future__ import annotations
 
-import stat
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.stream import Disposition
 
 from uniform_core.media.budget import ErrorBudget
 from uniform_core.media.forms import Limits
-from uniform_core.media.refusal import Refused, file_failed, reading, short
+from uniform_core.media.refusal import Refused, file_failed, short
 from uniform_core.media.restart import Clocks
 from uniform_core.media.skip import Skipper
 
-DEMUXERS = (
-    "mov,matroska,avi,mpeg,mpegts,mpegvideo,ogg,asf,flv,nut,mxf,dv,h264,hevc,m4v,ivf,rm,wtv,gif,apng,yuv4mpegpipe,swf,"
-    "wav,w64,flac,mp3,aac,aiff,au,caf,amr,ac3,eac3"
-)
-"""Containers of pictures or sound only: FFmpeg would also read playlists, subtitles and pictures of text."""
-
-SIGNATURES = (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"FLV\x01", b"fLaC", b"ID3")
-HEAD_PACKETS = 4000
+HEAD_PACKETS = 200_000
+HEAD_BYTES = 256 << 20
+"""So much of a file is kept in memory until both picture and sound have begun."""
 MAX_LENGTHS = 1000
 
 
@@ -51,20 +39,6 @@ class Sound:
     time_s: float
     frame: av.AudioFrame
     after_error: bool
-
-
-def check_file(path: Path) -> None:
-    """Raises Refused for what cannot hold media at all."""
-    try:
-        status = path.stat()
-    except FileNotFoundError as error:
-        raise Refused("missing_file", "a file expected, nothing found at this path", terminal=False) from error
-    except OSError as error:
-        raise Refused("unreadable", f"a readable file expected, {short(error)}", terminal=False) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise Refused("not_a_file", "a regular file expected, a folder, pipe or device found")
-    if status.st_size == 0:
-        raise Refused("empty_file", "media expected, 0 bytes found")
 
 
 class Source:
@@ -87,6 +61,8 @@ class Source:
         self._lengths_s: dict[int, float] = {}  # a fraction of a duration costs more than the rest of a small frame
         self._head: list[Picture | Sound] = []
         self._unread: deque[Any] = deque()
+        self._head_is_full = False
+        self._in_head: set[str] = set()
         self._skipper = Skipper(self.container_name)
         self._audio_lost = False
         self.clocks = Clocks(picture=self.video is not None, sound=self.audio is not None)
@@ -144,19 +120,33 @@ class Source:
         """
         first: dict[str, float | None] = {"video": None, "audio": None}
         wanted = {stream.type for stream in (self.video, self.audio) if stream is not None}
-        for count, packet in enumerate(self._packets()):
+        waiting_bytes = 0
+        for packet in self._packets():
             kind = packet.stream.type
-            if kind not in wanted or count > HEAD_PACKETS:
-                self._unread.append(packet)
-            else:
+            if kind in wanted:
                 pieces = self._decode(packet)
                 self._head.extend(pieces)
+                self._in_head |= {kind} if packet.size else set()
                 if pieces:
                     first[kind] = pieces[0].time_s
                     wanted.discard(kind)
-            if not wanted or count > HEAD_PACKETS:
+            else:
+                self._unread.append(packet)
+                waiting_bytes += packet.size
+            self._head_is_full = len(self._unread) >= HEAD_PACKETS or waiting_bytes >= HEAD_BYTES
+            if not wanted or self._head_is_full:
                 break
         return first["video"], first["audio"]
+
+    def nothing_of(self, kind: Literal["video", "audio"]) -> Refused:
+        """Why `read_head` found nothing of a stream that the container names."""
+        wanted = {"video": "pictures expected", "audio": "sound expected"}[kind]
+        if self._head_is_full:
+            most = f"the first {HEAD_BYTES >> 20} MiB or {HEAD_PACKETS} packets of the other stream"
+            return Refused("not_interleaved", f"{wanted} beside {most}, none found")
+        if kind in self._in_head:
+            return Refused("undecodable", f"{wanted}, none decodes: {self.budget.last}")
+        return Refused(f"no_{kind}", f"{wanted}, the stream that the container names is empty")
 
     def events(self) -> Iterator[Picture | Sound]:
         """Every piece that decodes, in file order; `read_head` comes first. Raises Refused when the budget is spent.
@@ -266,33 +256,3 @@ def _best(streams: Any) -> Any:
 
 def _decodable(stream: Any) -> bool:
     return getattr(stream, "codec_context", None) is not None
-
-
-@contextmanager
-def open_source(path: Path, limits: Limits, *, video: bool = True, audio: bool = True) -> Iterator[Source]:
-    """An open `Source`. Raises Refused with the true reason where the file is no media."""
-    check_file(path)
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise Refused("unreadable", f"a readable file expected, {short(error)}", terminal=False) from error
-    with file:
-        head = file.read(64)
-        file.seek(0)
-        options = {"format_whitelist": DEMUXERS, "protocol_whitelist": ""}
-        try:
-            container = av.open(file, metadata_errors="ignore", container_options=options)
-        except (MemoryError, av.error.MemoryError) as error:
-            raise Refused("memory", "opening: more memory needed than the worker may have") from error
-        except av.FFmpegError as error:
-            if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free") or head.startswith(SIGNATURES):
-                raise Refused(
-                    "undecodable", f"a whole container expected, this one cannot be opened: {short(error)}"
-                ) from error
-            raise Refused("not_media", f"a media container expected, none recognised ({short(error)})") from error
-        except OSError as error:
-            raise file_failed(error) from error
-        with container, reading("decoding"):
-            if not any(stream.type in ("video", "audio", "subtitle") for stream in container.streams):
-                raise Refused("undecodable", "a whole container expected, one without any known stream found")
-            yield Source(container, limits, video=video, audio=audio)
