@@ -177,17 +177,17 @@ def cut_by_copy(source: Path, target: Path, *, start_s: float) -> Path:
     return target
 
 
-def append_later(source: Path, target: Path, *, shift_s: float) -> Path:
-    """The source, and once more what is in it, by so much later."""
+def repeat(source: Path, target: Path, *, times: int, every_s: float) -> Path:
+    """What is in an MPEG-TS file, so many times, each so much later than the one before."""
     with av.open(f"file:{target}", "w", format="mpegts") as out:
-        for repeat in range(2):
+        for turn in range(times):
             with av.open(str(source)) as given:
-                if not repeat:
+                if not turn:
                     streams = [out.add_stream_from_template(stream) for stream in given.streams]
                 for packet in given.demux():
                     if packet.dts is None:
                         continue
-                    shift = round(repeat * shift_s / packet.time_base)
+                    shift = round(turn * every_s / packet.time_base)
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                     packet.stream = streams[packet.stream.index]
                     out.mux(packet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,18 @@ REASONS = {
     "short.mp4": "too_short",
     "cut.mp4": None,  # damaged: a clip or a reason, as the damage falls
     "noise.mp4": None,
+    "twice.mpg": "bad_timestamps",
 }
+LENGTHS_S = {
+    "dogs/-leading dash.mp4": 5.0,
+    "dogs/strange näme\n.webm": 2.5,
+    "cats/mono.avi": 2.5,
+    "cats/five.mp4": 2.5,
+    "quiet.mp4": 2.5,
+    "noise.mp4": 2.5,
+    "twice.mpg": 5.0,
+}
+CLIP_S = 1.5
 GOOD = ("dogs/-leading dash.mp4", "dogs/strange näme\n.webm", "cats/mono.avi", "cats/five.mp4", "quiet.mp4")
 
 
@@ -55,6 +67,10 @@ def folder_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path
     (root / "words.mp4").write_text("this is no film\n" * 50)
     media_files.truncate(root / "dogs" / "-leading dash.mp4", root / "cut.mp4", fraction=0.5)
     media_files.flip_bytes(root / "cats" / "five.mp4", root / "noise.mp4", count=400, seed=1)
+    once = media_files.write(
+        root / "twice.mpg", container="mpeg", video_codec="mpeg1video", audio_codec="mp2", duration_s=2.5
+    )
+    once.write_bytes(once.read_bytes() * 2)
     (root / "cats" / "five.txt").write_text("five speakers\n")
     (root / "captions.csv").write_text("file,caption\nquiet.mp4,a quiet room\n")
     home = short_home("folder")
@@ -65,19 +81,37 @@ def folder_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path
     shutil.rmtree(home.parent)
 
 
-def test_every_file_is_a_clip_or_has_a_true_reason(folder_home: tuple[Path, Path, Any]) -> None:
+def test_every_window_of_every_file_is_a_clip_or_has_a_true_reason(folder_home: tuple[Path, Path, Any]) -> None:
     root, home, _ = folder_home
     files = {
         p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix not in (".txt", ".csv")
     }
     clips = uniform("query", "SELECT * FROM clips WHERE dataset LIKE 'folder%'", "--json", home=home).json
     failures = uniform("failures", "list", "--json", home=home).json
-    reason = {row["item"].split("/", 1)[1]: row["error_class"] for row in failures}
-    made = {row["source_id"] for row in clips}
-    assert made | {name.split(" 0-")[0] for name in reason} >= files
+    spans: dict[str, list[tuple[float, float]]] = {}  # of windows: clips, and those that were refused one by one
+    reason: dict[str, str] = {}  # of whole files, or of their rest
+    for clip in clips:
+        spans.setdefault(clip["source_id"], []).append((clip["start_ms"] / 1000, clip["end_ms"] / 1000))
+    for row in failures:
+        found = re.fullmatch(r"(.*?)(?: ([\d.]+)-([\d.]+) s)?", row["item"].split("/", 1)[1], re.DOTALL)
+        assert found is not None
+        if found[2] is None:
+            reason[found[1]] = row["error_class"]
+        else:
+            spans.setdefault(found[1], []).append((float(found[2]), float(found[3])))
+    assert spans.keys() | reason.keys() == files
+    assert files - reason.keys() <= LENGTHS_S.keys()
+    for name, length_s in LENGTHS_S.items():
+        reached_s = 0.0
+        for start_s, end_s in sorted(spans.get(name, [])):
+            assert start_s <= reached_s, name  # no window is left out
+            reached_s = end_s
+        assert reached_s > length_s - CLIP_S or name in reason, name
     for name, expected in REASONS.items():
         if expected is not None:
             assert reason[name] == expected, name
+    made = {clip["source_id"] for clip in clips}
+    assert "twice.mpg" in made
     assert set(GOOD) <= made
 
 

@@ -275,7 +275,7 @@ def test_a_gap_in_both_streams_ends_the_film(sound_later_s: float, sandbox: Sand
     """A clock that jumps forward by 100 s: what lies before it is kept, and nothing is made of the hole."""
     kind: dict[str, object] = {"container": "mpegts", "video_codec": "mpeg2video", "audio_codec": "mp2"}
     once = media_files.write(tmp_path / "a.ts", duration_s=4.0, audio_duration_s=4.0 + sound_later_s, **kind)
-    path = media_files.append_later(once, tmp_path / "b.ts", shift_s=100.0)
+    path = media_files.repeat(once, tmp_path / "b.ts", times=2, every_s=100.0)
     *kept, rest = run(sandbox, path, tmp_path / "out")
     assert [clip.window for clip in kept if isinstance(clip, CanonicalClip)] == [Window(0.0, 2.0), Window(2.0, 4.0)]
     assert isinstance(rest, RejectedWindow)
@@ -408,6 +408,26 @@ def test_a_file_of_errors_only_ends(tmp_path: Path) -> None:
     ruined = media_files.flip_bytes(whole, tmp_path / "a.mp4", count=60_000, seed=5, keep=9000)
     with Sandbox(Limits(max_errors=20, max_errors_in_a_row=10)) as strict:
         assert {r.rejection.error_class for r in run(strict, ruined, tmp_path / "out") if isinstance(r, RejectedWindow)}
+
+
+@pytest.mark.parametrize("minutes", [2, pytest.param(10, marks=pytest.mark.long)])
+def test_a_long_film_gives_all_its_clips_in_bounded_memory(minutes: int, tmp_path: Path) -> None:
+    small: dict[str, object] = {"fps": Fraction(8), "size": (32, 32), "layout": "mono"}
+    part = media_files.write(tmp_path / "a.ts", duration_s=10.0, container="mpegts", audio_codec="mp2", **small)
+    film = media_files.repeat(part, tmp_path / "film.ts", times=6 * minutes, every_s=10.0)
+    form = CanonicalForm(duration_s=2.0, video_rate_hz=8, short_side_px=32)
+    resident: list[int] = []
+
+    def name(window: Window) -> str:
+        resident.append(psutil.Process(sandbox.worker_pid).memory_info().rss >> 20)
+        return f"{window.start_ms}.mp4"
+
+    with Sandbox() as sandbox:
+        results = sandbox.canonicalise(film, None, cut=CUT, form=form, out_dir=tmp_path / "out", names=name)
+    assert [result.window for result in results] == [Window(2.0 * i, 2.0 * i + 2.0) for i in range(30 * minutes)]
+    assert all(isinstance(result, CanonicalClip) for result in results)
+    assert max(resident) < 200
+    assert max(resident) - resident[10] < 16
 
 
 def test_pixels_are_bounded_before_decoding(good: Path, tmp_path: Path) -> None:
