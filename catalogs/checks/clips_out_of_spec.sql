@@ -1,4 +1,5 @@
--- Clips whose picture, sound and window do not last equally long (to one frame), or whose rates differ within a stage.
+-- Clips whose picture and sound differ in length, that last longer than their window (by over a frame), or whose rates
+-- differ within a stage. A window may be longer than its clip: `clip_s` above the duration of the spec.
 WITH measured AS (
     SELECT
         *,
@@ -14,5 +15,5 @@ SELECT
     format('{}: video {:.3f} s, audio {:.3f} s, window {:.3f} s, {} forms in its stage', path, video_s, audio_s, window_s, forms)
         AS message
 FROM measured
-WHERE abs(video_s - audio_s) > 0.001 OR abs(video_s - window_s) > 1 / video_rate_hz + 0.001 OR forms > 1
+WHERE abs(video_s - audio_s) > 0.001 OR video_s - window_s > 1 / video_rate_hz + 0.001 OR forms > 1
 ORDER BY work_key;

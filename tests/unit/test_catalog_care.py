@@ -28,6 +28,7 @@ from catalog_rows import (
 
 from uniform_core.catalog import Catalog, shard_care, vacuum
 from uniform_core.catalog.shards import ShardReader, ShardWriter, ref_columns, ref_of, write_shard
+from uniform_core.catalog.verify import Finding
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 from uniform_core.fingerprint import digest
 
@@ -316,6 +317,25 @@ def test_verify_finds_each_kind_of_damage(catalog: Catalog) -> None:
     )
     assert all(set(f.as_dict()) == {"check", "table", "work_key", "message"} for f in catalog.verify())
     assert len(catalog.verify(deep=False)) == 2, "without sha256 only what is missing or of another size"
+
+
+def test_what_is_damaged_can_be_taken_out_to_be_made_again_and_nothing_else_goes(catalog: Catalog) -> None:
+    clips = fill(catalog, 6)
+    catalog.insert("models", [model_of(catalog, name) for name in ("whole", "gone")])
+    (catalog.media_dir / "clips" / "0.mp4").unlink()
+    shutil.rmtree(catalog.checkpoints_dir / "gone")
+    (shard,) = {row["shard"] for row in catalog.read("latents").to_pylist()}
+    (catalog.tensors_dir / shard).unlink()
+    assert catalog.repair([Finding("duplicate", "clips", clips[3]["work_key"], "for a person")]) == {}
+    gone = catalog.repair(catalog.verify())
+    assert gone == {"sources": 1, "clips": 1, "latents": 6, "models": 1}
+    assert {f.check for f in catalog.verify()} == {"captions_without_clips"}, "until the clip is made again"
+    assert clips[0]["clip_id"] not in catalog.read("clips")["clip_id"].to_pylist()
+    assert [catalog.read(name).num_rows for name in ("sources", "clips", "captions")] == [5, 5, 6]
+    assert catalog.read("models")["model_id"].to_pylist() == [digest("whole")]
+    catalog.insert("clips", [clip_with_file(catalog, 0)])
+    assert catalog.verify() == []
+    assert catalog.repair(catalog.verify()) == {}
 
 
 def model_of(catalog: Catalog, name: str, **columns: object) -> dict:

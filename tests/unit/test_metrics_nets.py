@@ -17,6 +17,7 @@ from uniform_core.metrics.pair_wins import pair_wins
 from uniform_core.metrics.recipes import NetTraining
 from uniform_core.metrics.train_nets import train_mel_net, train_sync_net, train_video_net
 from uniform_core.metrics.trained import (
+    WEIGHTS,
     TrainedNet,
     class_outputs,
     load_net,
@@ -158,6 +159,11 @@ def test_a_damaged_net_is_refused(mel_net: TrainedNet, tmp_path: Path):
     card.write_text(json.dumps({**told, "fingerprint": "0" * 32}))
     with pytest.raises(IntegrityError, match="trained again"):
         load_net(tmp_path / "mel")
+    for hurt in (lambda: card.write_text("{"), lambda: (tmp_path / "mel" / WEIGHTS).write_bytes(b"no"), card.unlink):
+        hurt()
+        with pytest.raises(IntegrityError, match="verify --repair"):
+            load_net(tmp_path / "mel")
+        save_net(mel_net, tmp_path / "mel")
 
 
 def test_a_net_is_made_anew_for_its_own_recipe_and_no_other():

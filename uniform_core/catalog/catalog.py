@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from uniform_core.catalog import content, formats, ledger, pins, shard_care
+from uniform_core.catalog import repair as repairing
 from uniform_core.catalog import vacuum as vacuuming
 from uniform_core.catalog import verify as verifying
 from uniform_core.catalog.ledger import Failure
@@ -141,6 +142,10 @@ class Catalog(Store):
     def verify(self, *, deep: bool = True) -> list[Finding]:
         """Everything that is wrong with tables, tensors and media."""
         return list(verifying.verify(self, deep=deep))
+
+    def repair(self, findings: Iterable[Finding]) -> dict[str, int]:
+        """Rows that are gone by table, those of damaged tensors, media and models: their stages make them again."""
+        return repairing.repair(self, findings)
 
     def history(self, table: str) -> list[dict[str, Any]]:
         """The commits of a table, newest first: version, timestamp (ms), operation, its metrics."""

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -25,6 +26,7 @@ from uniform_core.metrics.recipes import VERSION
 
 Net = TypeVar("Net", bound=nn.Module, covariant=True)
 CLASSES: Mapping[str, type[nn.Module]] = {"video": VideoNet, "mel": MelNet, "sync": SyncNet}
+REPAIR = "Run `uniform catalog verify --repair`, then run again: the net is trained again."
 WEIGHTS, CARD = "weights.safetensors", "net.json"  # the card is written last: without it there is no net
 
 
@@ -65,17 +67,22 @@ def save_net(net: TrainedNet[nn.Module], directory: Path) -> None:
 
 
 def load_net(directory: Path) -> TrainedNet[Any]:
-    """The net that was saved. Raises IntegrityError where its weights are not the ones that its card names."""
-    card: dict[str, Any] = json.loads((directory / CARD).read_text())
-    module = new_net(CLASSES[card["kind"]], card["shape"])
-    module.load_state_dict(load_file(directory / WEIGHTS))
+    """The net that was saved. Raises IntegrityError where it is not there, or not with the weights of its card."""
+    try:
+        card: dict[str, Any] = json.loads((directory / CARD).read_text())
+        module = new_net(CLASSES[card["kind"]], card["shape"])
+        module.load_state_dict(load_file(directory / WEIGHTS))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise IntegrityError(
+            str(directory), expected="a net as it was saved", found=str(error).splitlines()[0], fix=REPAIR
+        ) from error
     net = TrainedNet(card["kind"], module.eval(), card["shape"], tuple(card["classes"]), card["metrics"])
     if net.fingerprint != card["fingerprint"]:
         raise IntegrityError(
             str(directory / WEIGHTS),
             expected=f"weights of net {card['fingerprint']}",
             found=net.fingerprint,
-            fix=f"Remove {directory}: it is trained again.",
+            fix=REPAIR,
         )
     return net
 

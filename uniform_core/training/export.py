@@ -28,7 +28,7 @@ from uniform_core.training.scaling import LatentScale
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
-AGAIN = "Train or export the model again."
+AGAIN = "Export it again; for a model of this catalog run `uniform catalog verify --repair`, then `uniform train`."
 
 
 @dataclass(frozen=True)
