@@ -20,6 +20,7 @@ from tasks.stage import CommitRule, Stage, StageSummary, run_stage
 from uniform_core.catalog.shards import ShardReader, ref_columns, ref_of, write_shard
 from uniform_core.codecs.mel import log_mel
 from uniform_core.config import RunConfig
+from uniform_core.corpus.fingerprints import features_fingerprint
 from uniform_core.errors import Rejection
 from uniform_core.fingerprint import work_key
 from uniform_core.media import DecodeRule, Sandbox
@@ -145,7 +146,7 @@ def run_features(context: RunContext, files: Sequence[LookedAt], wanted: Mapping
     stage = Stage(
         name="features",
         table="features",
-        stage_fp=Loading.of_spec(context.config.spec).part_hash,
+        stage_fp=features_fingerprint(context.config),
         worker=FeatureWorker,
         setup={
             "config_json": context.config.model_dump_json(),
@@ -172,17 +173,17 @@ def run_features(context: RunContext, files: Sequence[LookedAt], wanted: Mapping
 
 def feature_candidates(context: RunContext, files: Sequence[LookedAt], wanted: Mapping[str, Sequence[str]]) -> pa.Table:
     """One row for each file, extractor and layer; the rows of a file stand together."""
-    part = Loading.of_spec(context.config.spec).part_hash
+    part, stage_fp = Loading.of_spec(context.config.spec).part_hash, features_fingerprint(context.config)
     # Once for each: the fingerprint of a net reads every weight.
     extractors = [(e, e.fingerprint) for e in extractors_of(load_instruments(context).nets, wanted).values()]
     rows = [
         {
             "work_key": work_key(
-                f"{extractor.name}/{layer}/{part}", stage_fp=fingerprint, source_sha256=file.content_sha256
+                f"{extractor.name}/{layer}/{stage_fp}", stage_fp=fingerprint, source_sha256=file.content_sha256
             ),
             "item": f"{file.path} {extractor.name}/{layer}",
             "dataset": "",
-            "stage_fp": part,
+            "stage_fp": stage_fp,
             "content_sha256": file.content_sha256,
             "path": file.path,
             "modality": extractor.modality,

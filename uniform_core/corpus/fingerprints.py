@@ -1,7 +1,8 @@
 """How each stage makes its output, as fingerprints derived from a run's config.
 
-A `VERSION` below is bumped by hand when the code of its stage changes what it writes; the golden-output tests
-(`tests/unit/test_stage_versions_*.py`) fail where the output changed and the version did not.
+A version below is bumped by hand when the code of its stage changes what it writes, beyond what the versions of its
+parts (codecs, captioners, nets, …) say. Golden-output tests (`test_stage_versions_*.py`, `test_media_stage_version.py`)
+fail where an output changed and its version did not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from uniform_core.config import RunConfig
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.fingerprint import digest, stage_fingerprint
 from uniform_core.media import CanonicalForm
+from uniform_core.metrics.protocol import Loading
 from uniform_core.metrics.recipes import VERSION as NETS_VERSION
 from uniform_core.types import Modality, Task
 
@@ -89,6 +91,12 @@ def instruments_fingerprint(config: RunConfig, kind: str) -> str:
         "seed": config.evaluate.seed,
     }
     return stage_fingerprint("instruments", version=VERSIONS["instruments"], params=params)
+
+
+def features_fingerprint(config: RunConfig) -> str:
+    """How files are read for extractors; who looks at them stands beside it in a feature's key."""
+    params = Loading.of_spec(config.spec).model_dump(mode="json")
+    return stage_fingerprint("features", version=VERSIONS["features"], params=params)
 
 
 def sample_fingerprint(config: RunConfig, model: str, *, task: Task, system: str) -> str:

@@ -110,7 +110,8 @@ class _Plans:
     def train(self) -> StagePlan:
         steps = self._config.train.steps
         done = 0 if self._coming else steps * self._is_trained()
-        return self._plan("train", "steps", (steps, done, 0), piece_bytes=0)
+        note = "without checkpoints and the model" if steps > done else ""
+        return self._plan("train", "steps", (steps, done, 0), piece_bytes=0, note=note)
 
     def sample(self) -> StagePlan:
         model = self._model
