@@ -11,8 +11,10 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ OUTPUTS = (
 )
 # Without the scores, which read nothing but these outputs and take half of the time.
 WORDS = ("run", "--preset", "nano", "--json", "--only", "ingest", "encode", "captions", "text", "train", "sample")
+TRAINERS = "ray::RayTrainWorker"
+KILLS = 40  # of the long form
 # A machine that is busy takes ten times as long. What hangs is told from what is slow by these alone.
 PATIENCE_S = 900.0
 
@@ -63,20 +67,42 @@ def wait_for(what: str, condition: Callable[[], Any], *, driver: Any, log: Path)
     return found
 
 
-def victim(driver: int, words: str) -> Callable[[], psutil.Process | None]:
-    """What kills the driver's newest descendant of this title: that process once it is dead, None while there is none.
+def a_busy_worker_killed(driver: int) -> bool:
+    """Whether a worker of a pool was found at work, and killed in it.
 
-    Ray replaces and ends workers as it likes, so the one that was just seen may be gone: then the next one is taken.
+    It is stopped first and looked at again, since work may end between a look and a kill, and nobody would miss it.
     """
-
-    def kill() -> psutil.Process | None:
-        for process in reversed(descendants(driver, words)):
-            with contextlib.suppress(psutil.NoSuchProcess):
+    for process in descendants(driver, "ray::PoolActor."):  # `ray::PoolActor` alone is one that waits
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+            if "ray::PoolActor." in " ".join(process.cmdline()):
                 process.kill()
-                return process
-        return None
+                return True
+            process.resume()
+    return False
 
-    return kill
+
+def a_training_worker_killed(driver: int) -> set[int]:
+    """The workers of the training of which one was killed; empty while there are not two."""
+    group = descendants(driver, TRAINERS)
+    if len(group) < 2:
+        return set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        group[-1].kill()
+        return {process.pid for process in group}
+    return set()
+
+
+def another_group(driver: int, before: set[int]) -> bool:
+    """Whether the training has workers that are not of the group before: what Ray Train does about a death."""
+    return any(process.pid not in before for process in descendants(driver, TRAINERS))
+
+
+def deaths(home: Path) -> int:
+    """How many workers of pools were lost, by the summaries that the stages have left with Prefect."""
+    with contextlib.closing(sqlite3.connect(home / "prefect" / "prefect.db")) as database:
+        found = database.execute("SELECT data FROM artifact WHERE key LIKE '%-summary' AND type = 'table'").fetchall()
+    return sum(int(row["deaths"]) for (data,) in found for row in json.loads(json.loads(data)))
 
 
 def kill_at_once(driver: Any) -> None:
@@ -103,17 +129,33 @@ def steps_of(history: bytes) -> list[int]:
     return [record["step"] for record in records if "loss" in record]
 
 
+@pytest.fixture
+def fresh(prefect_template: Path, tracking_template: Path) -> Iterator[Callable[[], Path]]:
+    """What makes fresh homes; they are gone at the end."""
+    homes: list[Path] = []
+
+    def make() -> Path:
+        homes.append(short_home("kill"))
+        seed_prefect(prefect_template, homes[-1])
+        seed_tracking(tracking_template, homes[-1])
+        return homes[-1]
+
+    yield make
+    for home in homes:
+        shutil.rmtree(home.parent)
+
+
 @pytest.mark.timeout(5 * PATIENCE_S)
 def test_a_ray_worker_a_training_worker_and_the_driver_are_killed_once_each(
-    nano_run: tuple[Path, Any], prefect_template: Path, tracking_template: Path, tmp_path: Path
+    nano_run: tuple[Path, Any], fresh: Callable[[], Path], tmp_path: Path
 ) -> None:
-    home, log = short_home("kill"), tmp_path / "log"
-    seed_prefect(prefect_template, home)
-    seed_tracking(tracking_template, home)
+    home, log = fresh(), tmp_path / "log"
     driver = start_uniform(*WORDS, home=home, log=log)
     try:
-        wait_for("a Ray worker", victim(driver.pid, "ray::PoolActor"), driver=driver, log=log)
-        wait_for("a training worker", victim(driver.pid, "ray::RayTrainWorker"), driver=driver, log=log)
+        wait_for("Ray worker at work", lambda: a_busy_worker_killed(driver.pid), driver=driver, log=log)
+        group = wait_for("two training workers", lambda: a_training_worker_killed(driver.pid), driver=driver, log=log)
+        assert deaths(home) == 1, "the pool did not miss its worker"
+        wait_for("training workers again", lambda: another_group(driver.pid, group), driver=driver, log=log)
         wait_for("a checkpoint", lambda: checkpoints(home), driver=driver, log=log)
     finally:
         kill_at_once(driver)
@@ -132,26 +174,78 @@ def test_a_ray_worker_a_training_worker_and_the_driver_are_killed_once_each(
     assert left["sample"] > 0, "the driver was killed too late"
     again = steps_of(history.read_bytes()[known:])
     assert again[0] == int(oldest.name.removeprefix("step_")), "training did not go on from its checkpoint"
-    assert outputs(home) == outputs(nano_run[0])
-    assert all(outputs(home)), "nothing was compared"
+    assert_undisturbed(home, nano_run[0])
     assert Catalog.open(Settings(home=home)).verify() == []
-    shutil.rmtree(home.parent)
+
+
+def assert_undisturbed(home: Path, undisturbed: Path) -> None:
+    assert outputs(home) == outputs(undisturbed)
+    assert all(outputs(home)), "nothing was compared"
+
+
+def driver_that_loses_a_worker(home: Path, kind: str, *, after_s: float, log: Path) -> bool:
+    """Whether its death hit unfinished work. The driver lives, and must end well."""
+    driver = start_uniform(*WORDS, home=home, log=log)
+    try:
+        group: set[int] = set()
+        is_hit = False
+        begin = time.monotonic() + (after_s if kind == "pool" else 0.0)
+        while driver.poll() is None:
+            time.sleep(0.02)
+            if kind == "pool" and not is_hit and time.monotonic() > begin:
+                is_hit = a_busy_worker_killed(driver.pid)
+            if kind == "training" and not group and len(descendants(driver.pid, TRAINERS)) == 2:
+                time.sleep(after_s)
+                group = a_training_worker_killed(driver.pid)
+            is_hit = is_hit or (bool(group) and another_group(driver.pid, group))
+    finally:
+        kill_at_once(driver)
+    assert driver.returncode == 0, log.read_text(errors="replace")[-3000:]
+    assert kind == "training" or deaths(home) == is_hit, "the pool did not miss its worker"
+    return is_hit
+
+
+def driver_that_is_killed(home: Path, *, after_s: float, undisturbed: Path, log: Path) -> bool:
+    """Whether it was killed with work left to do."""
+    driver = start_uniform(*WORDS, home=home, log=log)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        driver.wait(timeout=after_s)
+    assert driver.poll() in (None, 0), log.read_text(errors="replace")[-3000:]
+    kill_at_once(driver)
+    return outputs(home) != outputs(undisturbed)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3600)
-def test_forty_kills_at_random_moments(nano_run: tuple[Path, Any], tmp_path: Path) -> None:
-    chance = random.Random(20261122)
-    home, log = short_home("kills"), tmp_path / "log"
-    for _ in range(40):
-        driver = start_uniform(*WORDS, home=home, log=log)
-        with contextlib.suppress(Exception):
-            driver.wait(timeout=chance.uniform(5.0, 60.0))
-        victims = [*descendants(driver.pid, "ray::"), psutil.Process(driver.pid)] if driver.poll() is None else []
-        for chosen in chance.sample(victims, min(1, len(victims))):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                chosen.kill()
-        kill_at_once(driver)
-    finished(home, log)
-    assert outputs(home) == outputs(nano_run[0])
-    assert uniform("catalog", "verify", "--json", home=home).json == []
+def test_forty_kills_at_random_moments(nano_run: tuple[Path, Any], fresh: Callable[[], Path], tmp_path: Path) -> None:
+    """In turn: a pool's worker, a training worker (their drivers live on, and end well), a driver.
+
+    Only those count that hit unfinished work. One driver loses one worker, since an item that loses two is rejected.
+    """
+    undisturbed, said = nano_run
+    chance, log = random.Random(20261122), tmp_path / "log"
+    hits = dict.fromkeys(("pool", "training", "driver"), 0)
+    kept = fresh()  # of the drivers that are killed: each goes on where the last one was, until all is done
+    for round_ in range(4 * KILLS):
+        if sum(hits.values()) >= KILLS:
+            break
+        kind = tuple(hits)[round_ % len(hits)]
+        if kind == "driver":
+            after_s = chance.uniform(2.0, said["wall_s"])
+            is_hit = driver_that_is_killed(kept, after_s=after_s, undisturbed=undisturbed, log=log)
+            if not is_hit:
+                assert_undisturbed(kept, undisturbed)
+                kept = fresh()
+        else:
+            home = fresh()
+            after_s = chance.uniform(0.0, 0.7 * said["wall_s"] if kind == "pool" else 4.0)
+            is_hit = driver_that_loses_a_worker(home, kind, after_s=after_s, log=log)
+            assert_undisturbed(home, undisturbed)
+            assert uniform("catalog", "verify", "--json", home=home).json == []
+        hits[kind] += is_hit
+        print(f"round {round_}: {kind} after {after_s:.1f} s, {'hit' if is_hit else 'missed'}; {hits}", flush=True)
+    assert sum(hits.values()) >= KILLS, hits
+    assert min(hits.values()) >= KILLS // 8, hits
+    finished(kept, log)
+    assert_undisturbed(kept, undisturbed)
+    assert uniform("catalog", "verify", "--json", home=kept).json == []
