@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,6 +19,7 @@ import pytest
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -117,11 +118,20 @@ def test_the_nightly_runs_are_scheduled(deployed: Deployed) -> None:
     assert min(starts) > datetime.now(UTC)
 
 
-def test_a_worker_does_a_run(deployed: Deployed) -> None:
+def test_a_worker_does_a_run_that_a_schedule_made(deployed: Deployed) -> None:
     deployment = deployed.deployment("ingest/ingest")
-    run = deployed.client.create_flow_run_from_deployment(deployment.id, parameters={"preset": "nano"})
-    deployed.prefect("worker", "start", "--pool", "uniform", "--type", "process", "--run-once")
-    ended = deployed.client.read_flow_run(run.id)
-    assert ended.state_name == "Completed", ended.state
-    assert ended.parameters == {"preset": "nano", "overrides": [], "data": None}
+    soon = IntervalSchedule(interval=timedelta(seconds=20), anchor_date=datetime.now(UTC) + timedelta(seconds=8))
+    parameters = {"preset": "nano"}
+    (schedule,) = deployed.client.create_deployment_schedules(deployment.id, [(soon, True)], parameters=parameters)
+    try:
+        wait_for("scheduled run", lambda: deployed.runs(deployment.id))
+        words = ("--type", "process", "--run-once", "--limit", "1", "--prefetch-seconds", "60")
+        deployed.prefect("worker", "start", "--pool", "uniform", *words)
+    finally:
+        deployed.client.delete_deployment_schedule(deployment.id, schedule.id)
+    (run,) = [run for run in deployed.runs(deployment.id) if run.start_time]
+    assert run.state_name == "Completed", run.state
+    assert run.auto_scheduled
+    assert (run.start_time - run.expected_start_time).total_seconds() >= 0, "it was run before its time"
+    assert run.parameters == {"preset": "nano", "overrides": [], "data": None}
     assert Catalog.open(Settings(home=deployed.home)).read("clips").num_rows > 0
