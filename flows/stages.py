@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from prefect import flow, task
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.states import State
 
 from flows.context import run_context
 from flows.pace import record_pace
@@ -19,22 +20,27 @@ from tasks.sample import run_sample
 from tasks.stage import StageSummary
 from tasks.text import run_text
 from tasks.train import run_train
+from uniform_core.errors import ServiceError
 
 # Only infrastructure is retried: what failed in the data is in the ledger, and the catalog knows what is done.
 INFRASTRUCTURE_RETRIES = 1
+RETRY_DELAY_S = 5.0
 Summaries = list[dict[str, Any]]
 
 
 def _run(
     stage: str, work: Callable[[RunContext], list[StageSummary]], words: tuple[str, list[str], str | None]
 ) -> Summaries:
-    """Do one stage as one Prefect task, and show its summary."""
-    preset, overrides, data = words
-    with run_context(preset, overrides, data) as context:
-        # The context holds live handles, so the task closes over it: Prefect must not try to serialise it.
-        done: list[StageSummary] = task(name=stage, retries=0, cache_policy=None)(lambda: work(context))()
-        rows = [summary.as_dict() for summary in done]
-        record_pace(context.settings, context.config, stage, rows)
+    """Do one stage as one Prefect task, and show its summary, or why it failed."""
+    try:
+        rows = _work(stage, work, words)
+    except Exception as error:
+        create_markdown_artifact(
+            key=f"{stage}-summary",
+            markdown=f"**{type(error).__name__}** {error}",
+            description=f"Why the stage {stage} failed. What it had committed stays.",
+        )
+        raise
     create_table_artifact(
         key=f"{stage}-summary",
         table=[{name: str(value) for name, value in row.items()} for row in rows],
@@ -43,7 +49,30 @@ def _run(
     return rows
 
 
-@flow(name="ingest", validate_parameters=True, log_prints=False)
+def _work(
+    stage: str, work: Callable[[RunContext], list[StageSummary]], words: tuple[str, list[str], str | None]
+) -> Summaries:
+    with run_context(*words) as context:
+        # The context holds live handles, so the task closes over it: Prefect must not try to serialise it.
+        do = task(
+            name=stage,
+            retries=INFRASTRUCTURE_RETRIES,
+            retry_delay_seconds=RETRY_DELAY_S,
+            retry_condition_fn=_is_infrastructure,
+            cache_policy=None,
+        )(lambda: work(context))
+        done: list[StageSummary] = do()
+        rows = [summary.as_dict() for summary in done]
+        record_pace(context.settings, context.config, stage, rows)
+    return rows
+
+
+def _is_infrastructure(_task: object, _run: object, state: State) -> bool:
+    """Whether a task failed since a service could not be reached or started."""
+    return isinstance(state.data, ServiceError)
+
+
+@flow(name="ingest")
 def ingest(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
     """Find or fetch every source, and cut it into canonical clips."""
     return _run("ingest", run_ingest, (preset, overrides, data))
