@@ -83,7 +83,7 @@ def plan(arguments: argparse.Namespace) -> int:
     require_items(config)
     rates = rates_of(settings, config)
     stages = plan_stages(Catalog.open(settings), config, workers=settings.worker_cpus, rates=rates)
-    rows = [stage for stage in stages if arguments.stage in (None, stage.stage)]
+    rows = [stage for stage in stages if not arguments.stage or stage.stage in arguments.stage]
     if arguments.json:
         print_json([row.as_dict() for row in rows])
         return 0

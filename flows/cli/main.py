@@ -10,14 +10,17 @@ import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from flows.cli.words import number, one_of, require_right_words
 from uniform_core import __version__
 from uniform_core.errors import StorageError, UniformError
 
 STAGES = ("ingest", "encode", "captions", "text", "train", "sample", "evaluate")
+# By these names failures are kept: an evaluation also has instruments to train and features to compute.
+LEDGER_STAGES = (*STAGES[:-1], "instruments", "features", "evaluate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     module, _, function = arguments.handler.partition(":")
     try:
+        require_right_words(arguments)
         with _termination_unwinds():
             result: int = getattr(importlib.import_module(module), function)(arguments)
     except UniformError as error:
@@ -123,31 +127,19 @@ def _json_word(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON value on stdout, for scripts")
 
 
-def _not_negative(kind: type[int] | type[float]) -> Callable[[str], int | float]:
-    """A number of the command line that may be 0 and not less."""
-
-    def read(text: str) -> int | float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = kind(-1)
-        if not 0 <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"expected a number that is 0 or more, found {text!r}")
-        return value
-
-    return read
+def _choice(command: argparse.ArgumentParser, name: str, choices: Sequence[str], **more: Any) -> None:
+    """A word that is one of some; the help shows them where `more` has no metavar."""
+    command.add_argument(name, type=one_of(name, choices), **{"metavar": "{" + ",".join(choices) + "}", **more})
 
 
 def _run_commands(commands: Commands) -> None:
     run = _command(commands, "run", "flows.cli.work:run", "The whole pipeline, or some of its stages.")
-    run.add_argument(
-        "--only", nargs="+", choices=STAGES, metavar="STAGE", help="only these stages: " + " ".join(STAGES)
-    )
+    _choice(run, "--only", STAGES, nargs="+", metavar="STAGE", help="only these stages: " + " ".join(STAGES))
     _work_words(run)
     for stage in STAGES:
         if stage == "captions":
             captions = _command(commands, "captions", "flows.cli.captions:captions", "Build and look at captions.")
-            captions.add_argument("action", choices=("build", "list", "show"))
+            _choice(captions, "action", ("build", "list", "show"))
             captions.add_argument("clip", nargs="?", help="a clip id, or the beginning of one (show)")
             _work_words(captions)
             continue
@@ -157,12 +149,12 @@ def _run_commands(commands: Commands) -> None:
             command.add_argument("kind", nargs="?", metavar="KIND[:ARG]", help="as --data")
         _work_words(command)
     generate = _command(commands, "generate", "flows.cli.generate:generate", "Make a clip from a person's own files.")
-    generate.add_argument("task", choices=("t2av", "v2a", "a2v"))
+    _choice(generate, "task", ("t2av", "v2a", "a2v"))
     generate.add_argument("--text", help="a caption; needed for t2av, a help for the others")
     generate.add_argument("--video", metavar="FILE", help="the picture to make sound for (v2a)")
     generate.add_argument("--audio", metavar="FILE", help="the sound to make a picture for (a2v)")
     generate.add_argument("--out", default="generated.mp4", metavar="FILE", help="where the mp4 goes")
-    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--seed", type=number("--seed", int), default=0)
     generate.add_argument("--model", metavar="ID", help="a model id, or the beginning of one (default: the newest)")
     _json_word(generate)
     report = _command(commands, "report", "flows.cli.report:report", "Write the HTML report of what is in the catalog.")
@@ -174,21 +166,28 @@ def _work_words(command: argparse.ArgumentParser) -> None:
     _config_words(command)
     command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     command.add_argument(
-        "--max-reject-fraction", type=float, metavar="X", help="fail where more of the items than this are rejected"
+        "--max-reject-fraction",
+        action="append",
+        type=lambda text: f"max_reject_fraction={text}",  # a value of the config, and checked with it
+        metavar="X",
+        dest="overrides",
+        help="fail where more of the items than this are rejected",
     )
     _json_word(command)
 
 
 def _look_commands(commands: Commands) -> None:
     plan = _command(commands, "plan", "flows.cli.look:plan", "What would be done: how many, bytes, time, by stage.")
-    plan.add_argument("stage", nargs="?", choices=STAGES)
+    _choice(plan, "stage", STAGES, nargs="*", metavar="STAGE", help="only these stages: " + " ".join(STAGES))
     _config_words(plan)
     _json_word(plan)
     status = _command(commands, "status", "flows.cli.look:status", "What is in the catalog.")
     _json_word(status)
     query = _command(commands, "query", "flows.cli.look:query", "A SELECT over the tables of the catalog.")
     query.add_argument("sql", nargs="?", help="one SELECT; without it, the tables and their columns")
-    query.add_argument("--limit", type=_not_negative(int), default=50, help="rows to print (default 50; 0: all)")
+    query.add_argument(
+        "--limit", type=number("--limit", int, least=0), default=50, help="rows to print (default 50; 0: all)"
+    )
     _json_word(query)
     doctor = _command(commands, "doctor", "flows.cli.look:doctor", "Is this machine fit for it? What is missing?")
     _json_word(doctor)
@@ -196,17 +195,25 @@ def _look_commands(commands: Commands) -> None:
 
 def _care_commands(commands: Commands) -> None:
     failures = _command(commands, "failures", "flows.cli.care:failures", "What failed and why; ask for another try.")
-    failures.add_argument("action", choices=("list", "retry"))
-    failures.add_argument("--stage", choices=STAGES)
+    _choice(failures, "action", ("list", "retry"))
+    _choice(failures, "--stage", LEDGER_STAGES)
     failures.add_argument("--error-class", metavar="CLASS")
     failures.add_argument("--dataset", metavar="NAME")
-    failures.add_argument("--limit", type=_not_negative(int), default=50, help="rows to print (default 50; 0: all)")
+    failures.add_argument(
+        "--limit", type=number("--limit", int, least=0), default=50, help="rows to print (default 50; 0: all)"
+    )
     _json_word(failures)
     catalog = _command(commands, "catalog", "flows.cli.care:catalog", "Care for the catalog.")
-    catalog.add_argument("action", choices=("verify", "compact", "vacuum", "history", "bury"))
+    _choice(catalog, "action", ("verify", "compact", "vacuum", "history", "bury"))
     catalog.add_argument("--table", metavar="T", help="one table (compact, history)")
     catalog.add_argument(
-        "--keep-hours", type=_not_negative(float), default=168.0, help="vacuum: spare what was replaced since (168)"
+        "--repair", action="store_true", help="verify: take damaged rows out, so that the next run makes them again"
+    )
+    catalog.add_argument(
+        "--keep-hours",
+        type=number("--keep-hours", float, least=0),
+        default=168.0,
+        help="vacuum: spare what was replaced since (168)",
     )
     catalog.add_argument("--dataset", metavar="NAME", help="bury: the dataset")
     catalog.add_argument("--source", action="append", default=[], metavar="ID", help="bury: a source to take down")

@@ -39,18 +39,15 @@ def stage(arguments: argparse.Namespace) -> int:
 
 
 def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
-    overrides = list(arguments.overrides)
-    if arguments.max_reject_fraction is not None:
-        overrides.append(f"max_reject_fraction={arguments.max_reject_fraction}")
-    config = build_run(arguments.preset, overrides=overrides, data=arguments.data)
+    config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
     if arguments.dry_run:
-        arguments.stage = only[0] if only and len(only) == 1 else None
+        arguments.stage = only
         return plan(arguments)
     settings = load_settings()
     ensure_home(settings)
     require_items(config)  # a folder that is not there, or empty, is told before any service starts
     started = time.monotonic()
-    summaries = _as_flows(settings, only, (arguments.preset, overrides, arguments.data))
+    summaries = _as_flows(settings, only, (arguments.preset, arguments.overrides, arguments.data))
     wall_s = time.monotonic() - started
     outcome = outcome_of(settings, config)
     if arguments.json:

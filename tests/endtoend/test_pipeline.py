@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,17 @@ def test_of_the_untrained_model_no_more_clips_are_scored_than_the_config_wants(n
     }
     assert counts == {"uniform": {4}, "untrained": {2}}
     shutil.rmtree(home.parent)
+
+
+def test_status_answers_at_once(nano_run: tuple[Path, Any]) -> None:
+    """In under a second on a free machine; on a busy one the time of its processor still says so."""
+    home, _ = nano_run
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    assert uniform("status", home=home).code == 0
+    wall_s, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"uniform status: {wall_s:.2f} s, {cpu_s:.2f} s of CPU")
+    assert cpu_s < 1.5
 
 
 @pytest.mark.parametrize("command", ["status", "plan", "query", "doctor"])

@@ -12,8 +12,9 @@ from catalog_rows import clip_row, open_catalog, sha, stamp
 from flows.cli.main import main
 from flows.pace import rates_of, record_pace
 from uniform_core.build import build_run
+from uniform_core.catalog import Failure
 from uniform_core.corpus.plan import DEFAULT_RATES
-from uniform_core.errors import ConfigError
+from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import digest
 from uniform_core.settings import load_settings
 
@@ -103,6 +104,59 @@ def test_numbers_that_cannot_be_are_wrong_words(words, wrong, home, capsys):
     assert code == 2
     assert "0 or more" in text
     assert wrong in text
+
+
+def test_every_word_that_is_wrong_is_told_at_once(home, capsys):
+    words = ["run", "--preset", "tinny", "--only", "foo", "train", "encod", "--max-reject-fraction", "abc"]
+    code, text = said([*words, "--set", "train.stepz=1"], capsys)
+    assert code == 2
+    for mistake in ("Did you mean 'tiny'", "found 'foo'", "Did you mean 'encode'", "max_reject_fraction", "'abc'"):
+        assert mistake in text, mistake
+    assert "Did you mean 'steps'" in text
+    code, text = said(["failures", "lst", "--stage", "trian", "--limit", "-1"], capsys)
+    assert (code, "'list'" in text, "'train'" in text, "'-1'" in text) == (2, True, True, True)
+    code, text = said(["generate", "t2a", "--seed", "1.5", "--text", "a ball"], capsys)
+    assert (code, "'t2av'" in text, "whole number" in text) == (2, True, True)
+    assert not home.exists()
+
+
+def test_the_share_that_may_be_rejected_is_a_value_of_the_config(home, capsys, monkeypatch):
+    built = []
+
+    def build(preset, *, overrides, data):
+        built.append(build_run(preset, overrides=overrides, data=data))
+        raise ConfigError("x", expected="y", found="z", fix="")
+
+    monkeypatch.setattr("flows.cli.work.build_run", build)
+    assert said(["run", "--max-reject-fraction", ".25"], capsys)[0] == 2
+    assert built[0].max_reject_fraction == 0.25
+    code, text = said(["ingest", "--max-reject-fraction", "1.5"], capsys)
+    assert (code, "1.5" in text) == (2, True)
+
+
+def test_failures_are_listed_by_every_stage_that_has_some(home, capsys):
+    kept = [*STAGES, "instruments", "features"]
+    rejection = Rejection("crash", "its worker died", terminal=True)
+    open_catalog(home).record_failures(
+        [Failure(stage, digest(stage), f"an item of {stage}", rejection, digest("fp"), "run") for stage in kept]
+    )
+    for stage in kept:
+        assert main(["failures", "list", "--stage", stage, "--json"]) == 0
+        assert [row["item"] for row in json.loads(capsys.readouterr().out)] == [f"an item of {stage}"]
+    assert main(["failures", "retry", "--stage", "features", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"requested": 1}
+
+
+def test_a_dry_run_shows_the_stages_that_were_asked_for(home, capsys):
+    for words, shown in (
+        (["run", "--only", "sample", "train"], ["train", "sample"]),
+        (["plan", "train", "sample"], ["train", "sample"]),
+        (["train"], ["train"]),
+        (["run"], STAGES),
+    ):
+        dry = [] if words[0] == "plan" else ["--dry-run"]
+        assert main([*words, *dry, "--preset", "nano", "--json"]) == 0
+        assert [row["stage"] for row in json.loads(capsys.readouterr().out)] == shown
 
 
 def test_a_limit_of_0_is_no_limit(home, capsys):

@@ -1,12 +1,74 @@
-"""What a person sees: no file's name can move the cursor, clear the screen or turn a line round."""
+"""What a person sees: progress as a bar or as lines, and tables whose names cannot move the cursor."""
 
 from __future__ import annotations
 
+import io
 import unicodedata
 
 import pytest
 
-from flows.cli.show import table
+from flows.cli.show import ProgressPrinter, table
+from uniform_core.progress import ProgressEvent
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def progress(stream: io.StringIO, *events: tuple[float, ProgressEvent]) -> list[str]:
+    """What was written, piece by piece, at each of the events and at the end."""
+    clock, said = Clock(), []
+    with ProgressPrinter(stream, clock=clock) as printer:
+        for clock.now, event in events:
+            printer(event)
+            said.append(stream.getvalue())
+    said.append(stream.getvalue())
+    return [whole[len(before) :] for before, whole in zip(["", *said], said, strict=False)]
+
+
+def test_elsewhere_a_line_comes_every_30_s_of_a_stage() -> None:
+    events = [
+        (0.0, ProgressEvent("encode", 1, 10)),
+        (29.0, ProgressEvent("encode", 3, 10)),
+        (30.0, ProgressEvent("encode", 4, 10, failed=1)),
+        (59.0, ProgressEvent("encode", 5, 10)),
+        (61.0, ProgressEvent("encode", 6, 10, note="loss 0.5")),
+        (62.0, ProgressEvent("train", 1, 4)),
+        (91.0, ProgressEvent("train", 2, 4)),
+        (92.0, ProgressEvent("train", 4, 4)),
+    ]
+    said = progress(io.StringIO(), *events)
+    assert [bool(text) for text in said] == [False, False, True, False, True, False, False, True, False]
+    assert said[2] == "encode        40% 4/10, 1 rejected (30.0 s, 45.0 s left)\n"
+    assert said[4] == "encode        60% 6/10, loss 0.5 (1 min 1 s, 40.7 s left)\n"
+    assert said[7] == "train        100% 4/4 (30.0 s)\n"
+
+
+def test_on_a_terminal_each_event_draws_the_bar_again_on_one_line_a_stage() -> None:
+    events = [
+        (0.0, ProgressEvent("encode", 0, 4)),
+        (2.0, ProgressEvent("encode", 1, 4)),
+        (3.0, ProgressEvent("encode", 4, 4)),
+        (3.0, ProgressEvent("train", 1, 2)),
+    ]
+    said = progress(Terminal(), *events)
+    assert said[0] == f"\r\x1b[2Kencode       {'·' * 24} 0/4 (0.0 s)"
+    assert said[1] == f"\r\x1b[2Kencode       {'█' * 6}{'·' * 18} 1/4 (2.0 s, 6.0 s left)"
+    assert said[2] == f"\r\x1b[2Kencode       {'█' * 24} 4/4 (3.0 s)"
+    assert said[3] == f"\n\r\x1b[2Ktrain        {'█' * 12}{'·' * 12} 1/2 (0.0 s)"
+    assert said[4] == "\n", "what is printed next begins on a line of its own"
+
+
+def test_nothing_is_written_where_nothing_was_done() -> None:
+    assert progress(Terminal()) == [""]
 
 
 @pytest.mark.parametrize(
