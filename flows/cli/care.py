@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import timedelta
 
 from flows.cli.show import print_json, table
-from uniform_core.catalog import Catalog
+from uniform_core.catalog import REPAIRABLE, Catalog
 from uniform_core.errors import ConfigError
 from uniform_core.settings import load_settings
+
+WHOLE = "every row's bytes are there, whole, with the right hash"
 
 
 def failures(arguments: argparse.Namespace) -> int:
@@ -43,12 +46,14 @@ def catalog(arguments: argparse.Namespace) -> int:
 
 
 def _verify(opened: Catalog, arguments: argparse.Namespace) -> int:
-    findings = [finding.as_dict() for finding in opened.verify()]
-    if arguments.json:
-        print_json(findings)
-    else:
-        print(table(findings) if findings else "every row's bytes are there, whole, with the right hash")
-    return 1 if findings else 0
+    findings = opened.verify()
+    rows = [finding.as_dict() for finding in findings]
+    print_json(rows) if arguments.json else print(table(rows) if rows else WHOLE)
+    left = [finding for finding in findings if not (arguments.repair and finding.check in REPAIRABLE)]
+    if arguments.repair:
+        gone = ", ".join(f"{count} of {name}" for name, count in opened.repair(findings).items()) or "none"
+        print(f"rows taken out, for the next run to make again: {gone}", file=sys.stderr)
+    return 1 if left else 0
 
 
 def _compact(opened: Catalog, arguments: argparse.Namespace) -> int:
@@ -66,7 +71,7 @@ def _vacuum(opened: Catalog, arguments: argparse.Namespace) -> int:
     counts = {
         "takedowns finished, files": purged.media_files + purged.tensors,
         "table files": len(opened.vacuum(keep)),
-        "tensor shards": len(opened.collect_orphans(max(keep, timedelta(hours=24)))),
+        "tensor shards and media": len(opened.collect_orphans(max(keep, timedelta(hours=24)))),
     }
     print_json(counts) if arguments.json else print(table([{"what": k, "deleted": v} for k, v in counts.items()]))
     return 0

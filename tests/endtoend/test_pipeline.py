@@ -102,6 +102,29 @@ def test_a_changed_setting_redoes_what_it_changes_and_nothing_else(nano_run: tup
     assert plan["train"]["to_do"] > 0
 
 
+def test_what_was_damaged_is_found_taken_out_and_made_again_as_it_was(nano_run: tuple[Path, Any]) -> None:
+    home = short_home("damage")
+    shutil.copytree(nano_run[0], home)
+    asked = "SELECT name, system, task, value FROM scores ORDER BY ALL"
+    before = uniform("query", asked, "--json", home=home).json
+    for table, column in (("clips", "path"), ("generations", "path")):
+        (row, *_) = uniform("query", f"SELECT {column} FROM {table} ORDER BY {column}", "--json", home=home).json
+        (home / "media" / row[column]).unlink()
+    shard = sorted((home / "tensors").glob("latents-*.parquet"))[0]
+    shard.write_bytes(shard.read_bytes()[:-40])
+    for weights in (home / "checkpoints").rglob("*.safetensors"):
+        if weights.parent.name == "model" or weights.parent.parent.name == "instruments":
+            weights.write_bytes(b"no weights")
+    found = uniform("catalog", "verify", "--repair", "--json", home=home)
+    assert found.code == 0, found.err
+    assert {row["check"] for row in found.json} == {"media", "tensor", "model"}
+    again = uniform("run", "--preset", "nano", "--json", home=home)
+    assert again.code == 0, again.err[-4000:]
+    assert uniform("catalog", "verify", "--json", home=home).json == []
+    assert uniform("query", asked, "--json", home=home).json == before
+    shutil.rmtree(home.parent)
+
+
 def test_of_the_untrained_model_no_more_clips_are_scored_than_the_config_wants(nano_run: tuple[Path, Any]) -> None:
     home = short_home("fewer")
     shutil.copytree(nano_run[0], home)

@@ -114,6 +114,13 @@ def test_another_caption_makes_a_clip_anew_where_it_is_made_from_text_and_only_t
     assert evaluation_digest(catalog, config, model_id=MODEL, clips=clips) != before
 
 
+def test_another_class_is_another_evaluation(tmp_path: Path) -> None:
+    catalog, clips, config = open_catalog(tmp_path), held_out_clips(), build_run("nano")
+    before = evaluation_digest(catalog, config, model_id=MODEL, clips=clips)
+    relabelled = clips.set_column(clips.schema.get_field_index("label"), "label", pa.array(["b", "a", "b", "a"]))
+    assert evaluation_digest(catalog, config, model_id=MODEL, clips=relabelled) != before
+
+
 def test_scores_stand_on_the_files_that_were_made(tmp_path: Path) -> None:
     catalog, clips, config = open_catalog(tmp_path), held_out_clips(), build_run("nano")
     none = evaluation_digest(catalog, config, model_id=MODEL, clips=clips)

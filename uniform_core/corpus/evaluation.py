@@ -185,18 +185,23 @@ def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str, cli
     """
     clips = current_clips(catalog, config) if clips is None else clips
     used = [*evaluation_clips(config, clips), *reference_clips(config, clips)]
-    instrument = set_digest(c["clip_sha256"] for c in clips.to_pylist() if c["split"] == "instrument")
+    instrument = [clip for clip in clips.to_pylist() if clip["split"] == "instrument"]
     made = current_generations(catalog, config, clips, model_id=model_id)
     return digest(
         {
             "version": VERSIONS["scores"],
             "makers": [[fp, clips_of(config, system)] for system, _, fp in _makers(config, model_id)],
-            "clips": set_digest(f"{clip['split']}/{clip['clip_sha256']}" for clip in used),
+            "clips": _labelled(used),
             "made": set_digest(f"{row['work_key']}/{row['file_sha256']}" for rows in made.values() for row in rows),
             "nets": [instruments_fingerprint(config, kind) for kind in NETS],
-            "instrument": instrument,
+            "instrument": _labelled(instrument),
         }
     )
+
+
+def _labelled(clips: Sequence[Mapping[str, Any]]) -> str:
+    """64 hex digits of clips with their classes: a class is what accuracy is measured by, and nets learn."""
+    return set_digest(digest([clip["split"], clip["label"], clip["clip_sha256"]]) for clip in clips)
 
 
 def wanted_scores(

@@ -123,7 +123,9 @@ class ProceduralConfig(DatasetConfig):
             )
         key = digest([self.fingerprint_params(), item.source_id])[:12]
         path = directory / f"{item.source_id}-{key}.mp4"
-        if not path.exists():
+        if path.exists():
+            path.touch()  # a file that no row names yet is collected by its age
+        else:
             scene = self.scene(found["split"], found["label"], form=found["form"], index=int(found["index"]))
             frames_THWC = scene.frames(rate_hz=self.video_rate_hz, size_px=self.size_px)
             waveform_N = scene.waveform(rate_hz=self.audio_rate_hz)

@@ -1,8 +1,9 @@
 """Why a file or a window is refused, inside the worker: raised there, a `Rejection` value outside.
 
-The classes that a ledger may show (`outside_folder` comes from a folder dataset, `changed_file` from ingest):
-`missing_file not_a_file outside_folder changed_file unreadable empty_file not_media no_video no_audio undecodable
-too_large odd_shape too_short truncated starts_late lost_sound bad_timestamps not_interleaved memory timeout crash`.
+The classes that a ledger may show (`outside_folder`, `own_data`, `bad_caption` and `unused_captions` come from a folder
+dataset, `changed_file` from ingest): `missing_file not_a_file outside_folder own_data bad_caption unused_captions
+changed_file unreadable empty_file not_media no_video no_audio undecodable too_large odd_shape too_short truncated
+starts_late lost_sound bad_timestamps not_interleaved memory timeout crash`.
 """
 
 from __future__ import annotations
