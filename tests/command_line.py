@@ -42,6 +42,18 @@ def uniform(*words: str, home: Path, timeout_s: float = 900.0, **settings: str) 
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def no_network(home: Path) -> dict[str, str]:
+    """The settings of a command that has no network; `network_log` says what became of it."""
+    here = str(Path(__file__).with_name("no_network"))
+    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    return {"PYTHONPATH": path, "NO_NETWORK_LOG": str(home.parent / "network.log"), "HF_HUB_OFFLINE": ""}
+
+
+def network_log(home: Path) -> list[str]:
+    """A line for each process without network that was started, and for each connection that was refused."""
+    return (home.parent / "network.log").read_text().splitlines()
+
+
 def start_uniform(*words: str, home: Path, log: Path) -> subprocess.Popen[bytes]:
     """Start `uniform …` and leave it running; its output goes to `log`."""
     command = [sys.executable, "-m", "flows", *words]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch  # noqa: F401  (before the lazy names, so that shapes in annotations can be enforced)
-from command_line import short_home, uniform
+from command_line import no_network, short_home, uniform
 from jaxtyping import install_import_hook
 from services import prefect_running as prefect_running
 from services import prefect_template as prefect_template
@@ -48,14 +48,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def nano_run(prefect_template: Path, tracking_template: Path) -> Iterator[tuple[Path, Any]]:
-    """A home in which `uniform run --preset nano --json` ended well, and what it said. Made once a session.
+    """A home in which `uniform run --preset nano --json` ended well without a network, and what it said.
 
-    The databases of Prefect and MLflow are made once for all homes: each takes longer than any stage.
+    Made once a session. The databases of Prefect and MLflow are made once for all homes: each takes longer than any
+    stage.
     """
     home = short_home("nano")
     seed_prefect(prefect_template, home)
     seed_tracking(tracking_template, home)
-    done = uniform("run", "--preset", "nano", "--json", home=home)
+    done = uniform("run", "--preset", "nano", "--json", home=home, **no_network(home))
     assert done.code == 0, done.err[-4000:]
     yield home, done.json
     shutil.rmtree(home.parent)
