@@ -1,4 +1,7 @@
-"""Real input: a folder of mixed and damaged files. Every one is in `clips` or in `attempts`, with a reason."""
+"""Real input: a folder of mixed and damaged files, from the files to the scores of a model that was trained on them.
+
+Every file is in `clips` or in `attempts`, with a reason.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 import media_files
 import pytest
 from command_line import short_home, uniform
+from services import seed_prefect, seed_tracking
 
 REASONS = {
     "empty.mp4": "empty_file",
@@ -28,16 +32,24 @@ LENGTHS_S = {
     "dogs/strange näme\n.webm": 2.5,
     "cats/mono.avi": 2.5,
     "cats/five.mp4": 2.5,
+    "dogs/old.mpeg": 2.5,
+    "dogs/phone.mp4": 2.5,
+    "cats/free.ogg": 2.5,
     "quiet.mp4": 2.5,
     "noise.mp4": 2.5,
     "twice.mpg": 5.0,
 }
 CLIP_S = 1.5
-GOOD = ("dogs/-leading dash.mp4", "dogs/strange näme\n.webm", "cats/mono.avi", "cats/five.mp4", "quiet.mp4")
+GOOD = (
+    *("dogs/-leading dash.mp4", "dogs/strange näme\n.webm", "dogs/old.mpeg", "dogs/phone.mp4"),
+    *("cats/mono.avi", "cats/five.mp4", "cats/free.ogg", "quiet.mp4"),
+)
 
 
 @pytest.fixture(scope="module")
-def folder_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, Any]]:
+def folder_home(
+    tmp_path_factory: pytest.TempPathFactory, prefect_template: Path, tracking_template: Path
+) -> Iterator[tuple[Path, Path, Any]]:
     root = tmp_path_factory.mktemp("videos")
     for name in ("dogs", "cats"):
         (root / name).mkdir()
@@ -58,6 +70,22 @@ def folder_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path
         layout="mono",
     )
     media_files.write(root / "cats" / "five.mp4", duration_s=2.5, layout="5.1")
+    media_files.write(
+        root / "dogs" / "old.mpeg",
+        duration_s=2.5,
+        container="mpeg",
+        video_codec="mpeg1video",
+        audio_codec="mp2",
+    )
+    media_files.write(
+        root / "cats" / "free.ogg",
+        duration_s=2.5,
+        container="ogg",
+        video_codec="libvpx",
+        audio_codec="libopus",
+    )
+    kept = [number for number in range(62) if number % 5 not in (1, 2)]  # a rate that varies, as telephones make it
+    media_files.write(root / "dogs" / "phone.mp4", duration_s=2.5, kept=kept)
     media_files.write(root / "quiet.mp4", duration_s=2.5, silent=True)
     media_files.write(root / "silent_film.mp4", duration_s=2.5, audio_codec=None)
     media_files.write(root / "song.mp4", duration_s=2.5, video_codec=None)
@@ -74,11 +102,28 @@ def folder_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path
     (root / "cats" / "five.txt").write_text("five speakers\n")
     (root / "captions.csv").write_text("file,caption\nquiet.mp4,a quiet room\n")
     home = short_home("folder")
-    words = ("--preset", "nano", "--data", f"folder:{root}", "--only", "ingest", "encode", "captions", "text")
+    seed_prefect(prefect_template, home)
+    seed_tracking(tracking_template, home)
+    words = ("--preset", "nano", "--data", f"folder:{root}", "--set", "data.held_out_fraction=0.4")
     done = uniform("run", *words, "--json", home=home)
     assert done.code == 0, done.err[-3000:]
     yield root, home, done.json
     shutil.rmtree(home.parent)
+
+
+def test_every_stage_ends_well_and_gives_scores_and_a_report(folder_home: tuple[Path, Path, Any]) -> None:
+    _, home, said = folder_home
+    done = {row["stage"]: row for row in said["stages"]}
+    assert {"train", "sample", "features", "evaluate"} <= {name for name, row in done.items() if row["done"]}
+    assert done["ingest"]["failed"] >= len([reason for reason in REASONS.values() if reason])
+    assert {row["failed"] for name, row in done.items() if name != "ingest"} == {0}
+    scores = uniform("query", "SELECT * FROM scores WHERE system = 'uniform'", "--json", home=home).json
+    assert {row["task"] for row in scores} == {"t2av", "a2v", "v2a"}
+    assert all((row["value"] is None) != (row["reason"] is None) for row in scores)
+    found = {row["name"].split(".")[0] for row in scores if row["value"] is not None}
+    assert {"fvd", "fad", "kvd", "av_align", "synchrony"} <= found
+    assert Path(said["paths"]["report"]).is_file()
+    assert uniform("catalog", "verify", "--json", home=home).json == []
 
 
 def test_every_window_of_every_file_is_a_clip_or_has_a_true_reason(folder_home: tuple[Path, Path, Any]) -> None:
@@ -153,6 +198,7 @@ def test_a_file_that_changed_is_ingested_again_and_nothing_else(folder_home: tup
     root, home, _ = folder_home
     (root / "short.mp4").unlink()
     media_files.write(root / "short.mp4", duration_s=2.5)
-    done = uniform("ingest", f"folder:{root}", "--preset", "nano", "--json", home=home)
+    words = ("--preset", "nano", "--set", "data.held_out_fraction=0.4", "--json")
+    done = uniform("ingest", f"folder:{root}", *words, home=home)
     assert done.code == 0, done.err[-2000:]
     assert [row["done"] for row in done.json["stages"]] == [1]

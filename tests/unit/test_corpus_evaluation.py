@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from catalog_rows import caption_row, open_catalog, sha, stamp
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
+from uniform_core.corpus.candidates import captions_candidates
 from uniform_core.corpus.evaluation import (
     GENERATION_SCHEMA,
     current_generations,
@@ -20,14 +20,13 @@ from uniform_core.corpus.evaluation import (
     generation_candidates,
     in_turns,
 )
-from uniform_core.corpus.fingerprints import captions_fingerprint
 from uniform_core.fingerprint import digest, text_digest
 from uniform_core.types import Task
 
 MODEL = digest("model")
 
 
-def held_out_clips(labels: str = "ab", each: int = 2) -> pa.Table:
+def held_out_clips(labels: str = "ab", each: int = 2, *, caption: str | None = None) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
@@ -37,6 +36,10 @@ def held_out_clips(labels: str = "ab", each: int = 2) -> pa.Table:
                 "label": label,
                 "dataset": "toy",
                 "source_id": f"{label}-{n}",
+                "source_caption": caption,
+                "start_ms": 0.0,
+                "end_ms": 1500.0,
+                "path": f"{label}-{n}.mp4",
             }
             for label in labels
             for n in range(each)
@@ -64,13 +67,18 @@ def make(catalog: Catalog, config: RunConfig, clips: pa.Table) -> None:
     )
 
 
-def caption(catalog: Catalog, config: RunConfig, clips: pa.Table, text: str) -> None:
+def said(catalog: Catalog, config: RunConfig, clips: pa.Table) -> None:
+    """The captions stage, of the words that lie beside the clips."""
+    (text,) = set(clips["source_caption"].to_pylist())
     key = text_digest(text)
     catalog.insert("caption_texts", [stamp(work_key=key, text_hash=key, text=text)])
-    fp = captions_fingerprint(config.captioners[0])
-    rows = [caption_row(clip, key, stage_fp=fp) for clip in clips.to_pylist()]
-    now = datetime.now(UTC)
-    catalog.insert("captions", [row | {"work_key": digest([text, row["clip_id"]]), "created_at": now} for row in rows])
+    rows = captions_candidates(config.captioners[0], clips).to_pylist()
+    by_id = {clip["clip_id"]: clip for clip in clips.to_pylist()}
+    names = ("work_key", "stage_fp")
+    catalog.insert(
+        "captions",
+        [caption_row(by_id[row["clip_id"]], key, **{name: row[name] for name in names}) for row in rows],
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,19 +107,20 @@ def test_what_changes_a_clip_makes_it_anew_and_only_the_clips_of_now_are_scored(
 
 
 def test_another_caption_makes_a_clip_anew_where_it_is_made_from_text_and_only_there(tmp_path: Path) -> None:
-    catalog, clips, config = open_catalog(tmp_path), held_out_clips(), build_run("nano")
-    caption(catalog, config, clips, "a red ball")
+    catalog, config = open_catalog(tmp_path), build_run("nano")
+    clips, otherwise = held_out_clips(caption="a red ball"), held_out_clips(caption="a blue ball")
+    said(catalog, config, clips)
     make(catalog, config, clips)
     before = evaluation_digest(catalog, config, model_id=MODEL, clips=clips)
-    caption(catalog, config, clips, "a blue ball")
+    said(catalog, config, otherwise)
     made = {
         (system.name, system.task): len(rows)
-        for system, rows in current_generations(catalog, config, clips, model_id=MODEL).items()
+        for system, rows in current_generations(catalog, config, otherwise, model_id=MODEL).items()
     }
     assert made == {(name, task): 4 * (task is not Task.T2AV) for name in ("uniform", "untrained") for task in Task} | {
         ("codec_round_trip", None): 4
     }
-    assert evaluation_digest(catalog, config, model_id=MODEL, clips=clips) != before
+    assert evaluation_digest(catalog, config, model_id=MODEL, clips=otherwise) != before
 
 
 def test_another_class_is_another_evaluation(tmp_path: Path) -> None:
