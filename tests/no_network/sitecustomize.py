@@ -25,7 +25,7 @@ def _is_here(host):
 
 def _refuse(what):
     with open(os.environ["NO_NETWORK_LOG"], "a") as log:  # noqa: PTH123  (at the start of each process: no imports)
-        log.write(f"refused {what} of {sys.argv}\n")
+        log.write(f"refused {what} of {sys.orig_argv}\n")
     raise ConnectionRefusedError(f"{what}: this process has no network")
 
 
@@ -52,4 +52,4 @@ def _is_address(host):
 if "NO_NETWORK_LOG" in os.environ:
     sys.addaudithook(_guard)
     with open(os.environ["NO_NETWORK_LOG"], "a") as log:  # noqa: PTH123
-        log.write(f"guarded {sys.argv}\n")
+        log.write(f"guarded {sys.orig_argv}\n")
