@@ -18,6 +18,7 @@ from uuid import UUID
 import pytest
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import PrefectHTTPStatusError
@@ -124,6 +125,8 @@ def test_a_worker_does_a_run_that_a_schedule_made(deployed: Deployed) -> None:
     parameters = {"preset": "nano"}
     (schedule,) = deployed.client.create_deployment_schedules(deployment.id, [(soon, True)], parameters=parameters)
     try:
+        # A deployment that was just changed is scheduled in seconds; one with a new schedule only, within a minute.
+        deployed.client.update_deployment(deployment.id, DeploymentUpdate(tags=deployment.tags))
         wait_for("scheduled run", lambda: deployed.runs(deployment.id))
         words = ("--type", "process", "--run-once", "--limit", "1", "--prefetch-seconds", "60")
         deployed.prefect("worker", "start", "--pool", "uniform", *words)
