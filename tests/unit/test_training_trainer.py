@@ -9,9 +9,11 @@ from training_toy import LAYOUT, MODEL, make_config, make_source, make_trainer
 
 from uniform_core.diffusion import IddpmConfig
 from uniform_core.errors import ConfigError, WorkFailedError
+from uniform_core.model import JointLatent
 from uniform_core.training.checkpoint import CheckpointStore
 from uniform_core.training.config import TrainConfig
 from uniform_core.training.distributed import Place
+from uniform_core.training.draws import draw_training
 from uniform_core.training.fit import ValidationReport, fit
 from uniform_core.training.schedule import task_of_step
 from uniform_core.training.trainer import StepReport, Trainer
@@ -137,6 +139,17 @@ def test_validation_is_fixed_and_leaves_the_state_alone() -> None:
             weight.fill_(torch.nan)
     broken = trainer.validation_loss(source.fixed_batches(Task.V2A, clips=5), averaged=False)
     assert [str(value) for value in broken.values()] == ["nan"], "a number that is none is said, not left out"
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5])
+def test_text_is_dropped_for_the_share_of_clips_that_was_asked_for(share: float) -> None:
+    like = JointLatent(torch.zeros(1, 1, 1, 1, 1), torch.zeros(1, 1, 1, 1))
+    draws = draw_training(range(4000), step=0, seed=0, batch=4000, like=like, text_drop=share)
+    assert 1 - float(draws.keep_text_B.float().mean()) == pytest.approx(
+        share, abs=4 * (share * (1 - share) / 4000) ** 0.5
+    )
+    halves = draws.keep_text_B.view(2, -1).float().mean(1)
+    assert float(halves[0]) == pytest.approx(float(halves[1]), abs=0.06), "one clip after another, not a run of them"
 
 
 def test_text_is_dropped_clip_by_clip_and_not_in_validation() -> None:
