@@ -31,6 +31,8 @@ RAY_ENVIRONMENT: Mapping[str, str] = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # by default 60: a busy machine would start the group for ever
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process more, that asks whether a cloud takes this machine away
     "RAY_worker_niceness": "0",  # by default 15: beside any other work the workers would starve, and their run wait
+    "RAY_task_events_report_interval_ms": "0",  # this and the next: what nobody asks for here, and each process counts
+    "RAY_event_stats": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it each worker warns
     "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # Ray prints it to stdout; pools report it themselves
     "OMP_NUM_THREADS": "1",  # one core a worker
