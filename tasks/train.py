@@ -142,8 +142,11 @@ def _is_trained(context: RunContext, key: str) -> bool:
 
 
 def _fit(setup: TrainSetup, *, workers: int) -> None:
-    """Have Ray Train bring every worker to the last step, whatever dies on the way."""
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    """Have Ray Train bring every worker to the last step, whatever dies on the way.
+
+    Raises WorkFailedError where it gives up.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
     trainer = TorchTrainer(
@@ -158,7 +161,27 @@ def _fit(setup: TrainSetup, *, workers: int) -> None:
             worker_runtime_env={"env_vars": dict(WORKER_ENVIRONMENT)},
         ),
     )
-    trainer.fit()
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        raise given_up(error) from error
+
+
+def given_up(error: Exception) -> WorkFailedError:
+    """Ray Train's last word as one of ours: of each worker that failed, the last line of what it said."""
+    failures: Mapping[int, Exception] = getattr(error, "worker_failures", {})
+    said = [f"rank {rank}: {_last_line(failure)}" for rank, failure in sorted(failures.items())]
+    return WorkFailedError(
+        "training",
+        expected=f"workers that reach the last step in {RESTARTS + 1} starts",
+        found="; ".join(said) or _last_line(error),
+        fix="Put the cause right and run again: it goes on from the newest checkpoint.",
+    )
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:500]
 
 
 @contextmanager
