@@ -74,17 +74,21 @@ def test_a_clip_leaves_training_when_its_source_is_held_out(videos: Path, tmp_pa
         assert commit_as_ingest(catalog, config) == (0, 0)
 
 
-def test_caption_label_attributes_and_events_are_those_that_the_source_is_listed_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("frames", "events_s"), [(16, [0.0, 0.75]), (8, [0.0])])  # the whole window, half of it
+def test_caption_label_attributes_and_events_are_those_that_the_source_is_listed_with(
+    tmp_path: Path, frames: int, events_s: list[float]
+) -> None:
     config = build_run("nano")
     [first, *_] = own_items(config)
     catalog, fp = open_catalog(tmp_path / "home"), ingest_fingerprint(config, config.data)
     shared = {"dataset": first.item.dataset, "source_id": first.item.source_id, "stage_fp": fp}
-    catalog.insert("clips", [clip_row(0, **shared, start_ms=START_MS, end_ms=END_MS, label="old", event_times_s=[0.9])])
+    where = {"start_ms": START_MS, "end_ms": END_MS, "frames": frames}
+    catalog.insert("clips", [clip_row(0, **shared, **where, label="old", event_times_s=[0.9])])
     now = {"label": "new", "caption": "words", "attributes": '{"colour":"red"}', "event_times_s": [0.4, 0.5, 1.25, 1.5]}
     catalog.insert("sources", [source_row(0, work_key=first.key, **shared, **now)])
     [clip] = current_clips(catalog, config).to_pylist()
     assert (clip["label"], clip["source_caption"], clip["attributes"]) == ("new", "words", '{"colour":"red"}')
-    assert clip["event_times_s"] == pytest.approx([0.0, 0.75])
+    assert clip["event_times_s"] == pytest.approx(events_s)
     assert list(clip)[:-1] == list(catalog.read("clips").column_names)
 
 

@@ -115,7 +115,7 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
     """The clips of the run as it is listed now: rows of `clips`, one for each clip id, with `source_caption`.
 
     Pixels and sound are a clip's own; its split, label, attributes and event times are those that its source was last
-    listed with, for a clip is decoded once and keeps the facts of that day in its row.
+    listed with, for a clip is decoded once and keeps the facts of that day in its row. (A clip may be shorter than its window.)
     `listed` is `list_items(config)`, for who has it already.
     """
     items = list(list_items(config) if listed is None else listed)
@@ -135,7 +135,9 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
                    l.split AS split, l.label AS label, l.attributes AS attributes,
                    list_transform(
                        list_filter(
-                           l.event_times_s, lambda t: c.start_ms / 1000 <= t AND t < c.end_ms / 1000
+                           l.event_times_s,
+                           lambda t: c.start_ms / 1000 <= t
+                               AND t < least(c.end_ms / 1000, c.start_ms / 1000 + c.frames / c.video_rate_hz)
                        ),
                        lambda t: t - c.start_ms / 1000
                    ) AS event_times_s
