@@ -115,7 +115,8 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
     """The clips of the run as it is listed now: rows of `clips`, one for each clip id, with `source_caption`.
 
     Pixels and sound are a clip's own; its split, label, attributes and event times are those that its source was last
-    listed with, for a clip is decoded once and keeps the facts of that day in its row. (A clip may be shorter than its window.)
+    listed with, for a clip is decoded once and keeps the facts of that day in its row. Events end with the clip, which
+    may be shorter than its window.
     `listed` is `list_items(config)`, for who has it already.
     """
     items = list(list_items(config) if listed is None else listed)
