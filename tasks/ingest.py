@@ -64,6 +64,8 @@ class IngestWorker:
         if isinstance(found, Rejection):
             return found
         try:
+            if found.is_relative_to(self._media_dir):
+                found.touch()  # rendered by a run that was killed, say: what no row names yet is collected by its age
             stamp = _stamp(found)
             sha256 = file_sha256(found)
         except OSError as error:  # no right to read it, or a disk that fails

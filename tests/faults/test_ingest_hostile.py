@@ -99,6 +99,23 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again_another_day(
     assert (refused.error_class, refused.terminal) == ("changed_file", False)
 
 
+def test_a_rendered_file_that_is_used_again_is_young_again(tmp_path: Path) -> None:
+    """A killed run left it, no row names it yet: by its age it would be collected while it is read."""
+    dataset = ProceduralConfig.example()
+    [item] = islice(dataset.items(SPEC), 1)
+    left = dataset.fetch(item, tmp_path / "sources" / dataset.name)
+    assert isinstance(left, Path)
+    os.utime(left, (0, 0))
+    worker = ingest.IngestWorker(recipes=[ingest.Recipe.of(dataset, SPEC, "0" * 32)], media_dir=str(tmp_path))
+    try:
+        row = {"source": json.dumps(item_json(item)), "dataset_index": 0, "work_key": "k", "item": item.source_id}
+        [made] = worker.process([row])
+    finally:
+        worker.close()
+    assert isinstance(made, ItemRows)
+    assert left.stat().st_mtime > 1e9
+
+
 def test_events_are_those_of_the_clip_not_of_a_longer_window(tmp_path: Path) -> None:
     """A window of 2 s gives a clip of 1.5 s: what sounds in its last half second is not in the clip."""
     dataset = ProceduralConfig.example().model_copy(update={"clip_s": 2.0, "short_s": 2.2})

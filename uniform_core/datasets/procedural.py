@@ -123,9 +123,7 @@ class ProceduralConfig(DatasetConfig):
             )
         key = digest([self.fingerprint_params(), item.source_id])[:12]
         path = directory / f"{item.source_id}-{key}.mp4"
-        if path.exists():
-            path.touch()  # a file that no row names yet is collected by its age
-        else:
+        if not path.exists():
             scene = self.scene(found["split"], found["label"], form=found["form"], index=int(found["index"]))
             frames_THWC = scene.frames(rate_hz=self.video_rate_hz, size_px=self.size_px)
             waveform_N = scene.waveform(rate_hz=self.audio_rate_hz)
