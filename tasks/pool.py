@@ -42,7 +42,8 @@ def run_pool(
     returned for the item, or a `Rejection`. `on_tick()` is called at least every second while nothing comes.
     `batches` is read only as far as actors have room. Ray must be running. With a `bench`, actors are taken from it
     first, and go to it at the end; without one they end with the pool.
-    An interrupt (Ctrl-C, Prefect's cancel) lets what is in flight finish, delivers it, and is raised again.
+    An interrupt (Ctrl-C, Prefect's cancel) lets what is in flight finish, delivers it, and is raised again; a batch
+    that it meets in the very moment of being handed out is not delivered, and stays to be done.
     Raises WorkFailedError, or the worker's own UniformError, for an exception in its code; ServiceError where its
     process dies while loading.
     """
