@@ -21,8 +21,10 @@ from uniform_core.errors import ServiceError, StorageError, UniformError, WorkFa
 
 
 @pytest.fixture(autouse=True)
-def served(prefect_running: PrefectServer) -> Iterator[None]:
-    """Flows of the test talk to the session's server."""
+def served(prefect_running: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Flows of the test talk to the session's server, but for events: what sends them would wait at this process's
+    end for a server that is gone by then."""
+    monkeypatch.setattr("prefect.events.utilities.should_emit_events", lambda: False)
     quiet = {PREFECT_LOGGING_LEVEL: "CRITICAL", PREFECT_LOGGING_TO_API_ENABLED: False}
     with temporary_settings({PREFECT_API_URL: prefect_running.api_url, **quiet}):
         yield
