@@ -46,61 +46,44 @@ GOOD = (
 )
 
 
-@pytest.fixture(scope="module")
-def folder_home(
-    tmp_path_factory: pytest.TempPathFactory, prefect_template: Path, tracking_template: Path
-) -> Iterator[tuple[Path, Path, Any]]:
-    root = tmp_path_factory.mktemp("videos")
-    for name in ("dogs", "cats"):
-        (root / name).mkdir()
-    media_files.write(root / "dogs" / "-leading dash.mp4", duration_s=5.0)
-    media_files.write(
-        root / "dogs" / "strange näme\n.webm",
-        duration_s=2.5,
-        container="webm",
-        video_codec="libvpx",
-        audio_codec="libopus",
-    )
-    media_files.write(
-        root / "cats" / "mono.avi",
-        duration_s=2.5,
-        container="avi",
-        video_codec="mpeg4",
-        audio_codec="pcm_s16le",
-        layout="mono",
-    )
-    media_files.write(root / "cats" / "five.mp4", duration_s=2.5, layout="5.1")
-    media_files.write(
-        root / "dogs" / "old.mpeg",
-        duration_s=2.5,
-        container="mpeg",
-        video_codec="mpeg1video",
-        audio_codec="mp2",
-    )
-    media_files.write(
-        root / "cats" / "free.ogg",
-        duration_s=2.5,
-        container="ogg",
-        video_codec="libvpx",
-        audio_codec="libopus",
-    )
-    kept = [number for number in range(62) if number % 5 not in (1, 2)]  # a rate that varies, as telephones make it
-    media_files.write(root / "dogs" / "phone.mp4", duration_s=2.5, kept=kept)
-    media_files.write(root / "quiet.mp4", duration_s=2.5, silent=True)
-    media_files.write(root / "silent_film.mp4", duration_s=2.5, audio_codec=None)
-    media_files.write(root / "song.mp4", duration_s=2.5, video_codec=None)
-    media_files.write(root / "short.mp4", duration_s=1.0)
+MPEG = {"container": "mpeg", "video_codec": "mpeg1video", "audio_codec": "mp2"}
+FILMS: dict[str, dict[str, Any]] = {  # 2.5 s each where nothing else is said
+    "dogs/-leading dash.mp4": {"duration_s": 5.0},
+    "dogs/strange näme\n.webm": {"container": "webm", "video_codec": "libvpx", "audio_codec": "libopus"},
+    "dogs/old.mpeg": MPEG,
+    "dogs/phone.mp4": {"kept": [n for n in range(62) if n % 5 not in (1, 2)]},  # a rate that varies
+    "cats/mono.avi": {"container": "avi", "video_codec": "mpeg4", "audio_codec": "pcm_s16le", "layout": "mono"},
+    "cats/five.mp4": {"layout": "5.1"},
+    "cats/free.ogg": {"container": "ogg", "video_codec": "libvpx", "audio_codec": "libopus"},
+    "quiet.mp4": {"silent": True},
+    "silent_film.mp4": {"audio_codec": None},
+    "song.mp4": {"video_codec": None},
+    "short.mp4": {"duration_s": 1.0},
+    "twice.mpg": MPEG,
+}
+
+
+def strangers_videos(root: Path) -> Path:
+    """A folder as people have them: formats of all kinds, damage, what is no film, captions beside."""
+    for name, how in FILMS.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        media_files.write(root / name, **{"duration_s": 2.5, **how})
+    (root / "twice.mpg").write_bytes((root / "twice.mpg").read_bytes() * 2)
     (root / "empty.mp4").write_bytes(b"")
     (root / "page.mp4").write_text("<!doctype html><title>404</title>")
     (root / "words.mp4").write_text("this is no film\n" * 50)
     media_files.truncate(root / "dogs" / "-leading dash.mp4", root / "cut.mp4", fraction=0.5)
     media_files.flip_bytes(root / "cats" / "five.mp4", root / "noise.mp4", count=400, seed=1)
-    once = media_files.write(
-        root / "twice.mpg", container="mpeg", video_codec="mpeg1video", audio_codec="mp2", duration_s=2.5
-    )
-    once.write_bytes(once.read_bytes() * 2)
     (root / "cats" / "five.txt").write_text("five speakers\n")
     (root / "captions.csv").write_text("file,caption\nquiet.mp4,a quiet room\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def folder_home(
+    tmp_path_factory: pytest.TempPathFactory, prefect_template: Path, tracking_template: Path
+) -> Iterator[tuple[Path, Path, Any]]:
+    root = strangers_videos(tmp_path_factory.mktemp("videos"))
     home = short_home("folder")
     seed_prefect(prefect_template, home)
     seed_tracking(tracking_template, home)
