@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.report.files import write_whole
 from uniform_core.config import RunConfig
+from uniform_core.files import write_text
 from uniform_core.settings import Settings
 
 ENOUGH = 0.5  # of the pieces that the kept pace stands on: a run of a few pieces is all start and stop
@@ -30,7 +30,7 @@ def record_pace(settings: Settings, config: RunConfig, stage: str, rows: Sequenc
         "parallel": _parallel(settings, config, stage),
     }
     kept[config.preset] = {**kept.get(config.preset, {}), stage: took}
-    write_whole(path, json.dumps(kept, indent=1))
+    write_text(path, json.dumps(kept, indent=1))
 
 
 def rates_of(settings: Settings, config: RunConfig) -> dict[str, float]:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from flows.server_database import seed
 from tasks.ray_session import environment
-from uniform_core.catalog.files import lock
 from uniform_core.errors import ServiceError
+from uniform_core.files import lock
 from uniform_core.settings import Settings
 
 HOST = "127.0.0.1"

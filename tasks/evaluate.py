@@ -42,7 +42,7 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     keys = {score.work_key for score in wanted}
     present = _present(context, keys)
     if present == keys:
-        return [_summary(len(wanted), done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
+        return [StageSummary.complete("evaluate", len(wanted), done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
     instruments = run_instruments(context)
     evaluation = Evaluation(context, model_id=model.model_id)
     features = run_features(context, evaluation.files(), evaluation.layers())
@@ -54,7 +54,11 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     log_evaluation(context, model.model_id, rows)  # before the rows that say that all is done: a kill repeats it
     context.catalog.insert("scores", rows)
     wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
-    return [instruments, features, _summary(len(wanted), done=len(keys - present), wall_s=wall_s, cpu_s=cpu_s)]
+    return [
+        instruments,
+        features,
+        StageSummary.complete("evaluate", len(wanted), done=len(keys - present), wall_s=wall_s, cpu_s=cpu_s),
+    ]
 
 
 class Evaluation:
@@ -139,17 +143,3 @@ class Evaluation:
 def _present(context: RunContext, keys: set[str]) -> set[str]:
     found = context.catalog.query("SELECT work_key FROM scores")["work_key"].to_pylist()
     return keys & set(found)
-
-
-def _summary(candidates: int, *, done: int, wall_s: float, cpu_s: float) -> StageSummary:
-    return StageSummary(
-        stage="evaluate",
-        candidates=candidates,
-        already_done=candidates - done,
-        done=done,
-        failed=0,
-        waiting=0,
-        wall_s=wall_s,
-        cpu_s=cpu_s,
-        bytes=0,
-    )

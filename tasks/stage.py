@@ -71,6 +71,12 @@ class StageSummary:
     by_error_class: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
 
+    @classmethod
+    def complete(cls, stage: str, candidates: int, *, done: int, wall_s: float, cpu_s: float) -> StageSummary:
+        """Of a stage that does all of its candidates or raises: what it did not do now was done before."""
+        before = candidates - done
+        return cls(stage, candidates, before, done, failed=0, waiting=0, wall_s=wall_s, cpu_s=cpu_s)
+
     @property
     def accepted(self) -> int:
         """Candidates that have a result, of this run or an earlier one."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tasks.ray_session import environment
-from uniform_core.catalog.files import lock
 from uniform_core.errors import ConfigError, ServiceError
+from uniform_core.files import lock
 from uniform_core.settings import Settings
 
 if TYPE_CHECKING:

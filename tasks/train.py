@@ -35,6 +35,7 @@ from uniform_core.corpus.samples import (
     training_samples,
 )
 from uniform_core.errors import WorkFailedError
+from uniform_core.files import whole_file
 from uniform_core.fingerprint import file_sha256
 from uniform_core.progress import Listener, ProgressEvent
 from uniform_core.training.export import WEIGHTS, read_card
@@ -66,7 +67,7 @@ def run_train(context: RunContext) -> list[StageSummary]:
     index, key = _index(context)
     steps = config.train.steps
     if _is_trained(context, key):
-        return [_summary(steps, already=steps, done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
+        return [StageSummary.complete("train", steps, done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
     folder = context.settings.checkpoints_dir / key
     clips = context.clips()
     held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
@@ -91,7 +92,7 @@ def run_train(context: RunContext) -> list[StageSummary]:
         _fit(setup, workers=config.train_workers)
     cpu_s = sum(json.loads(file.read_text()) for file in folder.glob("cpu-*.json"))
     _record(context, key, folder, setup=setup)
-    return [_summary(steps, already=0, done=steps, wall_s=time.monotonic() - started, cpu_s=cpu_s)]
+    return [StageSummary.complete("train", steps, done=steps, wall_s=time.monotonic() - started, cpu_s=cpu_s)]
 
 
 def trained_model(context: RunContext) -> TrainedModel:
@@ -120,10 +121,8 @@ def _write_index(path: Path, index: pa.Table, *, clips: pa.Table, split: str) ->
 
 
 def _write_table(path: Path, table: pa.Table) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    pq.write_table(table, partial)
-    partial.replace(path)
+    with whole_file(path) as temp:
+        pq.write_table(table, temp)
 
 
 def _null_ref(context: RunContext) -> dict[str, Any]:
@@ -249,17 +248,3 @@ def count_parameters(weights: Path) -> int:
 
     with safe_open(weights, framework="np") as file:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-
-
-def _summary(steps: int, *, already: int, done: int, wall_s: float, cpu_s: float) -> StageSummary:
-    return StageSummary(
-        stage="train",
-        candidates=steps,
-        already_done=already,
-        done=done,
-        failed=0,
-        waiting=0,
-        wall_s=wall_s,
-        cpu_s=cpu_s,
-        bytes=0,
-    )

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.report.files import write_whole
 from uniform_core.errors import IntegrityError
+from uniform_core.files import write_text
 
 Summaries = Sequence[Mapping[str, Any]]
 
@@ -25,7 +25,7 @@ def remembered(path: Path, fresh: Summaries) -> list[dict[str, Any]]:
     }
     rows = [row for stage in [*new, *(stage for stage in old if stage not in new)] for row in kept[stage]]
     if fresh:
-        write_whole(path, json.dumps(rows, indent=1))
+        write_text(path, json.dumps(rows, indent=1))
     return rows
 
 

@@ -17,12 +17,13 @@ from markupsafe import Markup
 from flows.cli.show import seconds, size
 from flows.report.axes import number
 from flows.report.data import ReportData, ScoreColumn
-from flows.report.files import report_path, write_whole
+from flows.report.files import report_path
 from flows.report.gather import gather
 from flows.report.words import SYSTEMS, TASKS, better, described
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import evaluation_digest
+from uniform_core.files import write_text
 from uniform_core.settings import Settings
 
 
@@ -43,7 +44,7 @@ def write_report(
     stands_on = evaluation_digest(catalog, config, model_id=model_id)
     path = report_path(settings, model_id=model_id, stands_on=stands_on)
     for place in (path, settings.reports_dir / "index.html"):
-        write_whole(place, page)
+        write_text(place, page)
     return path
 
 

@@ -30,9 +30,9 @@ import pyarrow as pa
 
 from uniform_core.catalog import Catalog, Failure
 from uniform_core.catalog.batch import checked_batch
-from uniform_core.catalog.files import lock
 from uniform_core.catalog.tables import table_named
 from uniform_core.errors import IntegrityError, Rejection
+from uniform_core.files import lock
 from uniform_core.fingerprint import digest
 
 KEYS_PER_ROUND = 60

@@ -113,8 +113,8 @@ def test_our_own_errors_pass_and_leave_nothing(tmp_path: Path) -> None:
 
 def test_the_marker_is_the_last_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[str] = []
-    flush = module._flush
-    monkeypatch.setattr(module, "_flush", lambda path: (flushed.append(path.name), flush(path))[1])
+    flush = module.fsync
+    monkeypatch.setattr(module, "fsync", lambda path: (flushed.append(path.name), flush(path))[1])
     folder = CheckpointStore(tmp_path, keep=1).save(checkpoint(3))
     partial = next(name for name in flushed if name.startswith(".partial"))
     assert flushed.index("COMPLETE") == flushed.index(partial) - 1

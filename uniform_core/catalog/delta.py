@@ -24,9 +24,9 @@ from uniform_core.catalog.delta_errors import (
     too_new,
     unreadable,
 )
-from uniform_core.catalog.files import lock
 from uniform_core.catalog.tables import KEY, Table
 from uniform_core.errors import CatalogError
+from uniform_core.files import lock
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from uniform_core.catalog.delta_errors import too_new
-from uniform_core.catalog.files import lock, write_text
 from uniform_core.catalog.store import Clock
 from uniform_core.errors import CatalogError, StorageError
+from uniform_core.files import lock, write_text
 from uniform_core.settings import Settings
 
 FILE: Final = "format.json"

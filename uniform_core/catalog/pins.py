@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from uniform_core.catalog.files import lock, remove, write_text
 from uniform_core.catalog.store import Store
 from uniform_core.catalog.tables import KEY, all_tables, table_named
 from uniform_core.errors import CatalogError, ConfigError
+from uniform_core.files import lock, remove, write_text
 
 
 def pin(store: Store, name: str, versions: Mapping[str, int]) -> None:

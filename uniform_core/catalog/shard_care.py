@@ -7,24 +7,22 @@ Both hold the tensors' lock alone, so no row that names a shard can be committed
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from uniform_core.catalog.files import TEMP_PREFIX, is_being_written, is_inside, lock, older_than, remove, whole_file
 from uniform_core.catalog.session import TOMBSTONES, gone_rule
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import KEY, all_tables
 from uniform_core.errors import CatalogError, ConfigError
+from uniform_core.files import TEMP_PREFIX, is_being_written, is_inside, lock, older_than, remove, whole_file
 from uniform_core.fingerprint import digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ORPHAN_GRACE: Final = timedelta(hours=24)
-MEDIA_TEMP: Final = ".part-"  # as `media` names the folders that it writes in
 
 
 @dataclass(frozen=True)
@@ -88,10 +86,6 @@ def _collect_media(store: Store, before: datetime) -> list[Path]:
     orphans = older_than(files, before)  # looked at again: what was made anew meanwhile is young
     for path in orphans:
         remove(path)
-    for path in old:
-        if path.name.startswith(MEDIA_TEMP) and path.is_dir():
-            with suppress(OSError):  # something is in it
-                path.rmdir()
     return orphans
 
 

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from uniform_core.catalog.files import storage_error, whole_file
 from uniform_core.errors import CatalogError, IntegrityError
+from uniform_core.files import storage_error, whole_file
 from uniform_core.fingerprint import bytes_sha256
 from uniform_core.types import TensorRef
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from uniform_core.catalog.delta import DeltaTables
-from uniform_core.catalog.files import lock
 from uniform_core.catalog.session import beyond_the_views, open_session, run, sql_error, tables_in
 from uniform_core.catalog.tables import Table, all_tables, table_named
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
+from uniform_core.files import lock
 
 if TYPE_CHECKING:
     import duckdb

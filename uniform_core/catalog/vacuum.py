@@ -16,11 +16,11 @@ from typing import Final
 from urllib.parse import unquote
 
 from uniform_core.catalog.delta import ABSENT
-from uniform_core.catalog.files import lock, older_than, remove
 from uniform_core.catalog.pins import pins, recorded_versions
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import all_tables, table_named
 from uniform_core.errors import ConfigError
+from uniform_core.files import lock, older_than, remove
 
 RETENTION: Final = timedelta(days=7)
 GRACE: Final = timedelta(hours=1)

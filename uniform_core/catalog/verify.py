@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from uniform_core.catalog.delta import ABSENT
-from uniform_core.catalog.files import is_inside
 from uniform_core.catalog.shard_care import hidden_rows
 from uniform_core.catalog.store import Store
 from uniform_core.catalog.tables import KEY, all_tables, sorted_sql
 from uniform_core.errors import CatalogError, IntegrityError
+from uniform_core.files import is_inside
 from uniform_core.fingerprint import file_sha256
 
 _REF = f"{KEY}, shard, row_group, row_in_group, shape, dtype, tensor_sha256"

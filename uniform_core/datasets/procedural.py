@@ -17,9 +17,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from uniform_core.datasets.base import DatasetConfig
-from uniform_core.datasets.rendering import encode_mp4, write_whole
+from uniform_core.datasets.rendering import encode_mp4
 from uniform_core.datasets.scenes import SCENES, Scene
 from uniform_core.errors import ConfigError, Rejection
+from uniform_core.files import write_bytes
 from uniform_core.fingerprint import digest
 from uniform_core.seeds import SeedPart, numpy_rng
 from uniform_core.spec import AVSpec
@@ -127,7 +128,7 @@ class ProceduralConfig(DatasetConfig):
             scene = self.scene(found["split"], found["label"], form=found["form"], index=int(found["index"]))
             frames_THWC = scene.frames(rate_hz=self.video_rate_hz, size_px=self.size_px)
             waveform_N = scene.waveform(rate_hz=self.audio_rate_hz)
-            write_whole(
+            write_bytes(
                 path,
                 encode_mp4(frames_THWC, waveform_N, video_rate_hz=self.video_rate_hz, audio_rate_hz=self.audio_rate_hz),
             )

@@ -7,16 +7,12 @@ FFmpeg's fast AAC coder makes a clip in 60 ms of CPU instead of 140.
 from __future__ import annotations
 
 import io
-import os
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
-
-from uniform_core.errors import StorageError
 
 _X264 = {"preset": "ultrafast", "crf": "18", "threads": "1"}  # half the time of veryfast; size matters little here
 _AAC = {"aac_coder": "fast"}  # a tenth of the time of the default coder, and inaudible at this rate
@@ -53,23 +49,3 @@ def encode_mp4(frames_THWC: np.ndarray, waveform_N: np.ndarray, *, video_rate_hz
         container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
     return buffer.getvalue()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Lay bytes at `path`: temp file, fsync, rename. Raises StorageError; then no part of them is left."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"rendered file {path}",
-            expected=f"room to write {len(data)} bytes",
-            found=error.strerror or str(error),
-            fix="Free some space, or set UNIFORM_HOME to a writable folder with enough room.",
-        ) from error

@@ -7,7 +7,6 @@ every sample exactly (AAC gives 64,512 inexact ones for 64,000).
 from __future__ import annotations
 
 import io
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
+from uniform_core.files import fsync
 from uniform_core.media.forms import CanonicalForm
 from uniform_core.media.refusal import writing
 
@@ -83,10 +83,8 @@ def write_synced(path: Path, data: bytes) -> None:
     """Bytes on disk before this returns. Raises OutputError; then nothing is left of them."""
     with writing(f"writing {path.name}"):
         try:
-            with path.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            path.write_bytes(data)
+            fsync(path)
         except OSError:
             path.unlink(missing_ok=True)
             raise

@@ -8,7 +8,6 @@ Bad media is a value (`Rejection`, `RejectedWindow`), never an exception. One sa
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from uniform_core.errors import Rejection, StorageError
+from uniform_core.files import fsync
 from uniform_core.media.forms import CanonicalForm, CutRule, DecodeRule, Limits, batches
 from uniform_core.media.process import WorkerLostError, WorkerProcess, worker_command
 from uniform_core.media.results import CanonicalClip, DecodedMedia, RejectedWindow, SourceFacts
@@ -95,7 +95,7 @@ class Sandbox:
                 for message in self._ask("canonicalise", path, out_dir=out_dir, request={**request, "windows": spans})
             ]
             results += fresh if group is None else complete(group, fresh, one_for_all=len(groups) == 1)
-        _sync_directory(out_dir)
+        fsync(out_dir)  # the names in a folder, as durable as the bytes
         return sorted(results, key=_start_s)
 
     def decode(self, path: Path, rule: DecodeRule) -> DecodedMedia | Rejection:
@@ -235,7 +235,7 @@ def _clip(message: Message, out_dir: Path, names: Callable[[Window], str]) -> Ca
     with _writable(path):
         (out_dir / message["part"]).replace(path)
         if path.parent != out_dir:
-            _sync_directory(path.parent)
+            fsync(path.parent)
     return CanonicalClip(**message["facts"], window=window, path=path)
 
 
@@ -253,12 +253,3 @@ def _start_s(result: CanonicalClip | RejectedWindow) -> float:
 def _remove_parts(directory: Path, pid: int) -> None:
     for part in directory.glob(f".part-{pid}-*.mp4"):
         part.unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the names in a folder as durable as the bytes."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from uniform_core.errors import StorageError
+from uniform_core.files import whole_file
 
 X264 = {"preset": "veryfast", "crf": "18", "threads": "1"}
 # FFmpeg's quick search for AAC's step sizes takes a quarter of the time of its default, and at this rate of one channel
@@ -37,27 +35,14 @@ def write_mp4(
         raise ValueError(f"frames must be uint8 [T, H, W, 3], not {frames_THWC.dtype} {frames_THWC.shape}")
     if waveform_N is not None and (waveform_N.ndim != 1 or not np.isfinite(waveform_N).all()):
         raise ValueError(f"sound must be finite, [N], not {waveform_N.dtype} {waveform_N.shape}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
-            part = Path(folder, "clip.mp4")
-            rate = Fraction(video_rate_hz).limit_denominator(1001)
-            _encode(part, frames_THWC, waveform_N, video_rate_hz=rate, audio_rate_hz=audio_rate_hz, scale=scale)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            part.replace(path)
-    except OSError as error:  # PyAV's errors of the disk are OSErrors too
-        raise StorageError(
-            str(path),
-            expected="a file that can be written",
-            found=error.strerror or str(error),
-            fix="Make room or choose another folder.",
-        ) from error
+    rate = Fraction(video_rate_hz).limit_denominator(1001)
+    with whole_file(path) as temp:  # PyAV's errors of the disk are OSErrors too
+        _encode(temp, frames_THWC, waveform_N, video_rate_hz=rate, audio_rate_hz=audio_rate_hz, scale=scale)
     return path
 
 
 def _encode(
-    part: Path,
+    path: Path,
     frames_THWC: np.ndarray,
     waveform_N: np.ndarray | None,
     *,
@@ -70,7 +55,7 @@ def _encode(
 
     options = {"fflags": "+bitexact", "movflags": "+faststart"}
     container: Any
-    with av.open(f"file:{part}", "w", format="mp4", container_options=options) as container:
+    with av.open(f"file:{path}", "w", format="mp4", container_options=options) as container:
         video: Any = container.add_stream("libx264", rate=video_rate_hz, options=X264)
         height, width = (size * scale for size in frames_THWC.shape[1:3])
         video.width, video.height, video.pix_fmt = width + width % 2, height + height % 2, "yuv420p"

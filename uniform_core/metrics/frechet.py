@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Float64
 from pydantic import Field
 
-from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.base import Measured
+from uniform_core.metrics.distance import DistanceConfig
 from uniform_core.metrics.gaussian import frechet_from_features, frechet_from_moments
 from uniform_core.metrics.intervals import groups_of, two_sample_interval
 from uniform_core.metrics.moments import Moments, all_but_each
-from uniform_core.metrics.protocol import Protocol
 
 
-class FrechetConfig(MetricConfig):
+class FrechetConfig(DistanceConfig):
     """The Fréchet distance. Its expectation grows as n falls: compare equal n only."""
 
     kind: Literal["frechet"] = "frechet"
@@ -23,25 +23,10 @@ class FrechetConfig(MetricConfig):
     ddof: Literal[0, 1] = 1
     groups: Annotated[int, Field(strict=True, ge=0)] = 20  # of the jackknife; 0 for no interval (2 x groups distances)
 
-    min_items = 2
-
-    @classmethod
-    def example(cls) -> FrechetConfig:
-        return cls(protocol=Protocol(name="example", extractor="example"))
-
-    @property
-    def metric(self) -> str:
-        return self.word
-
-    @property
-    def needs(self) -> tuple[Need, ...]:
-        return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in Side)
-
-    def measure(self, inputs: Inputs) -> Measured | str:
-        generated_ND, reference_MD = (inputs[need].matrix_ND() for need in self.needs)
+    def distance(
+        self, generated_ND: Float64[np.ndarray, "N D"], reference_MD: Float64[np.ndarray, "M D"]
+    ) -> Measured | str:
         n, m, d = len(generated_ND), len(reference_MD), generated_ND.shape[1]
-        if reference_MD.shape[1] != d:
-            return f"generated features have {d} values, reference features {reference_MD.shape[1]}"
         value = frechet_from_features(generated_ND, reference_MD, ddof=self.ddof)
         low, high = self._interval(value, generated_ND, reference_MD)
         few = min(n, m) <= d

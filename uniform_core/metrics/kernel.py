@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
 
-from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.base import Measured
+from uniform_core.metrics.distance import DistanceConfig
 from uniform_core.metrics.intervals import Z_95, jackknife_variance
 from uniform_core.metrics.polynomial import kernel_sums, subset_mmds
-from uniform_core.metrics.protocol import Protocol
 from uniform_core.types import Count, Frozen, NonNegative, PositiveFloat
 
 
@@ -21,7 +22,7 @@ class Subsets(Frozen):
     seed: NonNegative = 2020
 
 
-class KernelConfig(MetricConfig):
+class KernelConfig(DistanceConfig):
     """The unbiased squared MMD with the cubic kernel, over all items or as a mean over subsets."""
 
     kind: Literal["kernel"] = "kernel"
@@ -29,25 +30,10 @@ class KernelConfig(MetricConfig):
     subsets: Subsets | None = None  # None: all items at once (MM-Diffusion)
     scale: PositiveFloat = 1.0  # StyleGAN-V reports a thousandfold
 
-    min_items = 2
-
-    @classmethod
-    def example(cls) -> KernelConfig:
-        return cls(protocol=Protocol(name="example", extractor="example"))
-
-    @property
-    def metric(self) -> str:
-        return self.word
-
-    @property
-    def needs(self) -> tuple[Need, ...]:
-        return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in Side)
-
-    def measure(self, inputs: Inputs) -> Measured | str:
-        generated_ND, reference_MD = (inputs[need].matrix_ND() for need in self.needs)
+    def distance(
+        self, generated_ND: Float64[np.ndarray, "N D"], reference_MD: Float64[np.ndarray, "M D"]
+    ) -> Measured | str:
         n, m = len(generated_ND), len(reference_MD)
-        if generated_ND.shape[1] != reference_MD.shape[1]:
-            return f"generated features have {generated_ND.shape[1]} values, reference features {reference_MD.shape[1]}"
         if self.subsets is not None and min(n, m) < self.subsets.size:
             return f"{min(n, m)} items where the protocol draws subsets of {self.subsets.size}"
         sums = kernel_sums(generated_ND, reference_MD)

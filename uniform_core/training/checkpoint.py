@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from uniform_core.errors import ConfigError, FormatTooNewError, StorageError
+from uniform_core.files import fsync
 from uniform_core.fingerprint import file_sha256
 
 FORMAT = 1
@@ -126,7 +127,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         if target.exists():  # moved aside in one step, so that no moment shows half of either
             target.rename(temporary.with_name(temporary.name + "-old"))
         temporary.rename(target)
-        _flush(target.parent)
+        fsync(target.parent)
         remove_partials(target)
     except (OSError, safetensors.SafetensorError) as error:
         raise StorageError(
@@ -179,17 +180,9 @@ def _seal(folder: Path) -> None:
     """Flush every file, then write the marker that names them."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     for path in files:
-        _flush(path)
+        fsync(path)
     facts = {path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in files}
     marker = folder / MARKER
     marker.write_text(json.dumps(facts, sort_keys=True, indent=1))
-    _flush(marker)
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    fsync(marker)
+    fsync(folder)

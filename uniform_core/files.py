@@ -33,7 +33,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     The file is there, empty and locked, from the start: `is_being_written` tells it from what a dead process left.
     Raises StorageError where the operating system refuses (disk full, no permission).
     """
-    temp = path.with_name(f"{TEMP_PREFIX}{uuid.uuid4().hex}-{path.name}")
+    temp = path.with_name(f"{TEMP_PREFIX}{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _opened(temp) as handle:
@@ -45,7 +45,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise storage_error(str(path), error) from error
     finally:
-        temp.unlink(missing_ok=True)
+        with suppress(OSError):  # it became `path`, or there never was a place for it
+            temp.unlink()
 
 
 def is_being_written(temp: Path) -> bool:
@@ -82,9 +83,14 @@ def remove(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The file holds `text`, whole. Raises StorageError."""
+    """The file holds `text`, whole. Raises StorageError; what was there before then stays."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """The file holds `data`, whole. Raises StorageError; what was there before then stays."""
     with whole_file(path) as temp:
-        temp.write_text(text, encoding="utf-8")
+        temp.write_bytes(data)
 
 
 def fsync(path: Path) -> None:

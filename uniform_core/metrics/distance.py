@@ -1,0 +1,44 @@
+"""What distances between two clouds of features share. Axes: N generated items, M reference items, D features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from jaxtyping import Float64
+
+from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.protocol import Protocol
+
+
+class DistanceConfig(MetricConfig):
+    """A distance of generated from reference features of one layer. `word` is its name in the literature."""
+
+    min_items = 2
+
+    word: str
+
+    @classmethod
+    def example(cls) -> DistanceConfig:
+        return cls.model_validate({"protocol": Protocol(name="example", extractor="example")})
+
+    @property
+    def metric(self) -> str:
+        return self.word
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in Side)
+
+    def measure(self, inputs: Inputs) -> Measured | str:
+        generated_ND, reference_MD = (inputs[need].matrix_ND() for need in self.needs)
+        values = generated_ND.shape[1], reference_MD.shape[1]
+        if values[0] != values[1]:
+            return f"generated features have {values[0]} values, reference features {values[1]}"
+        return self.distance(generated_ND, reference_MD)
+
+    @abstractmethod
+    def distance(
+        self, generated_ND: Float64[np.ndarray, "N D"], reference_MD: Float64[np.ndarray, "M D"]
+    ) -> Measured | str:
+        """The number, or the reason why there is none, of at least `min_items` a side."""
