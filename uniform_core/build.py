@@ -136,8 +136,9 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
                 found=f"it after {lost[-1]}",
                 fix="Write the kind first.",
             )
+        defaults = _defaults(path, value, kinds)  # before the rest goes: a kind that nobody knows leaves the old one
         node.clear()
-        node.update(_defaults(path, value, kinds))
+        node.update(defaults)
     else:
         node[last] = value
 

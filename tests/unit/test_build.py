@@ -111,3 +111,9 @@ def test_a_run_needs_something_to_work_on(tmp_path: Path) -> None:
     require_items(build_run("nano"))
     with pytest.raises(ConfigError, match="at least one file"):
         require_items(build_run("nano", data=f"folder:{tmp_path}"))
+
+
+def test_a_kind_that_nobody_knows_is_one_mistake() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_run("nano", overrides=["sample.sampler.kind=ddmi", "train.lrr=1"])
+    assert caught.value.found.startswith("2 mistakes: (1) --set sample.sampler.kind: expected one of ")
