@@ -61,6 +61,7 @@ class Tracker:
         with environment(TRACKING_ENVIRONMENT):
             from mlflow.exceptions import MlflowException  # here: imports of 2 to 5 s
             from mlflow.tracking import MlflowClient
+            from sqlalchemy.exc import SQLAlchemyError  # MLflow lets them out where its database is damaged
 
             try:
                 # The database is migrated by whoever comes first; two at once would spoil it.
@@ -68,12 +69,12 @@ class Tracker:
                     client = MlflowClient(tracking_uri=settings.tracking_uri)
                     place = None if settings.mlflow_uri else settings.artifacts_dir.resolve().as_uri()
                     return cls(client, _experiment_id(client, experiment, place))
-            except (MlflowException, OSError) as error:
+            except (MlflowException, SQLAlchemyError, OSError) as error:
                 raise ServiceError(
                     f"MLflow at {settings.tracking_uri}",
                     expected="a tracking store that answers",
                     found=f"{type(error).__name__}: {str(error).splitlines()[0]}",
-                    fix="See UNIFORM_MLFLOW_URI, or that UNIFORM_HOME can be written.",
+                    fix="See UNIFORM_MLFLOW_URI, that UNIFORM_HOME can be written, and that mlflow.db is whole.",
                 ) from error
 
     @contextlib.contextmanager

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from tasks.context import RunContext
 from tasks.stage import StageSummary
+from tasks.tracking import Tracker
 from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, train_on_worker
 from uniform_core.catalog.shards import ref_of
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
@@ -35,7 +36,7 @@ from uniform_core.corpus.samples import (
     training_samples,
 )
 from uniform_core.errors import WorkFailedError
-from uniform_core.files import whole_file
+from uniform_core.files import lock, whole_file
 from uniform_core.fingerprint import file_sha256
 from uniform_core.progress import Listener, ProgressEvent
 from uniform_core.training.export import WEIGHTS, read_card
@@ -47,6 +48,7 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
     "MALLOC_TOP_PAD_": str(1 << 28),
 }
+LOCK = ".lock"
 RESTARTS = 3  # of the whole group of workers; each goes on from the newest checkpoint
 
 
@@ -63,13 +65,20 @@ def run_train(context: RunContext) -> list[StageSummary]:
 
     Raises WorkFailedError where there is nothing to train on, or the workers cannot be kept alive.
     """
-    started, config = time.monotonic(), context.config
+    started, steps = time.monotonic(), context.config.train.steps
     index, key = _index(context)
-    steps = config.train.steps
-    if _is_trained(context, key):
-        return [StageSummary.complete("train", steps, done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
-    folder = context.settings.checkpoints_dir / key
-    clips = context.clips()
+    done, cpu_s = 0, 0.0
+    if not _is_trained(context, key):
+        Tracker.open(context.settings)  # what rank 0 would find out only after the workers have started
+        with lock(context.settings.checkpoints_dir / key / LOCK, shared=False):  # one driver at a time writes there
+            if not _is_trained(context, key):
+                done, cpu_s = steps, _train(context, index, key)
+    return [StageSummary.complete("train", steps, done=done, wall_s=time.monotonic() - started, cpu_s=cpu_s)]
+
+
+def _train(context: RunContext, index: pa.Table, key: str) -> float:
+    """The model of an index, trained to the last step and recorded; the CPU seconds that it took."""
+    config, folder, clips = context.config, context.settings.checkpoints_dir / key, context.clips()
     held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
     for samples in (index, held_out):
         require_text_features(samples)
@@ -88,11 +97,11 @@ def run_train(context: RunContext) -> list[StageSummary]:
         data_digest=samples_digest(index),
     )
     context.ray.start()
-    with _followed(folder / HISTORY, steps=steps, listener=context.listener):
+    with _followed(folder / HISTORY, steps=config.train.steps, listener=context.listener):
         _fit(setup, workers=config.train_workers)
     cpu_s = sum(json.loads(file.read_text()) for file in folder.glob("cpu-*.json"))
     _record(context, key, folder, setup=setup)
-    return [StageSummary.complete("train", steps, done=steps, wall_s=time.monotonic() - started, cpu_s=cpu_s)]
+    return float(cpu_s)
 
 
 def trained_model(context: RunContext) -> TrainedModel:
@@ -178,8 +187,11 @@ def given_up(error: Exception) -> WorkFailedError:
     )
 
 
+SEE_ALSO = "(Background on this error at"  # SQLAlchemy's last line, which says nothing
+
+
 def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith(SEE_ALSO)]
     return (lines[-1] if lines else type(error).__name__)[:500]
 
 

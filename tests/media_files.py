@@ -42,6 +42,7 @@ class Recipe:
     kept: Sequence[int] | None = None  # frame numbers; a gap is a hole in a variable rate
     last_stands_s: float | None = None  # how long the last packet's picture is said to stand
     rotation: int | None = None
+    mirrored: bool = False
     pixel_aspect: Fraction | None = None
     still: bool = False
     silent: bool = False
@@ -117,7 +118,7 @@ def _video_stream(out: Any, recipe: Recipe) -> Any:
     if recipe.pixel_aspect is not None:
         video.codec_context.sample_aspect_ratio = recipe.pixel_aspect
     if recipe.rotation is not None:
-        video.set_display_rotation(recipe.rotation)
+        video.set_display_rotation(recipe.rotation, hflip=recipe.mirrored)
     return video
 
 
@@ -147,7 +148,7 @@ def _video_packets(video: Any, recipe: Recipe) -> list[tuple[float, Any]]:
 def _audio_packets(audio: Any, recipe: Recipe) -> list[tuple[float, Any]]:
     wave = sound(recipe).astype(np.float32)
     channels = audio.codec_context.layout.nb_channels
-    frame = av.AudioFrame.from_ndarray(np.tile(wave, (channels, 1)), format="fltp", layout=recipe.layout)
+    frame = av.AudioFrame.from_ndarray(np.repeat(wave, channels)[None], format="flt", layout=recipe.layout)
     frame.rate, frame.pts = recipe.audio_rate, round(recipe.audio_start_s * recipe.audio_rate)
     frame.time_base = Fraction(1, recipe.audio_rate)
     resampler = av.AudioResampler(format=audio.codec_context.format, layout=recipe.layout, rate=recipe.audio_rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import os
 import shutil
 import sys
@@ -62,6 +63,7 @@ def query(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             error.item, expected=error.expected, found=error.found, fix=error.fix
         ) from error  # a word of the call
+    rows = rows.rename_columns(_apart(rows.column_names))
     if arguments.json:
         print_json(rows.to_pylist())
         return 0
@@ -70,6 +72,15 @@ def query(arguments: argparse.Namespace) -> int:
     if shown.num_rows < rows.num_rows:
         print(f"… {rows.num_rows - shown.num_rows} more rows: --limit 0 prints all")
     return 0
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """The names of columns, those that a name before has taken with a number: two tables may both have a `path`."""
+    apart: list[str] = []
+    for name in names:
+        numbered = (name if n == 1 else f"{name}_{n}" for n in itertools.count(1))
+        apart.append(next(free for free in numbered if free not in apart))
+    return apart
 
 
 def plan(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 import unicodedata
@@ -17,8 +18,16 @@ _JOINERS = "\u200c\u200d"  # they shape letters and signs, and hide nothing
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout; times and paths as text."""
-    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    """One JSON value on stdout; times and paths as text, null for a number that JSON has no word for."""
+    print(json.dumps(_finite(value), indent=2, default=str, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:

@@ -202,6 +202,60 @@ def test_a_film_cut_within_its_last_window_says_so(sandbox: Sandbox, tmp_path: P
     assert (rest.window, rest.rejection.error_class) == (Window(2.0, 4.0), "truncated")
 
 
+WHOLE: dict[str, dict[str, object]] = {
+    "matroska": {"container": "matroska", "audio_codec": "flac"},
+    "webm": {"container": "webm", "video_codec": "libvpx", "audio_codec": "libopus"},
+    "asf": {"container": "asf", "video_codec": "wmv2", "audio_codec": "wmav2"},
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_short_sound_in_a_whole_film_is_no_truncation(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """These containers give one length for all streams: the longer one's."""
+    path = media_files.write(tmp_path / "film", duration_s=8.0, audio_duration_s=3.0, **WHOLE[kind])
+    first, rest = run(sandbox, path, tmp_path / "out")
+    assert isinstance(first, CanonicalClip)
+    assert isinstance(rest, RejectedWindow)
+    assert rest.window is not None
+    assert (rest.window.start_s, rest.rejection.error_class) == (2.0, "too_short")
+
+
+@pytest.mark.parametrize("kind", ["matroska", "webm"])
+def test_a_film_that_lacks_its_last_second_tells_of_the_window(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    whole = media_files.write(tmp_path / "whole", duration_s=8.0, **WHOLE[kind])
+    results = run(sandbox, media_files.truncate(whole, tmp_path / "cut", fraction=0.93), tmp_path / "out")
+    assert [type(result) for result in results] == [CanonicalClip] * 3 + [RejectedWindow]
+    last = results[-1]
+    assert isinstance(last, RejectedWindow)
+    assert last.window is not None
+    assert (last.window.start_s, last.rejection.error_class) == (6.0, "too_short")
+
+
+def test_an_index_that_the_file_ends_in_is_not_taken_for_a_film_without_sound(sandbox: Sandbox, tmp_path: Path) -> None:
+    whole = media_files.write(tmp_path / "whole.mp4")  # its index is at its end, the picture's first
+    data = whole.read_bytes()
+    index = data.index(b"moov")
+    (tmp_path / "cut.mp4").write_bytes(data[: data.index(b"trak", data.index(b"trak", index) + 4) + 200])
+    [result] = run(sandbox, tmp_path / "cut.mp4", tmp_path / "out")
+    assert isinstance(result, RejectedWindow)
+    assert result.rejection.error_class == "truncated"
+
+
+def test_a_stream_that_appears_on_the_way_costs_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    """An flv may say a text at any moment; PyAV then flushes one stream more than it knows."""
+    whole = media_files.write(tmp_path / "a.flv", container="flv", audio_rate=44_100, duration_s=4.0)
+    data = whole.read_bytes()
+    body = b"\x02\x00\x0aonTextData\x08\x00\x00\x00\x01\x00\x04text\x02\x00\x02hi\x00\x00\x09"
+    at = 13
+    while int.from_bytes(data[at + 4 : at + 7]) < 2500:
+        at += 11 + int.from_bytes(data[at + 1 : at + 4]) + 4
+    tag = b"\x12" + len(body).to_bytes(3) + data[at + 4 : at + 8] + b"\x00\x00\x00" + body
+    (tmp_path / "b.flv").write_bytes(data[:at] + tag + len(tag).to_bytes(4) + data[at:])
+    plain, with_text = (run(sandbox, tmp_path / name, tmp_path / f"out-{name}") for name in ("a.flv", "b.flv"))
+    assert [(type(r), r.window) for r in with_text] == [(type(r), r.window) for r in plain]
+    assert len(plain) == 2
+
+
 def test_a_late_clock_is_not_taken_for_length(sandbox: Sandbox, tmp_path: Path) -> None:
     """A Matroska recording whose clock begins at 100 s says that it lasts until 103 s: nothing is cut off."""
     path = media_files.write(tmp_path / "a.mkv", container="matroska", video_start_s=100.0, audio_start_s=100.0)

@@ -218,3 +218,13 @@ def test_a_reader_that_closed_the_pipe_is_no_error(home, capsys, monkeypatch):
     assert main(["status"]) == 0
     assert closed == [True]
     assert capsys.readouterr().err == ""
+
+
+def test_columns_of_one_name_are_told_apart_and_json_stays_json(home, capsys):
+    open_catalog(home)
+    assert main(["query", "SELECT 1 AS a, 2 AS a, 3 AS a_2, 1e999::double AS b", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert row == {"a": 1, "a_2": 2, "a_2_2": 3, "b": None}
+    code, text = said(["query", "SELECT 1 AS a, 2 AS a"], capsys)
+    assert code == 0
+    assert text.endswith("1 2")

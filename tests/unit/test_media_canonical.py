@@ -71,6 +71,7 @@ CASES: dict[str, dict[str, Any]] = {
     "mp4-faststart": {"faststart": True},
     "mono": {"layout": "mono"},
     "5.1": {"layout": "5.1"},
+    "7.1": {"container": "matroska", "audio_codec": "libopus", "layout": "7.1"},
     "44.1 kHz": {"audio_rate": 44_100},
     "29.97 fps": {"fps": Fraction(30000, 1001)},
     "hole": {"kept": [i for i in range(75) if not 20 <= i < 40]},
@@ -198,6 +199,22 @@ def test_rotation_is_applied(rotation: int, sandbox: Sandbox, tmp_path: Path) ->
     assert ours.shape == upright.shape
     assert np.abs(ours - upright).mean() < 2
     assert (clip.source_width_px, clip.source_height_px) == (upright.shape[1], upright.shape[0])
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+def test_a_mirrored_film_is_shown_as_players_show_it(rotation: int, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Mirrored after its turn, as a selfie camera says it: left and right of the turned film change places."""
+    form = CanonicalForm(2.0, 25, 64)
+    turned, mirrored = (
+        media_files.write(tmp_path / f"{is_mirrored}.mp4", rotation=rotation, mirrored=is_mirrored)
+        for is_mirrored in (False, True)
+    )
+    plain, ours = (
+        CanonicalReader().frames(only_clip(clips_of(sandbox, source, form=form)).path, [30])[0].astype(float)
+        for source in (turned, mirrored)
+    )
+    assert np.abs(ours - plain[:, ::-1]).mean() < 2
+    assert np.abs(ours - plain).mean() > 10
 
 
 def test_pixels_become_square(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -146,6 +146,12 @@ def test_a_server_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
         Tracker.open(Settings(home=tmp_path, mlflow_uri="http://127.0.0.1:9"))
 
 
+def test_a_damaged_store_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(bytes(range(256)) * 16)
+    with pytest.raises(ServiceError, match=r"mlflow\.db is whole"):
+        Tracker.open(Settings(home=tmp_path))
+
+
 def test_the_first_use_makes_its_tables_without_a_word(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tasks.tracking import Tracker; "

@@ -120,3 +120,15 @@ def test_the_marker_is_the_last_to_be_written(tmp_path: Path, monkeypatch: pytes
     assert flushed.index("COMPLETE") == flushed.index(partial) - 1
     assert {path.name for path in folder.iterdir()} <= set(flushed)
     assert find_damage(folder) is None
+
+
+@pytest.mark.parametrize("marker", ["{}", "null", "[]", '{"model.safetensors": {}}', '{"model.safetensors": 1}', "{"])
+def test_a_marker_that_names_nothing_is_damage(marker: str, tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=3)
+    store.save(checkpoint(1))
+    store.save(checkpoint(2))
+    (tmp_path / "step_000000002" / module.MARKER).write_text(marker)
+    found, notes = store.latest(fingerprint=OURS)
+    assert found is not None
+    assert found.step == 1
+    assert len(notes) == 1

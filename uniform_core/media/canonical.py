@@ -269,9 +269,11 @@ class Cutter:
             return
         sound_end_s = max(0.0, self._track.end_s)
         ends = f"the picture ends at {picture_end_s:.3f} s, the sound at {sound_end_s:.3f} s"
-        declared = self._source.declared_end_s()
-        declared_s = 0.0 if declared is None else declared - self._zero_s
-        cut_short = declared_s > min(picture_end_s, sound_end_s) + self._source.declared_slack_s
+        declared = self._source.declared_end()
+        declared_s = 0.0 if declared is None else declared.both_s - self._zero_s
+        cut_short = declared is not None and declared.is_missed_by(
+            picture_s=picture_end_s + self._zero_s, sound_s=sound_end_s + self._zero_s
+        )
         if not self._plans.by_rule:
             for plan in plans:
                 lost = cut_short and plan.until_s <= declared_s + 1e-6
@@ -279,10 +281,11 @@ class Cutter:
                 self._refuse(plan, Refused("truncated" if lost else "too_short", wanted))
             return
         upcoming = plans[0] if plans else self._plans.next
-        if upcoming is not None and cut_short and upcoming.until_s <= declared_s + 1e-6:
+        if upcoming is not None and upcoming.until_s <= declared_s + 1e-6:
             found = f"the container declares {declared_s:.3f} s, {ends}"
             rest = Plan(upcoming.start_s, declared_s, until_s=declared_s)
-            self._refuse(rest, Refused("truncated", f"windows until the declared end expected, {found}"))
+            wanted = f"windows until the declared end expected, {found}"
+            self._refuse(rest, Refused("truncated" if cut_short else "too_short", wanted))
         elif not self._results:
             self._refuse(None, Refused("too_short", f"at least {self._form.duration_s:g} s of both expected, {ends}"))
 

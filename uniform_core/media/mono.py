@@ -11,9 +11,12 @@ from functools import lru_cache
 
 import av
 import numpy as np
+from av.audio.resampler import AudioResampler
 
 from uniform_core.media.forms import MonoRule
 
+PLANES = 8
+"""So many planes leave no null behind them where FFmpeg keeps their addresses, which PyAV 18 takes for their end."""
 FRONT = 0.5**0.5
 SURROUND = 0.5
 WEIGHTS = {"FC": 1.0, "FL": FRONT, "FR": FRONT, "FLC": FRONT, "FRC": FRONT, "DL": FRONT, "DR": FRONT, "LFE": 0.0}
@@ -51,6 +54,8 @@ def to_mono(frame: av.AudioFrame, rule: MonoRule) -> np.ndarray:
     """The sound of one decoded frame, float32 [N]."""
     layout = frame.layout
     channels = layout.nb_channels
+    if frame.format.is_planar and channels >= PLANES:
+        frame = AudioResampler(frame.format.packed.name, layout, frame.sample_rate).resample(frame)[0]
     samples = frame.to_ndarray()
     samples_CN = samples if frame.format.is_planar else samples.reshape(-1, channels).T
     if channels == 1:

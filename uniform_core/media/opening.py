@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 
+from uniform_core.media.declared import is_cut_inside_a_box
 from uniform_core.media.forms import Limits
 from uniform_core.media.refusal import Refused, file_failed, reading, short
 from uniform_core.media.source import Source
@@ -23,7 +24,9 @@ DEMUXERS = (
 )
 """Containers of pictures or sound only: FFmpeg would also read playlists, subtitles and pictures of text."""
 
-SIGNATURES = (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"FLV\x01", b"fLaC", b"ID3")
+SIGNATURES = (b"\x1aE\xdf\xa3", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"FLV\x01", b"fLaC", b"ID3")
+BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free")
+RIFF_FORMS = (b"AVI ", b"WAVE")
 
 
 def check_file(path: Path) -> None:
@@ -57,7 +60,7 @@ def open_source(path: Path, limits: Limits, *, video: bool = True, audio: bool =
         except (MemoryError, av.error.MemoryError) as error:
             raise Refused("memory", "opening: more memory needed than the worker may have") from error
         except av.FFmpegError as error:
-            if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free") or head.startswith(SIGNATURES):
+            if head[4:8] in BOXES or head.startswith(SIGNATURES) or head[8:12] in RIFF_FORMS:
                 raise Refused(
                     "undecodable", f"a whole container expected, this one cannot be opened: {short(error)}"
                 ) from error
@@ -67,4 +70,10 @@ def open_source(path: Path, limits: Limits, *, video: bool = True, audio: bool =
         with container, reading("decoding"):
             if not any(stream.type in ("video", "audio", "subtitle") for stream in container.streams):
                 raise Refused("undecodable", "a whole container expected, one without any known stream found")
-            yield Source(container, limits, video=video, audio=audio)
+            source = Source(container, limits, video=video, audio=audio)
+            lacks = (video and source.video is None) or (audio and source.audio is None)
+            if lacks and source.container_name.startswith("mov"):
+                with path.open("rb") as again:  # the container reads the other one
+                    if is_cut_inside_a_box(again):
+                        raise Refused("truncated", "a whole index of streams expected, the file ends before it does")
+            yield source

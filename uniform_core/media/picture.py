@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from uniform_core.media.geometry import shown_size
@@ -19,6 +21,15 @@ DOZEN = 12
 def quarter_turns(frame: av.VideoFrame) -> int:
     """How many quarter turns counter-clockwise show the frame upright, 0 to 3."""
     return int(round(frame.rotation / 90) % 4)
+
+
+def is_mirrored(frame: av.VideoFrame) -> bool:
+    """Whether a frame is shown upside down before its quarter turns: its display matrix [a b u; c d v; …] mirrors."""
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return False
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+    return bool(a * d < b * c)
 
 
 def shown_size_of(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
@@ -54,7 +65,8 @@ class Scaler:
             dst_color_range=ColorRange.MPEG if to_yuv else ColorRange.JPEG,
             threads=1,
         )
-        upright = turn(scaled, turns) if turns else scaled
+        mirrored = is_mirrored(frame)
+        upright = turn(scaled, turns, mirrored=mirrored) if turns or mirrored else scaled
         self._memo = (frame, size_WH, upright)
         return upright
 
@@ -73,12 +85,13 @@ def plane(frame: av.VideoFrame, index: int) -> np.ndarray:
     return np.frombuffer(source, np.uint8).reshape(source.height, source.line_size)[:, : source.width]
 
 
-def turn(frame: av.VideoFrame, quarter_turns_ccw: int) -> av.VideoFrame:
-    """The frame turned counter-clockwise: planes of 4:2:0, or packed RGB."""
+def turn(frame: av.VideoFrame, quarter_turns_ccw: int, *, mirrored: bool) -> av.VideoFrame:
+    """The frame, upside down if `mirrored`, then turned counter-clockwise: planes of 4:2:0, or packed RGB."""
+    rows = slice(None, None, -1 if mirrored else None)
     if frame.format.name == "rgb24":
-        turned_HW3 = np.ascontiguousarray(np.rot90(frame.to_ndarray(), quarter_turns_ccw))
+        turned_HW3 = np.ascontiguousarray(np.rot90(frame.to_ndarray()[rows], quarter_turns_ccw))
         return av.VideoFrame.from_ndarray(turned_HW3, format="rgb24")
-    planes = [np.rot90(plane(frame, index), quarter_turns_ccw) for index in range(3)]
+    planes = [np.rot90(plane(frame, index)[rows], quarter_turns_ccw) for index in range(3)]
     turned = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], "yuv420p")
     for index, values_HW in enumerate(planes):
         plane_HW = np.frombuffer(turned.planes[index], np.uint8).reshape(-1, turned.planes[index].line_size)

@@ -12,6 +12,7 @@ import av
 from av.stream import Disposition
 
 from uniform_core.media.budget import ErrorBudget
+from uniform_core.media.declared import DeclaredEnd
 from uniform_core.media.forms import Limits
 from uniform_core.media.refusal import Refused, file_failed, short
 from uniform_core.media.restart import Clocks
@@ -86,25 +87,20 @@ class Source:
         """The first frame, between `read_head` and `events`."""
         return next((piece.frame for piece in self._head if isinstance(piece, Picture)), None)
 
-    def declared_end_s(self) -> float | None:
-        """Where the container says that the first of the two streams ends, on its own clock; None where it does not.
+    def declared_end(self) -> DeclaredEnd | None:
+        """Where the container says that its streams end; None where it does not.
 
         Matroska has no length for each stream, and its own counts from zero where its clock does, not from its start.
         """
-        ends = [
-            float((stream.start_time + stream.duration) * stream.time_base)
-            for stream in (self.video, self.audio)
+        spans_s = {
+            name: (float(stream.start_time * stream.time_base), float(stream.duration * stream.time_base))
+            for name, stream in (("picture", self.video), ("sound", self.audio))
             if stream is not None and stream.duration is not None and stream.start_time is not None
-        ]
-        if not ends and self.duration_s is not None:
+        }
+        if not spans_s and self.duration_s is not None:
             start_s = 0.0 if "matroska" in self.container_name else (self._container.start_time or 0) / av.time_base
-            ends.append(self.duration_s + start_s)
-        return min(ends, default=None)
-
-    @property
-    def declared_slack_s(self) -> float:
-        """By how much a whole file may end before its declared end: mov counts every sample, others estimate."""
-        return 0.1 if self.container_name.startswith("mov") else 1.0
+            spans_s = {"picture": (start_s, self.duration_s)}
+        return DeclaredEnd.of(spans_s, container_name=self.container_name) if spans_s else None
 
     @property
     def duration_s(self) -> float | None:
@@ -186,6 +182,8 @@ class Source:
             try:
                 yield from self._container.demux(streams)
             except (EOFError, av.error.EOFError):
+                return
+            except IndexError:  # at the end PyAV flushes streams too that have appeared on the way, and knows none
                 return
             except (MemoryError, av.error.MemoryError) as error:
                 raise Refused("memory", "reading: more memory needed than the worker may have") from error

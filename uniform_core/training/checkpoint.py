@@ -149,18 +149,23 @@ def remove_partials(target: Path) -> None:
 def find_damage(folder: Path) -> str | None:
     """What is wrong with a folder that `whole_folder` should have made; None where it is as it was written."""
     try:
-        marker: dict[str, dict[str, Any]] = json.loads((folder / MARKER).read_text())
+        marker = json.loads((folder / MARKER).read_text())
+        said = {name: (facts["bytes"], facts["sha256"]) for name, facts in marker.items()}
     except FileNotFoundError:
         return f"no {MARKER} marker"
     except ValueError:
         return f"{MARKER} marker is not JSON"
-    for name, facts in marker.items():
+    except (AttributeError, KeyError, TypeError, OSError):
+        return f"{MARKER} marker does not name files with their bytes and sha256"
+    if not said:
+        return f"{MARKER} marker names no files"
+    for name, (size, sha256) in said.items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
-        if path.stat().st_size != facts["bytes"]:
-            return f"{name} has {path.stat().st_size} bytes, not {facts['bytes']}"
-        if file_sha256(path) != facts["sha256"]:
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size} bytes, not {size}"
+        if file_sha256(path) != sha256:
             return f"{name} has other content than was written"
     return None
 
