@@ -63,7 +63,8 @@ class TrainedModel:
 def run_train(context: RunContext) -> list[StageSummary]:
     """Train the model of this config on the clips that the catalog has, or find it trained already.
 
-    Raises WorkFailedError where there is nothing to train on, or the workers cannot be kept alive.
+    Raises WorkFailedError where there is nothing to train on, or the workers cannot be kept alive; ServiceError where
+    MLflow does not answer. Waits while another driver of this machine trains the same model.
     """
     started, steps = time.monotonic(), context.config.train.steps
     index, key = _index(context)
