@@ -27,7 +27,7 @@ from uniform_core.corpus.evaluation import (
     reference_clips,
     wanted_scores,
 )
-from uniform_core.metrics.base import LABELS, MetricConfig, Need, Score, Side
+from uniform_core.metrics.base import LABELS_OF, MetricConfig, Need, Score, Side
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.progress import ProgressEvent
 
@@ -69,7 +69,7 @@ class Evaluation:
         clips = context.clips()
         self._truth = evaluation_clips(self._config, clips)
         self._reference = reference_clips(self._config, clips)
-        self._labels = labels_of(self._truth)
+        self._labels = labels_of([*self._truth, *self._reference])
         self._made = current_generations(context.catalog, self._config, clips, model_id=model_id)
 
     def files(self) -> list[LookedAt]:
@@ -83,7 +83,7 @@ class Evaluation:
         layers: defaultdict[str, set[str]] = defaultdict(set)
         for metric in self._config.metrics:
             for need in metric.needs:
-                if need != LABELS:
+                if need not in LABELS_OF.values():
                     layers[need.extractor].add(need.layer)
         return {extractor: sorted(names) for extractor, names in sorted(layers.items())}
 
@@ -128,9 +128,10 @@ class Evaluation:
         inputs = {
             need: store.feature_set(sides[need.side], extractor=need.extractor, layer=need.layer)
             for need in metric.needs
-            if need != LABELS
+            if need not in LABELS_OF.values()
         }
-        inputs[LABELS] = FeatureSet.of(list(made), [np.array(self._labels[key]) for key in made])
+        for side, label_need in LABELS_OF.items():
+            inputs[label_need] = FeatureSet.of(list(sides[side]), [np.array(self._labels[key]) for key in sides[side]])
         return inputs
 
     def _contents(self, system: System) -> dict[str, str]:

@@ -5,7 +5,7 @@ import pytest
 
 from uniform_core.errors import ConfigError
 from uniform_core.metrics import METRICS
-from uniform_core.metrics.base import LABELS, MetricConfig, Need, Side
+from uniform_core.metrics.base import LABELS_OF, MetricConfig, Need, Side
 from uniform_core.metrics.features import FeatureSet
 
 N = 24
@@ -16,7 +16,7 @@ EVERY = pytest.mark.parametrize("metric", [m.example() for m in METRICS], ids=la
 def values_for(need: Need, *, seed: int, n: int) -> list[np.ndarray]:
     """Plausible features of one need: wide vectors for features, ragged times for onsets, texts for labels."""
     rng = np.random.default_rng([seed, len(need.layer), need.side is Side.REFERENCE])
-    if need == LABELS:
+    if need in LABELS_OF.values():
         return [np.array(CLASSES[index % 3]) for index in range(n)]
     if need.layer == "rate_hz":
         return [np.array(16.0)] * n

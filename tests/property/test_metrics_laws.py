@@ -101,6 +101,39 @@ def test_kernel_jackknife_equals_leaving_items_out(seed, n, m, d):
 
 
 @FEW
+@given(SEEDS, st.lists(st.integers(3, 6), min_size=1, max_size=3), st.integers(1, 4))
+def test_kernel_by_class_is_the_mean_of_pairs_of_classes_with_their_shares(seed, sizes, d):
+    """Against the double sum over classes, and its jackknife against leaving items out while the shares stay."""
+    rng = np.random.default_rng(seed)
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    first, second = rng.normal(size=(len(strata), d)), rng.normal(size=(8, d))
+    others = np.arange(8) % 2
+    shares = np.array(sizes) / sum(sizes)
+
+    def kernel(a, b):
+        return (a @ b.T / d + 1.0) ** 3
+
+    def within(rows, stratum, share):
+        total = 0.0
+        for c, of_c in enumerate(share):
+            for e, of_e in enumerate(share):
+                block = kernel(rows[stratum == c], rows[stratum == e])
+                pairs = block[~np.eye(len(block), dtype=bool)] if c == e else block
+                total += of_c * of_e * pairs.mean()
+        return total
+
+    def estimate(rows, stratum):
+        across = sum(share * kernel(rows[stratum == c], second).mean() for c, share in enumerate(shares))
+        return within(rows, stratum, shares) + within(second, others, np.array([0.5, 0.5])) - 2 * across
+
+    sums = kernel_sums(first, second, first_strata_N=strata, second_strata_M=others)
+    assert sums.estimate() == pytest.approx(estimate(first, strata), rel=1e-9, abs=1e-9)
+    kept = [np.delete(np.arange(len(first)), i) for i in range(len(first))]
+    without = [estimate(first[rest], strata[rest]) for rest in kept]
+    assert sums.without_first() == pytest.approx(np.array(without), rel=1e-8, abs=1e-8)
+
+
+@FEW
 @given(SEEDS, st.integers(2, 40), st.integers(2, 7))
 def test_inception_score_and_kl_keep_their_bounds(seed, n, k):
     rng = np.random.default_rng(seed)

@@ -15,11 +15,12 @@ from uniform_core.metrics import (
     KlConfig,
     SynchronyConfig,
 )
-from uniform_core.metrics.base import LABELS, MetricConfig, Need, Score, Side
+from uniform_core.metrics.base import LABELS, LABELS_OF, MetricConfig, Need, Score, Side
 from uniform_core.metrics.extractors import EvalBatch, LibrosaOnsets
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.kernel import Subsets
 from uniform_core.metrics.protocol import Loading, Protocol
+from uniform_core.metrics.strata import strata_of
 from uniform_core.metrics.tiny import tiny_metrics
 from uniform_core.spec import AVSpec
 
@@ -85,6 +86,59 @@ def test_features_of_two_widths_are_a_reason():
 def test_kernel_distance_of_a_set_with_itself_is_below_zero():
     rows = np.random.default_rng(0).normal(size=(50, 8))
     assert KernelConfig.example().score(two_sets(rows, rows)).value < 0
+
+
+def balanced(rng: np.random.Generator, *, each: int, classes: int = 4) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Clips of classes that lie far apart, the same number of each."""
+    labels = np.arange(classes).repeat(each)
+    centres = 3.0 * np.eye(classes, 6)
+    return centres[labels] + rng.normal(size=(len(labels), 6)), [np.array(f"class {label}") for label in labels]
+
+
+def test_kernel_by_class_is_unbiased_where_classes_have_equal_numbers():
+    """Two samples of one population, each class with eight clips: zero on average, where independence says less."""
+    protocol = Protocol(name="example", extractor="example")
+    found: dict[bool, list[Score]] = {True: [], False: []}
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        (first, labels), (second, _) = balanced(rng, each=8), balanced(rng, each=8)
+        inputs = two_sets(first, second) | {need: named(labels) for need in LABELS_OF.values()}
+        for by_class, scores in found.items():
+            scores.append(KernelConfig(protocol=protocol, by_class=by_class).score(inputs))
+    mean = {by_class: np.mean([score.value for score in scores]) for by_class, scores in found.items()}
+    error = {by_class: np.std([score.value for score in scores]) / np.sqrt(150) for by_class, scores in found.items()}
+    assert abs(mean[True]) < 3 * error[True]
+    assert mean[False] < -10 * error[False]
+    covered = np.mean([score.low <= 0.0 <= score.high for score in found[True]])
+    assert covered >= 0.88
+
+
+def test_kernel_by_class_of_unlabelled_or_lonely_clips_is_the_plain_one():
+    rng = np.random.default_rng(0)
+    inputs = two_sets(rng.normal(size=(20, 3)), rng.normal(size=(15, 3)))
+    plain = KernelConfig.example().score(inputs)
+    by_class = KernelConfig.example().model_copy(update={"by_class": True})
+    for name in ("one class", "clip {}"):
+        labels = {
+            need: named(
+                [np.array(name.format(index)) for index in range(len(inputs[Need(side, "example", "features")]))]
+            )
+            for side, need in LABELS_OF.items()
+        }
+        score = by_class.score(inputs | labels)
+        assert (score.value, score.low) == (pytest.approx(plain.value), pytest.approx(plain.low))
+
+
+def test_classes_of_too_few_clips_are_one_stratum():
+    assert strata_of("aaabbb").tolist() == [0, 0, 0, 1, 1, 1]
+    assert strata_of("aaabcd").tolist() == [1, 1, 1, 0, 0, 0]
+    assert strata_of("aaaabbbc").tolist() == [1, 1, 1, 1, 0, 0, 0, 0], "one clip alone joins the smallest class"
+    assert strata_of("ab").tolist() == [0, 0]
+
+
+def test_kernel_by_class_has_no_subsets():
+    with pytest.raises(ValidationError, match="by_class"):
+        KernelConfig(protocol=Protocol(name="example", extractor="example"), by_class=True, subsets=Subsets())
 
 
 def test_kernel_subsets_agree_with_all_items_and_scale():

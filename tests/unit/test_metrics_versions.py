@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from uniform_core.metrics import METRICS
-from uniform_core.metrics.base import LABELS, MetricConfig, Need
+from uniform_core.metrics import METRICS, KernelConfig
+from uniform_core.metrics.base import LABELS_OF, MetricConfig, Need
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.recipes import NetTraining
 from uniform_core.metrics.train_nets import train_mel_net, train_sync_net, train_video_net
@@ -18,6 +18,7 @@ SCORES = {
     "frechet": (1, 0.9538444443066911, 0.6367719348842135),
     "inception": (1, 1.171023483328884, 0.8700941956660472),
     "kernel": (1, 0.19775344883083212, 0.04286962989464774),
+    "kernel by class": (1, 0.19294977865501783, 0.044254909407938886),
     "kl": (1, 0.010805708929117218, 0.008446992578183234),
     "synchrony": (1, 0.4222222222222222, 0.29803143214498196),
 }
@@ -33,7 +34,7 @@ def waves(n: int, *sizes: int) -> np.ndarray:
 
 def values_of(need: Need, n: int) -> list[np.ndarray]:
     offset = 0.3 if need.side == "reference" else 0.0
-    if need == LABELS:
+    if need in LABELS_OF.values():
         return [np.array("abc"[i % 3]) for i in range(n)]
     if need.layer == "rate_hz":
         return [np.array(16.0)] * n
@@ -44,11 +45,15 @@ def values_of(need: Need, n: int) -> list[np.ndarray]:
     return list(spread * (1.0 + offset) + offset + (need.layer == "flow"))
 
 
-@pytest.mark.parametrize("metric", [m.example() for m in METRICS], ids=lambda m: m.kind)
-def test_scores_are_those_of_their_version(metric: MetricConfig):
+EXAMPLES = {m.kind: m for m in (member.example() for member in METRICS)}
+EXAMPLES["kernel by class"] = KernelConfig.example().model_copy(update={"by_class": True})
+
+
+@pytest.mark.parametrize(("name", "metric"), EXAMPLES.items(), ids=list(EXAMPLES))
+def test_scores_are_those_of_their_version(name: str, metric: MetricConfig):
     keys = [f"{i:03d}" for i in range(30)]
     score = metric.score({need: FeatureSet.of(keys, values_of(need, 30)) for need in metric.needs})
-    version, value, low = SCORES[metric.kind]
+    version, value, low = SCORES[name]
     assert metric.version == version
     assert score.value == pytest.approx(value, rel=1e-7), "bump `version` of this metric and renew its line"
     assert score.low == pytest.approx(low, rel=1e-7, abs=1e-9)

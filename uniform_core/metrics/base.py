@@ -38,7 +38,9 @@ class Need:
     layer: str
 
 
-LABELS = Need(Side.GENERATED, "clips", "label")  # the class of each clip, a text; from the catalog, not from a net
+# The class of each clip, a text; from the catalog, not from a net. A generated clip has that of its condition.
+LABELS_OF = {side: Need(side, "clips", "label") for side in Side}
+LABELS = LABELS_OF[Side.GENERATED]
 
 Inputs = Mapping[Need, FeatureSet]
 

@@ -10,6 +10,9 @@ from jaxtyping import Float64
 from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
 from uniform_core.metrics.protocol import Protocol
 
+Generated = Float64[np.ndarray, "N D"]
+Reference = Float64[np.ndarray, "M D"]
+
 
 class DistanceConfig(MetricConfig):
     """A distance of generated from reference features of one layer. `word` is its name in the literature."""
@@ -31,14 +34,12 @@ class DistanceConfig(MetricConfig):
         return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in Side)
 
     def measure(self, inputs: Inputs) -> Measured | str:
-        generated_ND, reference_MD = (inputs[need].matrix_ND() for need in self.needs)
+        generated_ND, reference_MD = (inputs[need].matrix_ND() for need in self.needs[:2])
         values = generated_ND.shape[1], reference_MD.shape[1]
         if values[0] != values[1]:
             return f"generated features have {values[0]} values, reference features {values[1]}"
-        return self.distance(generated_ND, reference_MD)
+        return self.distance(generated_ND, reference_MD, inputs)
 
     @abstractmethod
-    def distance(
-        self, generated_ND: Float64[np.ndarray, "N D"], reference_MD: Float64[np.ndarray, "M D"]
-    ) -> Measured | str:
+    def distance(self, generated_ND: Generated, reference_MD: Reference, inputs: Inputs) -> Measured | str:
         """The number, or the reason why there is none, of at least `min_items` a side."""

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 from pydantic import Field
 
-from uniform_core.metrics.base import Measured
-from uniform_core.metrics.distance import DistanceConfig
+from uniform_core.metrics.base import Inputs, Measured
+from uniform_core.metrics.distance import DistanceConfig, Generated, Reference
 from uniform_core.metrics.gaussian import frechet_from_features, frechet_from_moments
 from uniform_core.metrics.intervals import groups_of, two_sample_interval
 from uniform_core.metrics.moments import Moments, all_but_each
@@ -23,9 +23,8 @@ class FrechetConfig(DistanceConfig):
     ddof: Literal[0, 1] = 1
     groups: Annotated[int, Field(strict=True, ge=0)] = 20  # of the jackknife; 0 for no interval (2 x groups distances)
 
-    def distance(
-        self, generated_ND: Float64[np.ndarray, "N D"], reference_MD: Float64[np.ndarray, "M D"]
-    ) -> Measured | str:
+    def distance(self, generated_ND: Generated, reference_MD: Reference, inputs: Inputs) -> Measured | str:
+        del inputs
         n, m, d = len(generated_ND), len(reference_MD), generated_ND.shape[1]
         value = frechet_from_features(generated_ND, reference_MD, ddof=self.ddof)
         low, high = self._interval(value, generated_ND, reference_MD)

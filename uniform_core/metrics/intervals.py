@@ -36,10 +36,15 @@ def groups_of(n: int, *, groups: int) -> Int[np.ndarray, " n"]:
     return numpy_rng("metrics.jackknife", n, groups).permutation(assigned_N)
 
 
-def jackknife_variance(left_out: Float64[np.ndarray, " g"]) -> float:
-    """The variance of a statistic from its values with each group left out in turn."""
-    g = len(left_out)
-    return float((g - 1) / g * ((left_out - left_out.mean()) ** 2).sum())
+def jackknife_variance(left_out: Float64[np.ndarray, " g"], *, stratum: Int[np.ndarray, " g"] | None = None) -> float:
+    """The variance of a statistic from its values with each group left out in turn.
+
+    `stratum` numbers the stratum of each group from 0, where the sample was drawn from strata of fixed sizes: then what
+    differs between strata is no chance.
+    """
+    stratum = np.zeros(len(left_out), dtype=np.int64) if stratum is None else stratum
+    parts = (left_out[stratum == s] for s in range(int(stratum.max()) + 1))
+    return float(sum((len(part) - 1) / len(part) * ((part - part.mean()) ** 2).sum() for part in parts))
 
 
 def two_sample_interval(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
+from pydantic import model_validator
 
-from uniform_core.metrics.base import Measured
-from uniform_core.metrics.distance import DistanceConfig
+from uniform_core.metrics.base import LABELS_OF, Inputs, Measured, Need, Side
+from uniform_core.metrics.distance import DistanceConfig, Generated, Reference
 from uniform_core.metrics.intervals import Z_95, jackknife_variance
 from uniform_core.metrics.polynomial import kernel_sums, subset_mmds
+from uniform_core.metrics.strata import strata_of
 from uniform_core.types import Count, Frozen, NonNegative, PositiveFloat
 
 
@@ -28,15 +29,25 @@ class KernelConfig(DistanceConfig):
     kind: Literal["kernel"] = "kernel"
     word: Literal["kvd", "kad", "kid"] = "kvd"
     subsets: Subsets | None = None  # None: all items at once (MM-Diffusion)
+    by_class: bool = False  # for sides whose classes have fixed numbers of clips: pairs are averaged class by class
     scale: PositiveFloat = 1.0  # StyleGAN-V reports a thousandfold
 
-    def distance(
-        self, generated_ND: Float64[np.ndarray, "N D"], reference_MD: Float64[np.ndarray, "M D"]
-    ) -> Measured | str:
+    @model_validator(mode="after")
+    def _subsets_have_no_classes(self) -> KernelConfig:
+        if self.by_class and self.subsets is not None:
+            raise ValueError("by_class has no meaning with subsets, which are drawn at random: set one of the two")
+        return self
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (*super().needs, *(LABELS_OF.values() if self.by_class else ()))
+
+    def distance(self, generated_ND: Generated, reference_MD: Reference, inputs: Inputs) -> Measured | str:
         n, m = len(generated_ND), len(reference_MD)
         if self.subsets is not None and min(n, m) < self.subsets.size:
             return f"{min(n, m)} items where the protocol draws subsets of {self.subsets.size}"
-        sums = kernel_sums(generated_ND, reference_MD)
+        strata = [strata_of(inputs[LABELS_OF[side]].texts()) if self.by_class else None for side in Side]
+        sums = kernel_sums(generated_ND, reference_MD, first_strata_N=strata[0], second_strata_M=strata[1])
         value, variance_of_draw = sums.estimate(), 0.0
         if self.subsets is not None:
             draws = subset_mmds(
@@ -50,7 +61,8 @@ class KernelConfig(DistanceConfig):
         if min(n, m) < 3:
             return Measured(self.scale * value, None, None, n_generated=n, n_reference=m)
         # Subsets overlap, so that their spread is no standard error: the jackknife is taken over the items.
-        variance = jackknife_variance(sums.without_first()) + jackknife_variance(sums.without_second())
+        variance = jackknife_variance(sums.without_first(), stratum=sums.first.stratum_N)
+        variance += jackknife_variance(sums.without_second(), stratum=sums.second.stratum_N)
         half = Z_95 * float(np.sqrt(variance + variance_of_draw))
         low, high = self.scale * (value - half), self.scale * (value + half)
         return Measured(self.scale * value, low, high, n_generated=n, n_reference=m)

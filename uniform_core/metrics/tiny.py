@@ -31,8 +31,8 @@ def tiny_metrics(*, classes: tuple[str, ...]) -> tuple[MetricConfig, ...]:
     return (
         FrechetConfig(protocol=protocol("tinyvideo", "features"), word="fvd"),
         FrechetConfig(protocol=protocol("tinymel", "features"), word="fad"),
-        KernelConfig(protocol=protocol("tinyvideo", "features"), word="kvd"),
-        KernelConfig(protocol=protocol("tinymel", "features"), word="kad"),
+        KernelConfig(protocol=protocol("tinyvideo", "features"), word="kvd", by_class=True),
+        KernelConfig(protocol=protocol("tinymel", "features"), word="kad", by_class=True),
         *(InceptionConfig(protocol=p, splits=1, seed=None) for p in logits),
         *(KlConfig(protocol=p) for p in logits),
         *(ClassAccuracyConfig(protocol=p, classes=classes) for p in logits),
