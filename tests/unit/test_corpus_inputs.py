@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,22 @@ def commit_as_ingest(catalog: Catalog, config: RunConfig) -> tuple[int, int]:
     items = own_items(config)
     keys = catalog.outstanding("sources", ingest_candidates(config, listed=items), stage="ingest")["work_key"]
     todo = [listed for listed in items if listed.key in set(keys.to_pylist())]
-    inserted = 0
-    for listed in todo:
-        item, fp = listed.item, ingest_fingerprint(config, config.data)
-        clip_id = derive_clip_id(item.dataset, item.source_id, start_ms=START_MS, end_ms=END_MS)
-        sha = f"{len(item.source_id):064x}"
-        shared: dict[str, Any] = {"dataset": item.dataset, "source_id": item.source_id, "source_sha256": sha}
-        shared |= {"split": item.split, "label": item.label, "stage_fp": fp}
-        key = work_key(clip_id, stage_fp=fp, source_sha256=sha)
-        where = {"start_ms": START_MS, "end_ms": END_MS, "clip_id": clip_id, "event_times_s": None}
-        inserted += catalog.insert("clips", [clip_row(0, work_key=key, **where, **shared)])
-        facts = {"caption": item.caption, "clip_ids": [clip_id], "event_times_s": item.event_times_s}
-        catalog.insert("sources", [source_row(0, work_key=listed.key, **facts, **shared)])
-    return len(todo), inserted
+    return len(todo), sum(commit_item(catalog, config, listed) for listed in todo)
+
+
+def commit_item(catalog: Catalog, config: RunConfig, listed: ListedItem) -> int:
+    """How many clips were new: the rows of an item, whose content is told by the length of its name."""
+    item, fp = listed.item, ingest_fingerprint(config, config.data)
+    clip_id = derive_clip_id(item.dataset, item.source_id, start_ms=START_MS, end_ms=END_MS)
+    sha = f"{len(item.source_id):064x}"
+    shared: dict[str, Any] = {"dataset": item.dataset, "source_id": item.source_id, "source_sha256": sha}
+    shared |= {"split": item.split, "label": item.label, "stage_fp": fp}
+    key = work_key(clip_id, stage_fp=fp, source_sha256=sha)
+    where = {"start_ms": START_MS, "end_ms": END_MS, "clip_id": clip_id, "event_times_s": None}
+    inserted = catalog.insert("clips", [clip_row(0, work_key=key, **where, **shared)])
+    facts = {"caption": item.caption, "clip_ids": [clip_id], "event_times_s": item.event_times_s}
+    catalog.insert("sources", [source_row(0, work_key=listed.key, **facts, **shared)])
+    return inserted
 
 
 @pytest.fixture
@@ -135,3 +139,29 @@ def test_new_pixels_keep_the_caption_of_a_captioner_that_looks_at_words_alone(vi
     catalog.insert("caption_texts", [text_row(1)])
     catalog.insert("captions", [row | {"stage_fp": captions_fingerprint(captioner)}])
     assert active_captions(catalog, config, clips)["text"].to_pylist() == ["text number 1"]
+
+
+def test_a_copy_of_a_held_out_file_is_not_trained_on(tmp_path: Path) -> None:
+    """Names of one length have one content here; each keeps its split, but for copies of what is evaluated."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    names = {"train": ["train.mp4", "only_train.mp4"], "held_out": ["other.mp4"]}
+    for name in [name for group in names.values() for name in group]:
+        (folder / name).write_bytes(b"x")
+    config = run_over(folder)
+    items = [
+        replace(one, item=replace(one.item, split=_group_of(one.item.source_id, names))) for one in own_items(config)
+    ]
+    catalog = open_catalog(tmp_path / "home")
+    for one in items:
+        commit_item(catalog, config, one)
+    splits = facts_of(current_clips(catalog, config, listed=items), "split")
+    assert splits == {
+        "train.mp4": ("copy_of_held_out",),
+        "only_train.mp4": ("train",),
+        "other.mp4": ("held_out",),
+    }
+
+
+def _group_of(name: str, groups: dict[str, list[str]]) -> str:
+    return next(split for split, names in groups.items() if name in names)

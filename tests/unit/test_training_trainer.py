@@ -152,18 +152,24 @@ def test_text_is_dropped_for_the_share_of_clips_that_was_asked_for(share: float)
     assert float(halves[0]) == pytest.approx(float(halves[1]), abs=0.06), "one clip after another, not a run of them"
 
 
-def test_text_is_dropped_clip_by_clip_and_not_in_validation() -> None:
-    def losses(config: TrainConfig) -> tuple[float, float]:
+def test_text_is_dropped_clip_by_clip_and_as_often_in_validation() -> None:
+    def losses(**change: float) -> tuple[float, list[float]]:
+        config = make_config(**change)
         trainer = make_trainer(config)
         with torch.no_grad():  # so that text matters before the first step
             trainer.model.final_layer.linear.weight.fill_(0.1)
         source = make_source(config)
-        fixed = trainer.validation_loss(source.fixed_batches(Task.T2AV, clips=5), averaged=False)[Modality.VIDEO]
+        fixed = [
+            trainer.validation_loss(source.fixed_batches(task, clips=5), averaged=False)[task.made[0]]
+            for task in (Task.T2AV, Task.A2V)
+        ]
         return trainer.train_step(source.batch_at(0)).loss, fixed
 
-    kept, dropped = losses(make_config(text_drop=0.0)), losses(make_config(text_drop=1.0))
+    kept, dropped = losses(text_drop=0.0), losses(text_drop=1.0)
+    only_given = losses(text_drop=0.0, text_drop_given=1.0)
     assert kept[0] != dropped[0]
-    assert kept[1] == dropped[1]
+    assert kept[1][0] != dropped[1][0]
+    assert only_given[1] == [kept[1][0], dropped[1][1]], "each task as it is trained"
 
 
 def test_tasks_that_are_given_something_may_drop_text_more_often() -> None:

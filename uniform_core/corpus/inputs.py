@@ -21,6 +21,10 @@ from uniform_core.datasets.base import DatasetConfig
 from uniform_core.fingerprint import digest
 from uniform_core.types import SourceItem, Window
 
+# The split, with the evaluated one's name, of clips whose file is also one of the evaluated: a model that had seen
+# them, or a reference that held them, would flatter the scores.
+COPY_OF = "copy_of_"
+
 
 @dataclass(frozen=True)
 class ListedItem:
@@ -116,7 +120,7 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
 
     Pixels and sound are a clip's own; its split, label, attributes and event times are those that its source was last
     listed with, for a clip is decoded once and keeps the facts of that day in its row. Events end with the clip, which
-    may be shorter than its window.
+    may be shorter than its window. What lies to the byte in the evaluated split, too, is in no other: see `COPY_OF`.
     `listed` is `list_items(config)`, for who has it already.
     """
     items = list(list_items(config) if listed is None else listed)
@@ -131,9 +135,12 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
         WITH listed AS (
             SELECT s.* EXCLUDE (work_key, clip_ids), k.place, unnest(s.clip_ids) AS clip_id
             FROM sources s JOIN listed_keys k USING (work_key)
-        )
+        ),
+        evaluated AS (SELECT DISTINCT source_sha256 FROM listed WHERE split = $split)
         SELECT c.* REPLACE (
-                   l.split AS split, l.label AS label, l.attributes AS attributes,
+                   CASE WHEN l.split NOT IN ($split, 'instrument') AND c.source_sha256 IN (FROM evaluated)
+                        THEN $copy ELSE l.split END AS split,
+                   l.label AS label, l.attributes AS attributes,
                    list_transform(
                        list_filter(
                            l.event_times_s,
@@ -148,5 +155,6 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
         QUALIFY row_number() OVER (PARTITION BY c.clip_id ORDER BY l.place) = 1
         ORDER BY c.clip_id
         """,
+        parameters={"split": config.evaluate.split, "copy": f"{COPY_OF}{config.evaluate.split}"},
         tables={"listed_keys": listed_keys},
     )

@@ -41,13 +41,13 @@ def draw_training(
     return _drawn("train", positions, seed=seed, uniform_B=(offset + strides) % 1, like=like, text_drop=text_drop)
 
 
-def draw_validation(positions: Sequence[int], *, seed: int, like: JointLatent) -> Draws:
-    """The draws of clips of a validation set: the same every time, no text dropped.
+def draw_validation(positions: Sequence[int], *, seed: int, like: JointLatent, text_drop: float) -> Draws:
+    """The draws of clips of a validation set: the same every time, text dropped from the same clips.
 
     Times follow the golden section, which spreads any number of them evenly.
     """
     uniform_B = torch.tensor(positions, dtype=torch.float64) * GOLDEN % 1
-    return _drawn("validation", positions, seed=seed, uniform_B=uniform_B, like=like, text_drop=0.0)
+    return _drawn("validation", positions, seed=seed, uniform_B=uniform_B, like=like, text_drop=text_drop)
 
 
 def _drawn(

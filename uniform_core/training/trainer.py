@@ -86,14 +86,21 @@ class Trainer:
 
     @torch.no_grad()
     def validation_loss(self, batches: Iterable[Batch], *, averaged: bool = True) -> dict[Modality, float]:
-        """The loss of fixed clips with fixed times and noise, by modality, over all ranks; text is never dropped.
+        """The loss of fixed clips with fixed times, noise and dropped texts, by modality, over all ranks.
+
+        Text is dropped as often as in training, so that this is the loss that training lowers, on other clips.
 
         `batches` are this rank's share of one task's `fixed_batches`; `averaged` uses the moving average of weights.
         """
         sums, clips = ({modality: torch.zeros((), dtype=torch.float64) for modality in Modality} for _ in range(2))
         with self.ema.applied(self.model) if averaged else nullcontext():
             for batch in batches:
-                draws = draw_validation(batch.positions, seed=self.config.seed, like=batch.raw)
+                draws = draw_validation(
+                    batch.positions,
+                    seed=self.config.seed,
+                    like=batch.raw,
+                    text_drop=self.config.text_drop_of(batch.task),
+                )
                 for modality, loss in self._loss(batch, draws).by_modality.items():
                     sums[modality] += loss.double().cpu() * len(batch)
                     clips[modality] += len(batch)
