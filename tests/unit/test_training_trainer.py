@@ -11,7 +11,6 @@ from uniform_core.diffusion import IddpmConfig
 from uniform_core.errors import ConfigError, WorkFailedError
 from uniform_core.model import JointLatent
 from uniform_core.training.checkpoint import CheckpointStore
-from uniform_core.training.config import TrainConfig
 from uniform_core.training.distributed import Place
 from uniform_core.training.draws import draw_training
 from uniform_core.training.fit import ValidationReport, fit
