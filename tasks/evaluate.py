@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from uniform_core.corpus.evaluation import (
     reference_clips,
     wanted_scores,
 )
+from uniform_core.fingerprint import canonical_json
 from uniform_core.metrics.base import LABELS_OF, MetricConfig, Need, Score, Side
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.progress import ProgressEvent
@@ -82,17 +84,19 @@ class Evaluation:
         """The layers that the metrics read, by extractor."""
         layers: defaultdict[str, set[str]] = defaultdict(set)
         for metric in self._config.metrics:
-            for need in metric.needs:
-                if need not in LABELS_OF.values():
-                    layers[need.extractor].add(need.layer)
+            for need in metric.features:
+                layers[need.extractor].add(need.layer)
         return {extractor: sorted(names) for extractor, names in sorted(layers.items())}
+
+    @cached_property
+    def _store(self) -> FeatureStore:
+        return FeatureStore(self._context, self.files(), self.layers())
 
     def score(self, wanted: Sequence[WantedScore]) -> list[tuple[WantedScore, Score]]:
         """Every wanted number; one that cannot be computed is null, with its reason."""
-        store = FeatureStore(self._context, self.files(), self.layers())
         scores = []
         for done, item in enumerate(wanted, start=1):
-            scores.append((item, item.metric.score(self._inputs(store, item.system, item.metric))))
+            scores.append((item, item.metric.score(self._inputs(item.system, item.metric))))
             self._context.listener(ProgressEvent("evaluate", done, len(wanted), note=item.metric.name))
         return scores
 
@@ -111,6 +115,12 @@ class Evaluation:
                 **score.as_row(),
                 **stamp,
                 "work_key": wanted.work_key,
+                "extractors": canonical_json(
+                    {
+                        name: self._store.fingerprints[name]
+                        for name in sorted({need.extractor for need in wanted.metric.features})
+                    }
+                ),
                 "task": wanted.system.task_name,
                 "system": wanted.system.name,
                 "model_id": self._model_id if wanted.system.name in ("uniform", "untrained") else None,
@@ -118,7 +128,7 @@ class Evaluation:
             for wanted, score in scores
         ]
 
-    def _inputs(self, store: FeatureStore, system: System, metric: MetricConfig) -> Mapping[Need, FeatureSet]:
+    def _inputs(self, system: System, metric: MetricConfig) -> Mapping[Need, FeatureSet]:
         made = self._contents(system)
         real = self._truth if metric.paired else self._reference
         reference = {
@@ -126,9 +136,8 @@ class Evaluation:
         }
         sides = {Side.GENERATED: made, Side.REFERENCE: reference}
         inputs = {
-            need: store.feature_set(sides[need.side], extractor=need.extractor, layer=need.layer)
-            for need in metric.needs
-            if need not in LABELS_OF.values()
+            need: self._store.feature_set(sides[need.side], extractor=need.extractor, layer=need.layer)
+            for need in metric.features
         }
         for side, label_need in LABELS_OF.items():
             inputs[label_need] = FeatureSet.of(list(sides[side]), [np.array(self._labels[key]) for key in sides[side]])

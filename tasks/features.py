@@ -26,7 +26,6 @@ from uniform_core.fingerprint import work_key
 from uniform_core.media import DecodeRule, Sandbox
 from uniform_core.metrics.extractors import EvalBatch, Extractor, Farneback, LibrosaOnsets, TinyMel, TinySync, TinyVideo
 from uniform_core.metrics.features import FeatureSet
-from uniform_core.metrics.protocol import Loading
 from uniform_core.metrics.trained import TrainedNet, load_net
 
 
@@ -102,7 +101,7 @@ class FeatureWorker:
 
     def _decode(self, path: str) -> EvalBatch | Rejection:
         """The clip as the protocol loads it: rate, size and length of the spec; sound that ends early is padded."""
-        spec, loading = self._config.spec, Loading.of_spec(self._config.spec)
+        spec, loading = self._config.spec, self._config.terms.loading
         assert loading.video is not None, "`of_spec` says how both streams are loaded"
         assert loading.video.resize != "none", "… and how pictures are made to fit"
         rule = DecodeRule(
@@ -173,7 +172,7 @@ def run_features(context: RunContext, files: Sequence[LookedAt], wanted: Mapping
 
 def feature_candidates(context: RunContext, files: Sequence[LookedAt], wanted: Mapping[str, Sequence[str]]) -> pa.Table:
     """One row for each file, extractor and layer; the rows of a file stand together."""
-    part, stage_fp = Loading.of_spec(context.config.spec).part_hash, features_fingerprint(context.config)
+    part, stage_fp = context.config.terms.loading.part_hash, features_fingerprint(context.config)
     # Once for each: the fingerprint of a net reads every weight.
     extractors = [(e, e.fingerprint) for e in extractors_of(load_instruments(context).nets, wanted).values()]
     rows = [
@@ -201,10 +200,13 @@ def feature_candidates(context: RunContext, files: Sequence[LookedAt], wanted: M
 
 
 class FeatureStore:
-    """The features of an evaluation, read from the catalog once."""
+    """The features of an evaluation, read from the catalog once; `fingerprints` are those of the extractors."""
 
     def __init__(self, context: RunContext, files: Sequence[LookedAt], wanted: Mapping[str, Sequence[str]]) -> None:
         keys = feature_candidates(context, files, wanted)
+        self.fingerprints: Mapping[str, str] = dict(
+            zip(keys["extractor"].to_pylist(), keys["extractor_fp"].to_pylist(), strict=True)
+        )
         rows = context.catalog.query(
             "SELECT f.* FROM features f JOIN wanted w USING (work_key)", tables={"wanted": keys.select(["work_key"])}
         ).to_pylist()

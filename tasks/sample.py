@@ -21,7 +21,7 @@ from uniform_core.corpus.evaluation import generation_candidates
 from uniform_core.corpus.fingerprints import sample_fingerprint
 from uniform_core.corpus.samples import training_samples
 from uniform_core.errors import IntegrityError, Rejection
-from uniform_core.fingerprint import file_sha256
+from uniform_core.fingerprint import canonical_json, file_sha256
 from uniform_core.generation.decode import MediaCodecs
 from uniform_core.generation.generator import Generator, build_untrained
 from uniform_core.generation.requests import GeneratedClip, GenerationRequest, Given
@@ -103,23 +103,31 @@ class SampleWorker:
         return {clip.request_id: clip for clip in clips}
 
     def _produced(self, row: Mapping[str, Any], clip: GeneratedClip) -> ItemRows:
-        spec, sample = self._config.spec, self._config.sample
+        spec = self._config.spec
         relative = Path("generated") / row["model_id"][:12] / row["system"] / row["task"] / f"{row['work_key']}.mp4"
         path = self._media_dir / relative
         write_mp4(
             path, clip.video_THWC, clip.waveform_N, video_rate_hz=spec.video_rate_hz, audio_rate_hz=spec.audio_rate_hz
         )
-        made = row["system"] != "codec_round_trip"
         size = path.stat().st_size
         columns = {
             **{name: row[name] for name in ROW_NAMES},
-            "steps": sample.sampler_of(Task(row["task"])).steps if made else 0,
-            "guidance": sample.guidance.text_scale if row["text_hash"] else 1.0,
+            **self._way(row),
             "path": relative.as_posix(),
             "file_sha256": file_sha256(path),
             "bytes": size,
         }
         return ItemRows(rows={"generations": [columns]}, bytes=size)
+
+    def _way(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """How a row's clip was sampled; a round trip was not."""
+        task, sample = Task(row["task"]), self._config.sample
+        if row["system"] == "codec_round_trip":
+            return {"steps": 0, "sampler": None, "guidance": 1.0, "modality_guidance": 1.0}
+        sampler = sample.sampler_of(task)
+        text, given = sample.scales_of(task, with_text=row["text_hash"] is not None)
+        way = {"steps": sampler.steps, "sampler": canonical_json(sampler.fingerprint_params())}
+        return way | {"guidance": text, "modality_guidance": given}
 
 
 ROW_NAMES = ("work_key", "stage_fp", "model_id", "task", "system", "clip_id", "text_hash", "seed")

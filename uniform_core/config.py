@@ -21,7 +21,7 @@ from uniform_core.generation.config import SampleConfig
 from uniform_core.media.forms import CanonicalForm, CutRule
 from uniform_core.metrics import Metric as AnyMetric
 from uniform_core.metrics.base import MetricConfig
-from uniform_core.metrics.protocol import Loading
+from uniform_core.metrics.protocol import Choice, Loading, Terms
 from uniform_core.metrics.recipes import NetsConfig
 from uniform_core.model.config import ModelConfig
 from uniform_core.spec import AVSpec, LatentLayout
@@ -88,12 +88,9 @@ class RunConfig(Frozen):
         if self.train.batch % self.train_workers:
             raise ValueError(f"train.batch {self.train.batch} must be a multiple of train_workers {self.train_workers}")
         _ = self.layout
-        own = Loading.of_spec(self.spec)
         for metric in self.evaluate.metrics:
-            if metric.protocol.loading not in (None, own):
-                raise ValueError(
-                    f"evaluate.metrics, {metric.name}: its loading must be null, or what spec has: {own.model_dump()}"
-                )
+            if (problem := metric.protocol.against(self.terms)) is not None:
+                raise ValueError(f"evaluate.metrics, {metric.name}: {problem}")
         CanonicalForm.of(self.spec)
         for name, dataset in (("data", self.data), ("instrument", self.instrument)):
             self._cut_fits(name, dataset)
@@ -109,8 +106,18 @@ class RunConfig(Frozen):
 
     @property
     def metrics(self) -> tuple[MetricConfig, ...]:
-        """The metrics of `evaluate`, on clips as the spec has them."""
-        return tuple(metric.at(self.spec) for metric in self.evaluate.metrics)
+        """The metrics of `evaluate`, under the run's terms."""
+        return tuple(metric.at(self.terms) for metric in self.evaluate.metrics)
+
+    @property
+    def terms(self) -> Terms:
+        """How this run reads clips for scoring, and which ones stand on either side."""
+        evaluate = self.evaluate
+        return Terms(
+            loading=Loading.of_spec(self.spec, resize=self.resize),
+            conditions=Choice(split=evaluate.split, clips=evaluate.clips_per_task),
+            reference=Choice(split=evaluate.reference_split, clips=evaluate.reference_clips),
+        )
 
     @property
     def layout(self) -> LatentLayout:

@@ -10,6 +10,8 @@ CREATE TABLE generations (
     seed BIGINT NOT NULL,  -- seed of the noise
     steps INTEGER NOT NULL CHECK (steps >= 0),  -- sampling steps
     guidance DOUBLE NOT NULL,  -- scale of text guidance; 1 is none
+    modality_guidance DOUBLE,  -- scale of guidance by the given sound or picture; 1 is none; null in rows of before it was kept
+    sampler VARCHAR,  -- sampler with its parameters, a JSON object; null where nothing was sampled, or before it was kept
     path VARCHAR NOT NULL,  -- the mp4, relative to the root's media/
     file_sha256 VARCHAR NOT NULL CHECK (length(file_sha256) = 64),  -- sha256 of the mp4
     bytes BIGINT NOT NULL CHECK (bytes > 0),  -- size of the mp4, bytes

@@ -15,6 +15,7 @@ from flows.report.data import Fact, ReportData
 from flows.report.losses import loss_charts, read_history
 from flows.report.repeat import command_of
 from flows.report.samples import sample_cards
+from flows.report.sampling import sampling_facts
 from flows.report.scores import headlines, score_plots, score_table
 from flows.report.stages import remembered
 from uniform_core.catalog import Catalog
@@ -91,10 +92,8 @@ def _facts(
     own = [split for split in clips["split"].to_pylist() if split != "instrument"]
     by_split = ", ".join(f"{n:,} {split.replace('_', '-')}" for split, n in sorted(Counter(own).items()))
     labels = sorted({label for label in clips["label"].to_pylist() if label})
-    spec, sample = config.spec, config.sample
+    spec = config.spec
     times = [record["time"] for record in history if "time" in record]
-    guided = ", ".join(str(task).upper() for task in config.evaluate.text_for)
-    given = "" if sample.sampler_given is None else f" ({sample.sampler_given.kind} for A2V and V2A)"
     return [
         Fact("Data", config.data.name, f"{len(labels)} classes" if labels else "without classes"),
         Fact("Clips", f"{len(own):,}", by_split),
@@ -112,11 +111,7 @@ def _facts(
             f"batch {config.train.batch}, {config.objective.kind}"
             + (f", {seconds(times[-1] - times[0])}" if len(times) > 1 else ""),
         ),
-        Fact(
-            "Sampling",
-            f"{sample.sampler.steps} steps",
-            f"{sample.sampler.kind}{given}, guidance {sample.guidance.text_scale:g}; text for {guided or 'no task'}",
-        ),
+        *sampling_facts(config),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import shutil
@@ -13,7 +14,9 @@ import av
 import pytest
 from command_line import network_log, processes_of, short_home, uniform
 
+from uniform_core.build import build_run
 from uniform_core.presets import TINY_SPEC
+from uniform_core.types import Task
 
 SCORES = "SELECT work_key, name, system, task, value, n_generated FROM scores"
 STAGES = {"ingest", "encode", "captions", "text", "train", "sample", "instruments", "features", "evaluate"}
@@ -37,6 +40,22 @@ def test_the_clips_that_were_made_are_mp4_files_with_sound(nano_run: tuple[Path,
         assert sum(1 for _ in file.decode(video=0)) == TINY_SPEC.frames
 
 
+def test_every_clip_that_was_made_says_how(nano_run: tuple[Path, Any]) -> None:
+    home, _ = nano_run
+    sql = "SELECT DISTINCT task, system, steps, guidance, modality_guidance, sampler FROM generations"
+    sample = build_run("nano").sample
+    ways = {(row.pop("system"), row.pop("task")): row for row in uniform("query", sql, "--json", home=home).json}
+    assert ways.pop(("codec_round_trip", "t2av")) == {
+        **{"steps": 0, "guidance": 1.0, "modality_guidance": 1.0, "sampler": None}
+    }
+    assert sample.guidance.modality_scale != 1.0, "so that the numbers below are not those of no guidance"
+    for (_, task), way in ways.items():
+        sampler = sample.sampler_of(Task(task))
+        assert json.loads(way["sampler"]) == sampler.fingerprint_params()
+        assert (way["steps"], way["guidance"]) == (sampler.steps, 1.0)
+        assert way["modality_guidance"] == (1.0 if task == "t2av" else sample.guidance.modality_scale)
+
+
 def test_every_score_has_a_value_or_a_reason_and_says_what_it_stands_on(nano_run: tuple[Path, Any]) -> None:
     home, said = nano_run
     scores = uniform("query", "SELECT * FROM scores", "--json", home=home).json
@@ -44,6 +63,12 @@ def test_every_score_has_a_value_or_a_reason_and_says_what_it_stands_on(nano_run
     assert all((row["value"] is None) != (row["reason"] is None) for row in scores)
     assert {row["name"].split(".")[0] for row in scores} >= {"fvd", "fad", "kvd", "kl", "synchrony", "av_align"}
     assert all(len(row["protocol_hash"]) == 32 and len(row["data_digest"]) == 64 for row in scores)
+    looked = uniform("query", "SELECT DISTINCT extractor, extractor_fp FROM features", "--json", home=home).json
+    fingerprints = {row["extractor"]: row["extractor_fp"] for row in looked}
+    for row in scores:
+        said_to_look = json.loads(row["extractors"])
+        assert said_to_look
+        assert said_to_look.items() <= fingerprints.items()
 
 
 def test_mlflow_has_the_run_with_its_parameters_losses_scores_digests_and_clips(nano_run: tuple[Path, Any]) -> None:

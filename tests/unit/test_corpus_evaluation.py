@@ -58,6 +58,8 @@ def make(catalog: Catalog, config: RunConfig, clips: pa.Table) -> None:
                 **{name: row[name] for name in names},
                 steps=2,
                 guidance=1.0,
+                modality_guidance=1.0,
+                sampler=None,
                 path=f"{row['work_key']}.mp4",
                 file_sha256=sha(row["work_key"]),
                 bytes=1,

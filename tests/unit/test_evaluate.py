@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +40,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(evaluate, "run_instruments", lambda _: nothing_to_do("instruments"))
     monkeypatch.setattr(evaluate, "run_features", lambda *_: nothing_to_do("features"))
     monkeypatch.setattr(evaluate.Evaluation, "score", lambda _, wanted: [(item, no_value(item)) for item in wanted])
+    monkeypatch.setattr(evaluate.Evaluation, "_store", SimpleNamespace(fingerprints=defaultdict(str)))
     clips = current_clips(catalog, config, listed=())
     return SimpleNamespace(config=config, catalog=catalog, clips=lambda: clips, run_id="a run", listener=silent)
 

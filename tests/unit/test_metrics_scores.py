@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from uniform_core.build import build_run
+from uniform_core.corpus.fingerprints import features_fingerprint
 from uniform_core.errors import ConfigError
 from uniform_core.metrics import (
     AvAlignConfig,
@@ -270,7 +271,7 @@ def test_hashes_depend_on_what_changes_numbers():
     base = FrechetConfig.example()
     assert base.protocol_hash != base.model_copy(update={"ddof": 0}).protocol_hash
     spec = AVSpec(duration_s=2, video_rate_hz=16, height_px=32, width_px=32, canonical_short_side_px=32, hop=250)
-    crop, squash = Loading.of_spec(spec), Loading.of_spec(spec, resize="squash")
+    crop, squash = (Loading.of_spec(spec, resize=rule) for rule in ("crop", "squash"))
     assert crop.part_hash != squash.part_hash
 
 
@@ -285,11 +286,33 @@ def test_the_tiny_set_has_unique_names_under_one_loading():
 def test_another_spec_is_another_protocol_and_a_loading_that_nobody_follows_is_refused():
     plain, longer = build_run("nano"), build_run("nano", overrides=["spec.duration_s=2.0", "data.short_s=2.2"])
     for config in (plain, longer):
-        assert {metric.protocol.loading for metric in config.metrics} == {Loading.of_spec(config.spec)}
+        assert {metric.protocol.loading for metric in config.metrics} == {Loading.of_spec(config.spec, resize="crop")}
     assert not {m.protocol_hash for m in plain.metrics} & {m.protocol_hash for m in longer.metrics}
     native = FrechetConfig(protocol=Protocol(name="native", extractor="tinyvideo", loading=Loading())).model_dump_json()
     with pytest.raises(ConfigError, match="loading must be null"):
         build_run("nano", overrides=[f"evaluate.metrics=[{native}]"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("resize=squash", "evaluate.split=test", "evaluate.clips_per_task=3"),
+        *("evaluate.reference_split=held_out", "evaluate.reference_clips=5"),
+    ],
+)
+def test_other_clips_on_a_side_or_another_way_to_read_them_are_other_protocols(change: str):
+    plain, changed = build_run("nano"), build_run("nano", overrides=[change])
+    assert not {m.protocol_hash for m in plain.metrics} & {m.protocol_hash for m in changed.metrics}
+    is_read_otherwise = change == "resize=squash"
+    assert (features_fingerprint(plain) != features_fingerprint(changed)) == is_read_otherwise
+    assert (changed.terms.loading.video.resize == "squash") == is_read_otherwise
+
+
+def test_a_reference_that_the_run_does_not_have_is_refused():
+    choice = {"split": "elsewhere", "clips": 5}
+    metric = FrechetConfig(protocol=Protocol(name="named", extractor="tinyvideo", reference=choice)).model_dump_json()
+    with pytest.raises(ConfigError, match="reference must be null, or what the run has"):
+        build_run("nano", overrides=[f"evaluate.metrics=[{metric}]"])
 
 
 def test_onsets_are_found_at_every_rate_that_a_metric_asks_for():

@@ -81,7 +81,8 @@ class Made:
         by_place = {(row["clip_id"], row["task"], row["system"]): row for row in candidates}
         for clip, task, path in wanted:
             candidate = by_place[clip["clip_id"], str(task), "uniform"]
-            row = stamp(path=path, steps=2, guidance=1.0, bytes=10, file_sha256=sha(path))
+            how = {"steps": 2, "guidance": 1.0, "modality_guidance": 1.0, "sampler": None}
+            row = stamp(path=path, bytes=10, file_sha256=sha(path), **how)
             row |= {name: candidate[name] for name in ROW_NAMES}
             self.catalog.insert("generations", [row])
 
@@ -91,7 +92,9 @@ class Made:
             row = stamp(work_key=digest([system, task]), name="fad.tinymel.uniform_tiny", task=task, system=system)
             row |= {"value": value, "reason": "too <few> clips" if value is None else None, "n_generated": 4}
             row |= {"n_reference": 8, "protocol": "uniform_tiny", "protocol_hash": digest("p"), "data_digest": sha("d")}
-            self.catalog.insert("scores", [row | {"versions": "{}", "model_id": self.model_id, "stage_fp": fp}])
+            self.catalog.insert(
+                "scores", [row | {"versions": "{}", "extractors": None, "model_id": self.model_id, "stage_fp": fp}]
+            )
 
     def add_history(self) -> None:
         path = self.settings.checkpoints_dir / self.model_id / "history.jsonl"

@@ -11,6 +11,7 @@ from flows.report.axes import linear_axis, log_axis, number
 from flows.report.losses import loss_charts, read_history, smoothed, thinned
 from flows.report.repeat import command_of
 from flows.report.samples import MAX_CLIPS, choose
+from flows.report.sampling import sampling_facts
 from flows.report.scores import headlines, score_plots, score_table
 from flows.report.stages import remembered
 from uniform_core.build import build_run
@@ -194,3 +195,13 @@ def test_the_classes_take_turns_and_the_number_is_bounded():
     chosen = [clip["clip_id"] for clip in choose(clips, made)]
     assert len(chosen) == MAX_CLIPS
     assert chosen[:4] == ["a5", "b0", "a0", "b1"]
+
+
+def test_each_task_is_said_to_be_sampled_as_it_was() -> None:
+    facts = sampling_facts(
+        build_run("tiny", overrides=["sample.guidance.text_scale=2", "sample.guidance.modality_scale=1.5"])
+    )
+    assert [(fact.name, fact.value, fact.remark) for fact in facts] == [
+        ("Sampling T2AV", "16 steps", "ddim, eta 0.5; caption given, guidance 2"),
+        ("Sampling A2V, V2A", "10 steps", "ddim, eta 1.0; no caption, guidance by the given 1.5"),
+    ]

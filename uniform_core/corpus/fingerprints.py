@@ -14,7 +14,6 @@ from uniform_core.config import RunConfig
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.fingerprint import digest, stage_fingerprint
 from uniform_core.media import CanonicalForm
-from uniform_core.metrics.protocol import Loading
 from uniform_core.metrics.recipes import VERSION as NETS_VERSION
 from uniform_core.types import Modality, Task
 
@@ -95,7 +94,7 @@ def instruments_fingerprint(config: RunConfig, kind: str) -> str:
 
 def features_fingerprint(config: RunConfig) -> str:
     """How files are read for extractors; who looks at them stands beside it in a feature's key."""
-    params = Loading.of_spec(config.spec).model_dump(mode="json")
+    params = config.terms.loading.model_dump(mode="json")
     return stage_fingerprint("features", version=VERSIONS["features"], params=params)
 
 

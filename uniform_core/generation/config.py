@@ -24,6 +24,11 @@ class SampleConfig(Frozen):
         """The sampler of a task."""
         return self.sampler if task.given is None or self.sampler_given is None else self.sampler_given
 
+    def scales_of(self, task: Task, *, with_text: bool) -> tuple[float, float]:
+        """The scales of text and of modality guidance that act on a task: 1 where there is nothing to guide by."""
+        text, given = self.guidance.text_scale, self.guidance.modality_scale
+        return text if with_text else 1.0, 1.0 if task.given is None else given
+
     def fingerprint_params(self) -> dict[str, Any]:
         """What changes the clips: everything but the size of a batch."""
         return self.model_dump(mode="json", exclude={"batch"})

@@ -18,8 +18,7 @@ from uniform_core.errors import ConfigError
 from uniform_core.families import Member
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.features import FeatureSet
-from uniform_core.metrics.protocol import Protocol
-from uniform_core.spec import AVSpec
+from uniform_core.metrics.protocol import Protocol, Terms
 
 
 class Side(StrEnum):
@@ -108,6 +107,11 @@ class MetricConfig(Member):
     def needs(self) -> tuple[Need, ...]:
         """The feature sets that `score` reads; the first of each side tells its count."""
 
+    @property
+    def features(self) -> tuple[Need, ...]:
+        """The needs that extractors fill; the others are known of every clip."""
+        return tuple(need for need in self.needs if need not in LABELS_OF.values())
+
     @abstractmethod
     def measure(self, inputs: Inputs) -> Measured | str:
         """The number, or the reason why there is none. Called with sets that are complete, finite and in key order."""
@@ -117,9 +121,9 @@ class MetricConfig(Member):
         del inputs
         return {}
 
-    def at(self, spec: AVSpec) -> MetricConfig:
-        """The metric on clips as this spec has them: a change of the spec is another protocol, with another hash."""
-        return self.model_copy(update={"protocol": self.protocol.at(spec)})
+    def at(self, terms: Terms) -> MetricConfig:
+        """The metric under a run's terms: other terms (spec, splits, numbers of clips) are another protocol_hash."""
+        return self.model_copy(update={"protocol": self.protocol.at(terms)})
 
     @property
     def name(self) -> str:

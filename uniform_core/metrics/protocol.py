@@ -46,7 +46,7 @@ class Loading(Frozen):
         return digest(self.model_dump(mode="json"))
 
     @classmethod
-    def of_spec(cls, spec: AVSpec, *, resize: Literal["crop", "squash", "letterbox"] = "crop") -> Loading:
+    def of_spec(cls, spec: AVSpec, *, resize: Literal["crop", "squash", "letterbox"]) -> Loading:
         """Clips as the model sees them: rate, size and duration of the spec."""
         return cls(
             video=VideoLoading(
@@ -61,6 +61,21 @@ class Loading(Frozen):
         )
 
 
+class Choice(Frozen):
+    """The clips of a side: at most `clips` of a split, the classes taking turns."""
+
+    split: str
+    clips: Count
+
+
+class Terms(Frozen):
+    """What a protocol may leave to the run that scores under it."""
+
+    loading: Loading
+    conditions: Choice  # the clips that generated ones are made from; the truth of paired metrics
+    reference: Choice  # the real clips that distribution metrics compare with
+
+
 class Protocol(Frozen):
     """A name for how a number is made. The parameters of one metric (ddof, splits, seeds) stand in its config;
     `MetricConfig.protocol_hash` covers both.
@@ -70,10 +85,18 @@ class Protocol(Frozen):
     extractor: Word
     layer: str = "features"
     judges: Modality | None = None  # the modality that the number speaks of; None: of both together
-    loading: Loading | None = None  # None: as the run's spec has its clips; `at` says how
+    # None for each of these: as the run has it; `at` spells it out.
+    loading: Loading | None = None
+    conditions: Choice | None = None
+    reference: Choice | None = None
     items: Count | None = None  # how many clips a side the protocol asks for; fewer are scored with a warning
     precision: Literal["float64"] = "float64"  # of the reduction; features are what the extractor gives
 
-    def at(self, spec: AVSpec) -> Protocol:
-        """The protocol with its loading spelled out, as numbers are made and hashed under."""
-        return self if self.loading is not None else self.model_copy(update={"loading": Loading.of_spec(spec)})
+    def at(self, terms: Terms) -> Protocol:
+        """The protocol with the run's terms spelled out, as numbers are made and hashed under."""
+        return self.model_copy(update={name: given for name, given in terms if getattr(self, name) is None})
+
+    def against(self, terms: Terms) -> str | None:
+        """Which term of this protocol the run cannot score under, in words; None where it can."""
+        odd = [name for name, given in terms if getattr(self, name) not in (None, given)]
+        return f"its {odd[0]} must be null, or what the run has: {getattr(terms, odd[0])!r}" if odd else None
