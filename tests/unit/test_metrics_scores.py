@@ -75,6 +75,18 @@ def test_jackknife_interval_covers_the_distance_of_the_populations():
     assert misses <= 6
 
 
+def test_jackknife_interval_is_of_distances_at_this_n_and_says_nothing_of_endless_ones():
+    """Two samples of one population in 32 dimensions: intervals hold the mean of such distances, and never zero."""
+    scores = []
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        scores.append(FrechetConfig.example().score(two_sets(rng.normal(size=(192, 32)), rng.normal(size=(192, 32)))))
+    expected = np.mean([score.value for score in scores])
+    assert expected > 2.0
+    assert sum(score.low <= expected <= score.high for score in scores) >= 21
+    assert all(score.low > 0.5 * expected for score in scores)
+
+
 def test_features_of_two_widths_are_a_reason():
     inputs = two_sets(np.ones((5, 3)), np.ones((5, 4)))
     for metric in (FrechetConfig.example(), KernelConfig.example()):

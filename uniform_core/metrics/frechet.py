@@ -16,7 +16,11 @@ from uniform_core.metrics.moments import Moments, all_but_each
 
 
 class FrechetConfig(DistanceConfig):
-    """The Fréchet distance. Its expectation grows as n falls: compare equal n only."""
+    """The Fréchet distance. Its expectation grows as n falls: compare equal n only.
+
+    The interval is that of this expectation, of distances between samples of these sizes, not of the distance between
+    the populations: with many features for the n, that one lies below it.
+    """
 
     kind: Literal["frechet"] = "frechet"
     word: Literal["fvd", "fad", "fd"] = "fvd"
