@@ -70,7 +70,10 @@ def test_mlflow_has_the_training_in_the_models_run_and_the_scores_in_its_child(n
     assert {"uniform.evaluation.data_digest", "uniform.evaluation.versions"} <= of_run["tags", "evaluation"]
     modalities = {"t2av": ("video", "audio"), "a2v": ("video",), "v2a": ("audio",)}
     parts = {f"{task}.{modality}" for task, made in modalities.items() for modality in made}
-    losses = {f"loss/{part}" for part in parts}
+    (history,) = (home / "checkpoints").glob("*/history.jsonl")
+    steps = [record for record in map(json.loads, history.read_text().splitlines()) if "task" in record]
+    losses = {f"loss/{record['task']}.{modality}" for record in steps for modality in record["losses"]}
+    assert losses <= {f"loss/{part}" for part in parts}, "of the tasks that so few steps have drawn"
     validation = {f"validation/{split}.{part}" for split in ("train", "held_out") for part in parts}
     assert of_run["metrics", "model"] == {"loss", "grad_norm", "lr"} | losses | validation
     scores = of_run["metrics", "evaluation"]
