@@ -12,7 +12,7 @@ from typing import Any
 from flows.report.files import report_path
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.evaluation import evaluation_digest
+from uniform_core.corpus.evaluation import evaluation_digest, wanted_scores
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.corpus.samples import current_model_id
 from uniform_core.settings import Settings
@@ -20,15 +20,22 @@ from uniform_core.settings import Settings
 
 @dataclass(frozen=True)
 class Outcome:
-    """`scores` are the rows of the run's own evaluation, the model's first; `headlines` say the main ones in words."""
+    """`scores` are the rows of the run's own evaluation, the model's first; `headlines` say the main ones in words.
+
+    `mlflow_runs` are the ids of the runs that MLflow has: `evaluation` with these scores, `model` with the training.
+    """
 
     scores: list[dict[str, Any]]
     headlines: list[str]
     paths: dict[str, str]
+    mlflow_runs: dict[str, str]
 
 
-def outcome_of(settings: Settings, config: RunConfig) -> Outcome:
-    """What the catalog has of this config now."""
+def outcome_of(settings: Settings, config: RunConfig, *, ask_mlflow: bool) -> Outcome:
+    """What the catalog has of this config now; with `ask_mlflow`, which costs seconds, also which runs MLflow has.
+
+    Raises ServiceError where MLflow is asked and does not answer.
+    """
     catalog = Catalog.open(settings)
     clips = current_clips(catalog, config)
     model_id = current_model_id(catalog, config, clips=clips)
@@ -47,9 +54,23 @@ def outcome_of(settings: Settings, config: RunConfig) -> Outcome:
         "catalog": settings.catalog_dir,
     }
     paths = {name: str(path) for name, path in candidates.items() if path.exists()}
-    mlflow = Path(sys.executable).with_name("mlflow")
-    paths["mlflow"] = shlex.join([str(mlflow), "ui", "--backend-store-uri", settings.tracking_uri])
-    return Outcome(rows, headlines(rows), paths)
+    paths["mlflow"] = _mlflow_address(settings.tracking_uri)
+    wanted = {score.work_key for score in wanted_scores(catalog, config, model_id=model_id, clips=clips)}
+    own = [row for row in rows if row["work_key"] in wanted]  # of those metrics that this config has
+    return Outcome(rows, headlines(rows), paths, _mlflow_runs(settings, model_id, own) if ask_mlflow else {})
+
+
+def _mlflow_address(uri: str) -> str:
+    """Where MLflow is looked at: the server's own address, or the command that shows a store without one."""
+    if uri.startswith(("http://", "https://")):
+        return uri
+    return shlex.join([str(Path(sys.executable).with_name("mlflow")), "ui", "--backend-store-uri", uri])
+
+
+def _mlflow_runs(settings: Settings, model_id: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    from tasks.results import mlflow_runs  # here: it imports what quick commands do without
+
+    return mlflow_runs(settings, model_id, rows) if rows else {}
 
 
 def column_of(score: Mapping[str, Any]) -> str:

@@ -11,11 +11,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from tasks.context import RunContext
 from tasks.features import FeatureStore, LookedAt, run_features
 from tasks.instruments import run_instruments
-from tasks.results import log_evaluation
+from tasks.results import is_logged, log_evaluation
 from tasks.stage import StageSummary
 from tasks.train import trained_model
 from uniform_core.corpus.evaluation import (
@@ -37,14 +38,18 @@ READ = ("clips", "generations", "features", "models")
 
 
 def run_evaluate(context: RunContext) -> list[StageSummary]:
-    """Score every system of the run. Raises WorkFailedError where there is no model, or no clip to score."""
+    """Score every system of the run, and see that MLflow has the scores.
+
+    Raises WorkFailedError where there is no model, or no clip to score; ServiceError where MLflow does not answer.
+    """
     started = time.monotonic()
     model = trained_model(context)
     wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id, clips=context.clips())
-    keys = {score.work_key for score in wanted}
-    present = _present(context, keys)
-    if present == keys:
-        return [StageSummary.complete("evaluate", len(wanted), done=0, wall_s=time.monotonic() - started, cpu_s=0.0)]
+    kept = _kept(context, wanted)
+    if kept.keys() == {score.work_key for score in wanted}:
+        wall_s = time.monotonic() - started
+        done = StageSummary.complete("evaluate", len(wanted), done=0, wall_s=wall_s, cpu_s=0.0)
+        return [done, *_told(context, model.model_id, list(kept.values()))]
     instruments = run_instruments(context)
     evaluation = Evaluation(context, model_id=model.model_id)
     features = run_features(context, evaluation.files(), evaluation.layers())
@@ -52,15 +57,33 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     features.require_accepted(max_reject_fraction=0.0)
     started, cpu_before_s = time.monotonic(), time.process_time()
     scores = evaluation.score(wanted)
-    rows = evaluation.rows(scores)
+    rows = list(({row["work_key"]: row for row in evaluation.rows(scores)} | kept).values())
     log_evaluation(context, model.model_id, rows)  # before the rows that say that all is done: a kill repeats it
     context.catalog.insert("scores", rows)
     wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
     return [
         instruments,
         features,
-        StageSummary.complete("evaluate", len(wanted), done=len(keys - present), wall_s=wall_s, cpu_s=cpu_s),
+        StageSummary.complete("evaluate", len(wanted), done=len(wanted) - len(kept), wall_s=wall_s, cpu_s=cpu_s),
     ]
+
+
+def _kept(context: RunContext, wanted: Sequence[WantedScore]) -> dict[str, dict[str, Any]]:
+    """The rows of these scores that the catalog has, by key, in the order of `wanted`."""
+    keys = pa.table({"work_key": pa.array([score.work_key for score in wanted], pa.string())})
+    rows = context.catalog.query("SELECT s.* FROM scores s JOIN wanted USING (work_key)", tables={"wanted": keys})
+    found = {row["work_key"]: row for row in rows.to_pylist()}
+    return {key: found[key] for key in keys["work_key"].to_pylist() if key in found}
+
+
+def _told(context: RunContext, model_id: str, rows: Sequence[Mapping[str, Any]]) -> list[StageSummary]:
+    """Tell MLflow scores that the catalog has and it has not: it is another one than then, or was emptied."""
+    started, cpu_before_s = time.monotonic(), time.process_time()
+    if is_logged(context.settings, model_id, rows):
+        return []
+    log_evaluation(context, model_id, rows)
+    wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
+    return [StageSummary.complete("tracking", 1, done=1, wall_s=wall_s, cpu_s=cpu_s)]
 
 
 class Evaluation:
@@ -148,8 +171,3 @@ class Evaluation:
         if system.name == "real":
             return {clip["clip_id"]: clip["clip_sha256"] for clip in self._truth}
         return {row["clip_id"]: row["file_sha256"] for row in self._made[system]}
-
-
-def _present(context: RunContext, keys: set[str]) -> set[str]:
-    found = context.catalog.query("SELECT work_key FROM scores")["work_key"].to_pylist()
-    return keys & set(found)

@@ -1,20 +1,33 @@
-"""What MLflow is told: one run for each trained model, with its losses, its scores, its clips and what it stands on."""
+"""What MLflow is told: one run for each trained model, and one for each evaluation of it.
+
+The model's run has the parameters, losses and lineage of its training. An evaluation's run has the whole config as it
+was evaluated, the scores with their intervals, clips, and what they stand on. It is a child of the model's run, or
+stands alone where this MLflow has no run of the model (another server was configured since the training).
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tasks.context import RunContext
 from tasks.tracking import DataVersion, TrackedRun, Tracker
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import current_generations, in_turns
+from uniform_core.errors import IntegrityError
+from uniform_core.files import lock
+from uniform_core.fingerprint import set_digest
 from uniform_core.settings import Settings
 
-MODEL_TAG = "uniform.model_id"
+KIND_TAG, MODEL_TAG, EVALUATION_TAG = "uniform.kind", "uniform.model_id", "uniform.evaluation"
+SCORES_TAG = "uniform.evaluation.scores"  # which scores: other metrics are told by a run of their own too
+PARENT_TAG = "mlflow.parentRunId"
+LOCK = ".mlflow.lock"
 SAMPLES_A_TASK = 6
+Rows = Sequence[Mapping[str, Any]]
 
 
 @contextmanager
@@ -26,51 +39,135 @@ def model_run(
     tags: Mapping[str, str],
     data: Sequence[DataVersion] = (),
 ) -> Iterator[TrackedRun]:
-    """The MLflow run of a model, new or gone on with; made by training, found again by evaluation."""
-    tracker = Tracker.open(settings)
-    every = {MODEL_TAG: model_id, "uniform.preset": config.preset, "uniform.data": config.data.name, **tags}
+    """The MLflow run of a model's training, new or gone on with."""
+    tracker, own = Tracker.open(settings), _model_tags(model_id)
     with tracker.run(
-        f"{config.preset}-{config.data.name}-{model_id[:8]}",
+        _name(config, model_id),
         params=config.model_dump(mode="json"),
-        tags=every,
+        tags={**_config_tags(config), **own, **tags},
         data=data,
-        run_id=tracker.find(MODEL_TAG, model_id),
+        run_id=tracker.find(own),
     ) as run:
         yield run
 
 
-def log_evaluation(context: RunContext, model_id: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The id of the model's MLflow run, after scores and sample clips have been added to it.
+def log_evaluation(context: RunContext, model_id: str, rows: Rows) -> None:
+    """Tell MLflow the scores of an evaluation, with sample clips: in a new run, or once more in the one that it has.
 
-    Metrics are named `task/metric.extractor.protocol`, those of baselines with the system before.
+    Metrics are named `task/metric.extractor.protocol`, those of baselines with the system before; the ends of the 95 %
+    interval and the number of clips have `.low`, `.high` and `.n_generated` after it. Raises ServiceError, and
+    IntegrityError where a sample clip has no file.
     """
-    data = [
-        DataVersion("evaluation", row["data_digest"], json.loads(row["versions"]), "evaluation") for row in rows[:1]
-    ]
-    tags = {
-        "uniform.evaluation.data_digest": rows[0]["data_digest"],
-        "uniform.evaluation.versions": rows[0]["versions"],
+    samples = _sample_files(context, model_id)
+    tracker, config, own = Tracker.open(context.settings), context.config, _evaluation_tags(model_id, rows)
+    with lock(context.settings.checkpoints_dir / model_id / LOCK, shared=False):  # two drivers would make two runs
+        parent = tracker.find(_model_tags(model_id))
+        with tracker.run(
+            f"{_name(config, model_id)}-evaluation-{own[EVALUATION_TAG][:8]}",
+            params=config.model_dump(mode="json"),
+            tags={
+                **_config_tags(config),
+                **own,
+                **_lineage_tags(rows),
+                **({PARENT_TAG: parent} if parent else {}),
+            },
+            data=_stands_on(rows),
+            run_id=tracker.find(own),
+        ) as run:
+            run.log_metrics({name: value for row in rows for name, value in _metrics(row)})
+            run.log_json([{**row, "created_at": str(row["created_at"])} for row in rows], "scores.json")
+            for path, folder in samples:
+                run.log_file(path, folder=folder)
+
+
+def is_logged(settings: Settings, model_id: str, rows: Rows) -> bool:
+    """Whether MLflow has a finished run of just these scores. Raises ServiceError."""
+    return Tracker.open(settings).find(_evaluation_tags(model_id, rows), status="FINISHED") is not None
+
+
+def mlflow_runs(settings: Settings, model_id: str, rows: Rows) -> dict[str, str]:
+    """The ids of the runs that MLflow has of these scores (`evaluation`) and of their model (`model`).
+
+    Raises ServiceError.
+    """
+    tracker = Tracker.open(settings)
+    found = {
+        "evaluation": tracker.find(_evaluation_tags(model_id, rows)),
+        "model": tracker.find(_model_tags(model_id)),
     }
-    with model_run(context.settings, model_id=model_id, config=context.config, tags=tags, data=data) as run:
-        run.log_metrics({_metric_name(row): row["value"] for row in rows if row["value"] is not None})
-        run.log_json([{k: str(v) if k == "created_at" else v for k, v in row.items()} for row in rows], "scores.json")
-        for row in _sample_files(context, model_id):
-            run.log_file(context.settings.media_dir / row["path"], folder=f"samples/{row['task']}")
-        return run.run_id
+    return {name: run_id for name, run_id in found.items() if run_id is not None}
 
 
-def _metric_name(row: Mapping[str, Any]) -> str:
+def _name(config: RunConfig, model_id: str) -> str:
+    return f"{config.preset}-{config.data.name}-{model_id[:8]}"
+
+
+def _config_tags(config: RunConfig) -> dict[str, str]:
+    return {"uniform.preset": config.preset, "uniform.data": config.data.name}
+
+
+def _model_tags(model_id: str) -> dict[str, str]:
+    """What a model's run is found by."""
+    return {KIND_TAG: "model", MODEL_TAG: model_id}
+
+
+def _evaluation_tags(model_id: str, rows: Rows) -> dict[str, str]:
+    """What an evaluation's run is found by."""
+    return {
+        KIND_TAG: "evaluation",
+        MODEL_TAG: model_id,
+        EVALUATION_TAG: rows[0]["stage_fp"],
+        SCORES_TAG: set_digest(row["work_key"] for row in rows),
+    }
+
+
+def _lineage_tags(rows: Rows) -> dict[str, str]:
+    newest = max(rows, key=lambda row: row["created_at"])
+    return {
+        "uniform.run_id": newest["run_id"],
+        "uniform.evaluation.data_digest": newest["data_digest"],
+        "uniform.evaluation.versions": newest["versions"],
+    }
+
+
+def _stands_on(rows: Rows) -> list[DataVersion]:
+    """The tables that the scores were made from, as they were each time that some were made."""
+    distinct = dict.fromkeys((row["data_digest"], row["versions"]) for row in rows)
+    return [DataVersion("evaluation", digest, json.loads(versions), "evaluation") for digest, versions in distinct]
+
+
+def _metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """A score and what says how sure it is, by name; nothing of one without a value.
+
+    No name goes on below another one after a `/`: where MLflow keeps metrics as files, a file cannot be a folder too.
+    """
+    if row["value"] is None:
+        return
     name = f"{row['task']}/{row['name']}"
-    return name if row["system"] == "uniform" else f"{row['system']}/{name}"
+    name = name if row["system"] == "uniform" else f"{row['system']}/{name}"
+    yield name, row["value"]
+    for part in ("low", "high", "n_generated"):
+        if row[part] is not None:
+            yield f"{name}.{part}", row[part]
 
 
-def _sample_files(context: RunContext, model_id: str) -> list[dict[str, Any]]:
-    """A few clips of each task, of different classes."""
+def _sample_files(context: RunContext, model_id: str) -> list[tuple[Path, str]]:
+    """A few clips of each task, of different classes, each with the folder of artifacts that it belongs in."""
     clips = context.clips()
     labels = dict(zip(clips["clip_id"].to_pylist(), clips["label"].to_pylist(), strict=True))
     made = current_generations(context.catalog, context.config, clips, model_id=model_id)
-    chosen = []
-    for system, rows in made.items():
-        if system.name == "uniform":
-            chosen += in_turns(rows, label_of=lambda row: labels[row["clip_id"]])[:SAMPLES_A_TASK]
+    chosen = [
+        (context.settings.media_dir / row["path"], f"samples/{row['task']}")
+        for system, rows in made.items()
+        if system.name == "uniform"
+        for row in in_turns(rows, label_of=lambda row: labels[row["clip_id"]])[:SAMPLES_A_TASK]
+    ]
+    for path, _ in chosen:
+        if not path.is_file():
+            raise IntegrityError(
+                f"sample clip {path}",
+                expected="the file that the table generations names, for MLflow",
+                found="none",
+                fix="Run `uniform catalog verify --repair`: the next run makes it again.",
+            )
     return chosen

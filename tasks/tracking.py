@@ -89,10 +89,10 @@ class Tracker:
     ) -> Iterator[TrackedRun]:
         """A run that ends FINISHED, FAILED or KILLED as the block does; with `run_id`, that run goes on.
 
-        `params` may be nested; a run that goes on keeps the parameters it has.
+        `params` may be nested; a run that goes on keeps the parameters it has. The tags are there from its first
+        moment, so that `find` finds also what a killed process left.
         """
-        run = self._resume(run_id) if run_id else self._create(name, params)
-        run.set_tags(tags)
+        run = self._resume(run_id, params, tags) if run_id else self._create(name, params, tags)
         run.log_data(data)
         status = "KILLED"
         try:
@@ -105,31 +105,31 @@ class Tracker:
             run.flush()
             _patient(lambda: self._client.set_terminated(run.run_id, status=status))
 
-    def find(self, tag: str, value: str) -> str | None:
-        """The id of the newest run with this tag, None where there is none."""
-        if '"' in value or "`" in tag:
-            raise ValueError(f"MLflow cannot search for tag {tag!r} with value {value!r}: it has no way to quote it")
+    def find(self, tags: Mapping[str, str], *, status: str | None = None) -> str | None:
+        """The id of the newest run with all these tags, and with this status if one is given; None without one."""
+        for tag, value in tags.items():
+            if '"' in value or "`" in tag:
+                raise ValueError(f"MLflow cannot search for tag {tag!r} with value {value!r}: it cannot quote it")
+        terms = [f'tags.`{tag}` = "{value}"' for tag, value in tags.items()]
+        terms += [] if status is None else [f'attributes.status = "{status}"']
         found = self._client.search_runs(
-            [self._experiment_id], f'tags.`{tag}` = "{value}"', order_by=["attributes.start_time DESC"], max_results=1
+            [self._experiment_id], " and ".join(terms), order_by=["attributes.start_time DESC"], max_results=1
         )
         return str(found[0].info.run_id) if found else None
 
-    def _create(self, name: str, params: Mapping[str, Any]) -> TrackedRun:
-        from mlflow.entities import Param
-
-        made = _patient(lambda: self._client.create_run(self._experiment_id, run_name=name))
+    def _create(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
+        cut = {tag: value[:LONGEST_VALUE] for tag, value in tags.items()}
+        made = _patient(lambda: self._client.create_run(self._experiment_id, run_name=name, tags=cut))
         run = TrackedRun(self._client, made.info.run_id)
-        flat = [Param(key, value[:LONGEST_VALUE]) for key, value in flatten(params).items()]
-        for start in range(0, len(flat), PARAMS_A_CALL):
-            part = flat[start : start + PARAMS_A_CALL]
-            _patient(partial(self._client.log_batch, run.run_id, params=part))
+        run.log_params(flatten(params))
         return run
 
-    def _resume(self, run_id: str) -> TrackedRun:
+    def _resume(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
         from mlflow.exceptions import MlflowException
 
         try:
             _patient(lambda: self._client.update_run(run_id, status="RUNNING"))
+            kept = _patient(lambda: self._client.get_run(run_id)).data.params
         except MlflowException as error:
             raise ConfigError(
                 f"MLflow run {run_id}",
@@ -137,7 +137,11 @@ class Tracker:
                 found=str(error).splitlines()[0],
                 fix="Leave the id out to start a new run.",
             ) from error
-        return TrackedRun(self._client, run_id)
+        run, flat = TrackedRun(self._client, run_id), flatten(params)
+        if flat and list(flat)[-1] not in kept:  # they go in order: a kill among them left the later ones out
+            run.log_params({name: value for name, value in flat.items() if name not in kept})
+        run.set_tags(tags)
+        return run
 
 
 class TrackedRun:
@@ -163,6 +167,15 @@ class TrackedRun:
             part = self._metrics[:METRICS_A_CALL]
             _patient(partial(self._client.log_batch, self.run_id, metrics=part))
             del self._metrics[: len(part)]
+
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Log parameters in their order. MLflow refuses another value for one that is there."""
+        from mlflow.entities import Param
+
+        every = [Param(name, value[:LONGEST_VALUE]) for name, value in params.items()]
+        for start in range(0, len(every), PARAMS_A_CALL):
+            part = every[start : start + PARAMS_A_CALL]
+            _patient(partial(self._client.log_batch, self.run_id, params=part))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags (versions, digests, paths) in one call."""

@@ -144,6 +144,27 @@ def caption_row(clip: dict[str, Any], text_hash: str, **columns: Any) -> dict[st
     return stamp(**{**values, **columns})
 
 
+def score_row(n: int, **columns: Any) -> dict[str, Any]:
+    values = {
+        "work_key": digest(["score", n]),
+        "name": "fvd.tinyvideo.uniform_tiny",
+        "task": "t2av",
+        "system": "uniform",
+        "model_id": digest("model"),
+        "value": float(n),
+        "low": None,
+        "high": None,
+        "reason": None,
+        "n_generated": 4,
+        "n_reference": 8,
+        "protocol": "uniform_tiny",
+        "protocol_hash": digest("protocol"),
+        "data_digest": sha("data"),
+        "versions": "{}",
+    }
+    return stamp(**{**values, **columns})
+
+
 def clock_at(**after_start: float):
     """A clock that stands still at START plus a timedelta."""
     return lambda: START + timedelta(**after_start)

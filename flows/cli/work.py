@@ -18,6 +18,8 @@ from uniform_core.settings import Settings, ensure_home, load_settings
 # What Prefect says of itself is for its own logs; a person sees progress, one table, and one paragraph where it fails.
 QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
 
+RUN_HAS = {"evaluation": "these scores", "model": "the training of their model"}  # by the names of `mlflow_runs`
+
 
 def run(arguments: argparse.Namespace) -> int:
     """The whole pipeline, or the stages that `--only` names, in their order."""
@@ -49,16 +51,20 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     started = time.monotonic()
     summaries = _as_flows(settings, only, (arguments.preset, arguments.overrides, arguments.data))
     wall_s = time.monotonic() - started
-    outcome = outcome_of(settings, config)
+    evaluated = only is None or "evaluate" in only
+    outcome = outcome_of(settings, config, ask_mlflow=evaluated)
     if arguments.json:
-        print_json({"wall_s": wall_s, "stages": summaries, "scores": outcome.scores, "paths": outcome.paths})
+        said = {"scores": outcome.scores, "paths": outcome.paths, "mlflow_runs": outcome.mlflow_runs}
+        print_json({"wall_s": wall_s, "stages": summaries, **said})
         return 0
     print("\n" + _stage_table(summaries))
-    if outcome.scores and (only is None or "evaluate" in only):
+    if outcome.scores and evaluated:
         print("\n" + _score_table(outcome.scores) + "\n\n" + "\n".join(outcome.headlines))
     print()
     for name, place in outcome.paths.items():
         print(f"{name:<9} {place}")
+    for name, run_id in outcome.mlflow_runs.items():
+        print(f"{'':<9} run {run_id}: {RUN_HAS[name]}")
     if not any(summary["done"] or summary["failed"] for summary in summaries):
         print("\nnothing was left to do: everything is as the last run made it")
     print(f"\ndone in {seconds(wall_s)}")
@@ -72,8 +78,10 @@ def _as_flows(
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     from flows.server import prefect_server  # here: `--dry-run` needs neither Prefect nor torch
 
-    everything_is_new = only is None and not settings.prefect_dir.exists()
-    with prefect_server(settings, meanwhile=lambda: _get_ready(settings, everything=everything_is_new)):
+    evaluates, is_new = only is None or "evaluate" in only, not settings.prefect_dir.exists()
+    with prefect_server(
+        settings, meanwhile=lambda: _get_ready(settings, trains=only is None and is_new, evaluates=evaluates)
+    ):
         from flows.pipeline import pipeline
         from flows.stages import STAGE_FLOWS
 
@@ -82,18 +90,20 @@ def _as_flows(
         return [row for name, flow in STAGE_FLOWS.items() if name in only for row in flow(*words)]
 
 
-def _get_ready(settings: Settings, *, everything: bool) -> None:
-    """Import the flows while their server starts; with `everything`, what training and MLflow would wait for later.
+def _get_ready(settings: Settings, *, trains: bool, evaluates: bool) -> None:
+    """Import the flows while their server starts, and what training and MLflow would be waited for later.
 
     A server takes five seconds of one core, so that the other has time for this. In a home that was used before, often
-    nothing is left to train.
+    nothing is left to train; whether MLflow has its scores is asked every time.
     """
     import_module("flows.pipeline")
-    if everything:
+    if trains:
         from tasks.ray_session import import_ray_train
-        from tasks.tracking import Tracker
 
         import_ray_train()
+    if evaluates:
+        from tasks.tracking import Tracker
+
         Tracker.open(settings)
 
 

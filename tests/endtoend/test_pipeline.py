@@ -18,6 +18,7 @@ from uniform_core.build import build_run
 from uniform_core.presets import TINY_SPEC
 from uniform_core.types import Task
 
+RUNS = "SELECT run_uuid, status, artifact_uri FROM runs"
 SCORES = "SELECT work_key, name, system, task, value, n_generated FROM scores"
 STAGES = {"ingest", "encode", "captions", "text", "train", "sample", "instruments", "features", "evaluate"}
 
@@ -71,21 +72,40 @@ def test_every_score_has_a_value_or_a_reason_and_says_what_it_stands_on(nano_run
         assert said_to_look.items() <= fingerprints.items()
 
 
-def test_mlflow_has_the_run_with_its_parameters_losses_scores_digests_and_clips(nano_run: tuple[Path, Any]) -> None:
-    home, _ = nano_run
+def test_mlflow_has_the_training_in_the_models_run_and_the_scores_in_its_child(nano_run: tuple[Path, Any]) -> None:
+    home, said = nano_run
+    runs = said["mlflow_runs"]
     with sqlite3.connect(f"file:{home / 'mlflow.db'}?mode=ro", uri=True) as database:
-        runs = database.execute("SELECT run_uuid, status, artifact_uri FROM runs").fetchall()
-        names = {name for (name,) in database.execute("SELECT DISTINCT key FROM metrics")}
-        params = {key for (key,) in database.execute("SELECT DISTINCT key FROM params")}
-        tags = {key for (key,) in database.execute("SELECT DISTINCT key FROM tags")}
-    assert len(runs) == 1
-    assert runs[0][1] == "FINISHED"
-    assert {"train.steps", "spec.duration_s", "objective.kind"} <= params
-    assert {"loss", "v2a/fad.tinymel.uniform_tiny", "untrained/t2av/fvd.tinyvideo.uniform_tiny"} <= names
-    assert {"uniform.model_id", "uniform.train.data_digest", "uniform.train.versions"} <= tags
-    artifacts = Path(runs[0][2].removeprefix("file://"))
+        kept = {run_id: (status, uri) for run_id, status, uri in database.execute(RUNS)}
+        of_run = {
+            (kind, name): {
+                key for (key,) in database.execute(f"SELECT DISTINCT key FROM {kind} WHERE run_uuid = ?", [i])
+            }
+            for name, i in runs.items()
+            for kind in ("metrics", "params", "tags")
+        }
+        parents = database.execute("SELECT run_uuid, value FROM tags WHERE key = 'mlflow.parentRunId'").fetchall()
+    assert kept.keys() == set(runs.values())
+    assert {status for status, _ in kept.values()} == {"FINISHED"}
+    assert parents == [(runs["evaluation"], runs["model"])]
+    for name in runs:
+        assert {"train.steps", "spec.duration_s", "objective.kind", "sample.sampler.kind"} <= of_run["params", name]
+    assert {"uniform.train.data_digest", "uniform.train.versions"} <= of_run["tags", "model"]
+    assert {"uniform.evaluation.data_digest", "uniform.evaluation.versions"} <= of_run["tags", "evaluation"]
+    modalities = {"t2av": ("video", "audio"), "a2v": ("video",), "v2a": ("audio",)}
+    parts = {f"{task}.{modality}" for task, made in modalities.items() for modality in made}
+    (history,) = (home / "checkpoints").glob("*/history.jsonl")
+    steps = [record for record in map(json.loads, history.read_text().splitlines()) if "task" in record]
+    losses = {f"loss/{record['task']}.{modality}" for record in steps for modality in record["losses"]}
+    assert losses <= {f"loss/{part}" for part in parts}, "of the tasks that so few steps have drawn"
+    validation = {f"validation/{split}.{part}" for split in ("train", "held_out") for part in parts}
+    assert of_run["metrics", "model"] == {"loss", "grad_norm", "lr"} | losses | validation
+    scores = of_run["metrics", "evaluation"]
+    assert {"v2a/fad.tinymel.uniform_tiny", "untrained/t2av/fvd.tinyvideo.uniform_tiny"} <= scores
+    assert {f"v2a/synchrony.tinysync.uniform_tiny{part}" for part in ("", ".low", ".high", ".n_generated")} <= scores
+    artifacts = Path(kept[runs["evaluation"]][1].removeprefix("file://"))
     assert len(list((artifacts / "samples").rglob("*.mp4"))) >= 3
-    assert (artifacts / "scores.json").is_file()
+    assert len(json.loads((artifacts / "scores.json").read_text())) == len(said["scores"])
 
 
 def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, Any]) -> None:
@@ -115,6 +135,12 @@ def test_the_catalog_verifies(nano_run: tuple[Path, Any]) -> None:
     assert (done.code, done.json) == (0, [])
 
 
+def mlflow_ends(home: Path) -> list[Any]:
+    """Every run of MLflow, and when it ended."""
+    with sqlite3.connect(f"file:{home / 'mlflow.db'}?mode=ro", uri=True) as database:
+        return sorted(database.execute("SELECT run_uuid, end_time FROM runs"))
+
+
 def cpu_of_children_s() -> float:
     """Seconds of a processor that commands have taken so far, with what they started themselves."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -124,6 +150,7 @@ def cpu_of_children_s() -> float:
 def test_a_second_run_recomputes_nothing_and_says_so(nano_run: tuple[Path, Any]) -> None:
     home, _ = nano_run
     before = uniform("catalog", "history", "--json", home=home).json
+    told = mlflow_ends(home)
     cpu_before_s = cpu_of_children_s()
     done = uniform("run", "--preset", "nano", home=home)
     cpu_s = cpu_of_children_s() - cpu_before_s
@@ -131,6 +158,7 @@ def test_a_second_run_recomputes_nothing_and_says_so(nano_run: tuple[Path, Any])
     assert "nothing was left to do" in done.out
     assert cpu_s < 60, "of a minute in all, on however busy a machine"
     assert uniform("catalog", "history", "--json", home=home).json == before, "a table was written"
+    assert mlflow_ends(home) == told, "MLflow was told again"
     plan = uniform("plan", "--preset", "nano", "--json", home=home).json
     assert [row["to_do"] for row in plan] == [0] * len(plan)
 

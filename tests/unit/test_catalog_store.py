@@ -10,12 +10,22 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from catalog_rows import START, caption_row, clip_row, clock_at, latent_rows, open_catalog, source_row, text_row
+from catalog_rows import (
+    START,
+    caption_row,
+    clip_row,
+    clock_at,
+    latent_rows,
+    open_catalog,
+    score_row,
+    source_row,
+    text_row,
+)
 
 from uniform_core.catalog import Catalog
 from uniform_core.catalog import formats as catalog_formats
 from uniform_core.errors import CatalogError, ConfigError, FormatTooNewError, StorageError
-from uniform_core.fingerprint import set_digest
+from uniform_core.fingerprint import digest, set_digest
 from uniform_core.settings import Settings
 
 
@@ -179,6 +189,21 @@ def test_named_queries_run_empty_and_filled(catalog: Catalog) -> None:
     assert set(status) == set(catalog.table_names)
     assert (status["clips"]["rows"], status["clips"]["bytes"], status["latents"]["rows"]) == (1, 10, 0)
     assert catalog.named_rows("captions_by_clip")[0]["text"] == "text number 1"
+
+
+def test_the_latest_scores_are_told_by_evaluation_and_the_newest_evaluation_comes_first(catalog: Catalog) -> None:
+    """Two evaluations of one model under other settings are two numbers, not one that hides the other."""
+    first, second = digest("evaluation 1"), digest("evaluation 0")
+    later = START + timedelta(hours=1)
+    rows = [
+        score_row(1, stage_fp=first),
+        score_row(2, stage_fp=first, created_at=START + timedelta(minutes=1), protocol_hash=digest("changed")),
+        score_row(3, stage_fp=second, created_at=later),
+        score_row(4, stage_fp=second, created_at=START, system="real", task="all", model_id=None),
+    ]
+    catalog.insert("scores", rows)
+    shown = [(row["evaluation"], row["system"], row["value"]) for row in catalog.named_rows("latest_scores")]
+    assert shown == [(second, "real", 4.0), (second, "uniform", 3.0), (first, "uniform", 2.0)]
 
 
 def test_a_column_that_was_added_later_is_null_in_old_rows(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

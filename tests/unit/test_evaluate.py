@@ -19,6 +19,7 @@ from uniform_core.errors import WorkFailedError
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.base import Score
 from uniform_core.progress import silent
+from uniform_core.settings import Settings
 
 
 def nothing_to_do(stage: str, *, candidates: int = 0, failed: int = 0) -> StageSummary:
@@ -42,7 +43,8 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(evaluate.Evaluation, "score", lambda _, wanted: [(item, no_value(item)) for item in wanted])
     monkeypatch.setattr(evaluate.Evaluation, "_store", SimpleNamespace(fingerprints=defaultdict(str)))
     clips = current_clips(catalog, config, listed=())
-    return SimpleNamespace(config=config, catalog=catalog, clips=lambda: clips, run_id="a run", listener=silent)
+    named = {"config": config, "catalog": catalog, "settings": Settings(home=tmp_path), "clips": lambda: clips}
+    return SimpleNamespace(**named, run_id="a run", listener=silent)
 
 
 def test_a_run_that_dies_before_mlflow_knows_its_scores_tells_them_the_next_time(
@@ -57,6 +59,7 @@ def test_a_run_that_dies_before_mlflow_knows_its_scores_tells_them_the_next_time
     with pytest.raises(KeyboardInterrupt):
         evaluate.run_evaluate(context)
     monkeypatch.setattr(evaluate, "log_evaluation", lambda _, __, rows: told.append(len(rows)))
+    monkeypatch.setattr(evaluate, "is_logged", lambda *_: bool(told))
     for _ in range(2):
         evaluate.run_evaluate(context)
     written = context.catalog.query("SELECT count(*) AS n FROM scores")["n"][0].as_py()

@@ -94,16 +94,51 @@ def test_a_run_says_how_it_ended(tracker: Tracker, error: type[BaseException], s
 def test_a_run_goes_on(tracker: Tracker, settings: Settings) -> None:
     first = broken_off(tracker, ValueError, tags={"key": "k'1"})
     again = Tracker.open(settings)
-    found = again.find("key", "k'1")
+    found = again.find({"key": "k'1"})
     assert found == first.run_id
     with again.run("whole", params={"lr": 1}, tags={}, run_id=found) as second:
         assert stored(again, second).info.status == "RUNNING"
         second.log_metrics({"loss": 1.0}, step=1)
     assert stored(again, second).info.status == "FINISHED"
     assert [p.value for p in again._client.get_metric_history(first.run_id, "loss")] == [2.0, 1.0]
-    assert again.find("key", "another") is None
+    assert again.find({"key": "another"}) is None
     with pytest.raises(ConfigError, match="a run that exists"), again.run("x", params={}, tags={}, run_id="0" * 32):
         pass
+
+
+def test_a_run_is_found_by_all_of_its_tags_and_by_how_it_ended(tracker: Tracker) -> None:
+    both = broken_off(tracker, ValueError, tags={"model": "m", "kind": "a"})
+    broken_off(tracker, ValueError, tags={"model": "m", "kind": "b"})
+    assert tracker.find({"model": "m", "kind": "a"}) == both.run_id
+    assert tracker.find({"model": "m", "kind": "c"}) is None
+    assert tracker.find({"model": "m", "kind": "a"}, status="FAILED") == both.run_id
+    assert tracker.find({"model": "m", "kind": "a"}, status="FINISHED") is None
+    with pytest.raises(ValueError, match="cannot quote"):
+        tracker.find({"model": 'm"'})
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_a_kill_among_the_parameters_leaves_a_run_that_is_found_and_gets_the_rest(
+    tracker: Tracker, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, tags = {f"p{n:03}": n for n in range(250)}, {"key": "k"}
+    send, sent = tracker._client.log_batch, []
+
+    def dies(*args: Any, **named: Any) -> None:
+        if len(sent) == calls:
+            raise KeyboardInterrupt
+        sent.append(send(*args, **named))
+
+    monkeypatch.setattr(tracker._client, "log_batch", dies)
+    with pytest.raises(KeyboardInterrupt), tracker.run("killed", params=params, tags=tags):
+        pass
+    monkeypatch.undo()
+    found = tracker.find(tags)
+    assert found is not None
+    with tracker.run("again", params={**params, "p000": "another"}, tags=tags, run_id=found) as run:
+        pass
+    first = {"p000": "0" if calls else "another"}
+    assert stored(tracker, run).data.params == {**flatten(params), **first}, "those that it has stay"
 
 
 def test_artifacts_lie_under_the_root(tracker: Tracker, settings: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,244 @@
+"""What MLflow has of a model and its evaluations: whose parameters, which numbers, and how often."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlparse
+
+import pyarrow as pa
+import pytest
+from catalog_rows import clip_row, open_catalog
+from services import seed_tracking
+
+from tasks import evaluate, results
+from tasks.results import mlflow_runs, model_run
+from tasks.stage import StageSummary
+from tasks.tracking import TrackedRun, Tracker
+from uniform_core.build import build_run
+from uniform_core.corpus.evaluation import System, WantedScore
+from uniform_core.corpus.inputs import current_clips
+from uniform_core.errors import IntegrityError
+from uniform_core.fingerprint import digest
+from uniform_core.metrics.base import Score
+from uniform_core.progress import silent
+from uniform_core.settings import Settings
+from uniform_core.types import Task
+
+MODEL = digest("model")
+FRECHET, WITHOUT_VALUE = "fvd.tinyvideo.uniform_tiny", "class_accuracy"
+Evaluate = Callable[..., list[StageSummary]]
+
+
+def made_up(wanted: WantedScore) -> Score:
+    """A number with an interval for every metric but one, which cannot be computed."""
+    metric = wanted.metric
+    has_value = not metric.name.startswith(WITHOUT_VALUE)
+    value, low, high = (1.5, 1.25, 1.75) if has_value else (None, None, None)
+    names = {"protocol": metric.protocol.name, "protocol_hash": metric.protocol_hash}
+    reason = None if has_value else "no clips"
+    return Score(metric.name, value, low, high, n_generated=12, n_reference=9, reason=reason, **names)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, tracking_template: Path) -> Settings:
+    seed_tracking(tracking_template, tmp_path / "home")
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def evaluated(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
+    """Evaluates the preset nano with these overrides: the real scoring, catalog and MLflow, with numbers made up."""
+    monkeypatch.setattr(evaluate, "trained_model", lambda _: SimpleNamespace(model_id=MODEL))
+    for stage in ("run_instruments", "run_features"):
+        nothing = StageSummary.complete(stage, 0, done=0, wall_s=0.0, cpu_s=0.0)
+        monkeypatch.setattr(evaluate, stage, lambda *_, nothing=nothing: nothing)
+    monkeypatch.setattr(evaluate.Evaluation, "score", lambda _, wanted: [(item, made_up(item)) for item in wanted])
+    catalog = open_catalog(settings.home)
+
+    def run(*overrides: str, catalog: Any = catalog, used: Settings = settings) -> list[StageSummary]:
+        config = build_run("nano", overrides=list(overrides))
+        clips = current_clips(catalog, config, listed=())
+        named = {"config": config, "catalog": catalog, "settings": used, "clips": lambda: clips, "run_id": "a run"}
+        context: Any = SimpleNamespace(**named, listener=silent)
+        return evaluate.run_evaluate(context)
+
+    return run
+
+
+@pytest.fixture
+def trained(settings: Settings) -> str:
+    """The MLflow run of the model's training."""
+    with model_run(settings, model_id=MODEL, config=build_run("nano"), tags={"uniform.train.versions": "{}"}) as run:
+        run.log_metrics({"loss": 1.0})
+    return run.run_id
+
+
+def runs_of(settings: Settings, *, kind: str = "evaluation") -> list[Any]:
+    """The runs that MLflow has, oldest first."""
+    tracker = Tracker.open(settings)
+    return list(
+        tracker._client.search_runs(
+            [tracker._experiment_id], f'tags.`uniform.kind` = "{kind}"', order_by=["attributes.start_time ASC"]
+        )
+    )
+
+
+def artifact(run: Any, name: str) -> Any:
+    return json.loads((Path(urlparse(run.info.artifact_uri).path) / name).read_text())
+
+
+def test_two_evaluations_of_one_model_are_two_children_of_its_run_each_with_its_own_parameters(
+    evaluated: Evaluate, settings: Settings, trained: str
+) -> None:
+    scales = ("7.0", "2.0")
+    for scale in scales:
+        evaluated(f"sample.guidance.text_scale={scale}")
+    runs = runs_of(settings)
+    assert tuple(run.data.params["sample.guidance.text_scale"] for run in runs) == scales
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {trained}
+    assert {run.data.tags["uniform.model_id"] for run in runs} == {MODEL}
+    assert len({run.data.tags["uniform.evaluation"] for run in runs}) == 2
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    (model,) = runs_of(settings, kind="model")
+    assert set(model.data.metrics) == {"loss"}, "no number of an evaluation"
+    assert not {tag for tag in model.data.tags if tag.startswith("uniform.evaluation")}
+
+
+def test_going_back_to_the_first_evaluation_finds_its_run_and_tells_nothing(
+    evaluated: Evaluate, settings: Settings, trained: str
+) -> None:
+    for words in ([], ["evaluate.clips_per_task=3"]):
+        evaluated(*words)
+    before = [(run.info.run_id, run.info.end_time) for run in runs_of(settings)]
+    (done,) = evaluated()
+    assert (done.stage, done.done) == ("evaluate", 0)
+    assert [(run.info.run_id, run.info.end_time) for run in runs_of(settings)] == before
+    assert len(before) == 2
+
+
+def test_another_mlflow_is_told_what_the_catalog_has_in_runs_that_stand_alone(
+    evaluated: Evaluate, settings: Settings, trained: str, tracking_template: Path, tmp_path: Path
+) -> None:
+    evaluated()
+    (told,) = runs_of(settings)
+    seed_tracking(tracking_template, tmp_path / "other")
+    other = settings.model_copy(update={"mlflow_uri": f"sqlite:///{tmp_path / 'other/mlflow.db'}"})
+    place = f"file://{tmp_path / 'other/artifacts'}"
+    Tracker.open(settings)._client.__class__(other.tracking_uri).create_experiment("uniform", artifact_location=place)
+    for stages in (["evaluate", "tracking"], ["evaluate"]):
+        assert [summary.stage for summary in evaluated(used=other)] == stages
+    (again,) = runs_of(other)
+    assert again.data.metrics == told.data.metrics
+    assert again.data.params == told.data.params
+    assert artifact(again, "scores.json") == artifact(told, "scores.json")
+    assert "mlflow.parentRunId" not in again.data.tags
+    assert mlflow_runs(other, MODEL, artifact(again, "scores.json")) == {"evaluation": again.info.run_id}
+    assert mlflow_runs(settings, MODEL, artifact(told, "scores.json")) == {
+        "evaluation": told.info.run_id,
+        "model": trained,
+    }
+
+
+def test_a_kill_between_mlflow_and_the_catalog_ends_with_one_run(evaluated: Evaluate, settings: Settings) -> None:
+    catalog = open_catalog(settings.home)
+    insert = catalog.insert
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    catalog.insert = dies  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(catalog=catalog)
+    catalog.insert = insert  # type: ignore[method-assign]
+    evaluated(catalog=catalog)
+    (run,) = runs_of(settings)
+    kept = {row["work_key"]: str(row["created_at"]) for row in catalog.read("scores").to_pylist()}
+    told = {row["work_key"]: row["created_at"] for row in artifact(run, "scores.json")}
+    assert told == kept, "it was told once more"
+    assert len(kept) > 50
+
+
+@pytest.mark.parametrize("dies_in", ["log_json", "log_metrics", "log_data"])
+def test_a_kill_among_what_mlflow_is_told_ends_with_one_whole_run(
+    dies_in: str, evaluated: Evaluate, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrackedRun, dies_in, dies)
+        with pytest.raises(KeyboardInterrupt):
+            evaluated()
+    evaluated()
+    (run,) = runs_of(settings)
+    assert run.info.status == "FINISHED"
+    assert len(run.inputs.dataset_inputs) == 1
+    assert artifact(run, "scores.json")
+    assert run.data.metrics[f"t2av/{FRECHET}"] == 1.5
+
+
+def test_a_number_has_its_interval_and_how_many_clips_it_stands_on_and_none_has_only_its_reason(
+    evaluated: Evaluate, settings: Settings
+) -> None:
+    evaluated()
+    (run,) = runs_of(settings)
+    name = f"untrained/t2av/{FRECHET}"
+    of_it = {key.removeprefix(name): value for key, value in run.data.metrics.items() if key.startswith(name)}
+    assert of_it == {"": 1.5, ".low": 1.25, ".high": 1.75, ".n_generated": 12.0}
+    without = [row for row in artifact(run, "scores.json") if row["value"] is None]
+    assert {row["reason"] for row in without} == {"no clips"}
+    assert not [key for key in run.data.metrics if f"/{WITHOUT_VALUE}" in key]
+
+
+def test_an_evaluation_says_what_it_stands_on(evaluated: Evaluate, settings: Settings) -> None:
+    evaluated()
+    (run,) = runs_of(settings)
+    (row, *_) = open_catalog(settings.home).rows("SELECT stage_fp, data_digest, versions FROM scores")
+    tags = run.data.tags
+    assert tags["uniform.evaluation"] == row["stage_fp"]
+    assert tags["uniform.evaluation.data_digest"] == row["data_digest"]
+    assert tags["uniform.evaluation.versions"] == row["versions"]
+    assert tags["uniform.run_id"] == "a run"
+    assert (tags["uniform.preset"], tags["uniform.data"]) == ("nano", build_run("nano").data.name)
+    (data,) = run.inputs.dataset_inputs
+    assert {"mlflow.data.context": "evaluation", "content_digest": row["data_digest"]} == {
+        tag.key: tag.value for tag in data.tags
+    }
+
+
+def test_other_metrics_of_the_same_clips_are_a_run_of_their_own(evaluated: Evaluate, settings: Settings) -> None:
+    """Their digest is the same, and the list of metrics is a parameter that a run cannot change."""
+    evaluated()
+    config = build_run("nano")
+    fewer = json.dumps([metric.model_dump(mode="json") for metric in config.evaluate.metrics[:2]])
+    evaluated(f"evaluate.metrics={fewer}")
+    every, some = runs_of(settings)
+    assert every.data.tags["uniform.evaluation"] == some.data.tags["uniform.evaluation"]
+    assert len(artifact(some, "scores.json")) < len(artifact(every, "scores.json"))
+    assert "evaluate.metrics.2.kind" in every.data.params.keys() - some.data.params.keys()
+
+
+def test_a_training_that_goes_on_finds_its_own_run_and_not_an_evaluations(
+    evaluated: Evaluate, settings: Settings, trained: str
+) -> None:
+    evaluated()
+    with model_run(settings, model_id=MODEL, config=build_run("nano"), tags={}) as run:
+        assert run.run_id == trained
+
+
+def test_a_sample_clip_without_its_file_is_told_before_a_run_is_made(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = clip_row(1)
+    row = {"path": "generated/gone.mp4", "task": "t2av", "clip_id": clip["clip_id"]}
+    monkeypatch.setattr(results, "current_generations", lambda *_, **__: {System("uniform", Task.T2AV): [row]})
+    context: Any = SimpleNamespace(
+        settings=settings, config=build_run("nano"), catalog=None, clips=lambda: pa.Table.from_pylist([clip])
+    )
+    with pytest.raises(IntegrityError, match=r"gone\.mp4.*verify --repair"):
+        results.log_evaluation(context, MODEL, [])
+    assert runs_of(settings) == []
