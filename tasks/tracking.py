@@ -243,8 +243,15 @@ def checked_name(name: str) -> str:
 
 
 def _experiment_id(client: MlflowClient, name: str, place: str | None) -> str:
-    """The experiment's id; it is made where it is missing."""
+    """The experiment's id; it is made where it is missing. Raises ServiceError where somebody has deleted it."""
     found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise ServiceError(
+            f"MLflow experiment {name!r}",
+            expected="an experiment that runs can be added to",
+            found="a deleted one, which keeps its name until it is restored or removed for good",
+            fix=f"Run `mlflow experiments restore -x {found.experiment_id}` or `mlflow gc` with this tracking URI.",
+        )
     if found is not None:
         return str(found.experiment_id)
     return str(client.create_experiment(name, artifact_location=place and f"{place}/{name}"))

@@ -159,6 +159,7 @@ def score_row(n: int, **columns: Any) -> dict[str, Any]:
         "n_reference": 8,
         "protocol": "uniform_tiny",
         "protocol_hash": digest("protocol"),
+        "extractors": None,
         "data_digest": sha("data"),
         "versions": "{}",
     }

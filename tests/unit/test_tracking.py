@@ -187,6 +187,12 @@ def test_a_damaged_store_is_one_clear_error(tmp_path: Path) -> None:
         Tracker.open(Settings(home=tmp_path))
 
 
+def test_a_deleted_experiment_is_one_clear_error(tracker: Tracker, settings: Settings) -> None:
+    tracker._client.delete_experiment(tracker._experiment_id)
+    with pytest.raises(ServiceError, match=f"restore -x {tracker._experiment_id}"):
+        Tracker.open(settings)
+
+
 def test_the_first_use_makes_its_tables_without_a_word(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tasks.tracking import Tracker; "
