@@ -293,6 +293,9 @@ def test_the_tiny_set_has_unique_names_under_one_loading():
     assert len(set(names)) == len(names)
     assert {"fvd.tinyvideo.uniform_tiny", "fad.tinymel.uniform_tiny", "synchrony.tinysync.uniform_tiny"} <= set(names)
     assert {metric.protocol.loading for metric in metrics} == {None}
+    aligned = {name.partition(".")[2] for name in names if name.startswith("av_align.")}
+    assert len(aligned) == 2
+    assert aligned == {name.partition(".")[2] for name in names if name.startswith("av_align_chance.")}
 
 
 def test_another_spec_is_another_protocol_and_a_loading_that_nobody_follows_is_refused():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from uniform_core.metrics.av_align import AvAlignConfig
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.metrics.class_accuracy import ClassAccuracyConfig
@@ -14,6 +16,7 @@ from uniform_core.metrics.synchrony import SynchronyConfig
 from uniform_core.types import Modality
 
 NAME = "uniform_tiny"
+PARTNERS: tuple[Literal["own", "others"], ...] = ("own", "others")  # AV-align, and what chance gives
 JUDGED = {"tinyvideo": Modality.VIDEO, "tinymel": Modality.AUDIO}  # the other extractors speak of both together
 
 
@@ -37,7 +40,9 @@ def tiny_metrics(*, classes: tuple[str, ...]) -> tuple[MetricConfig, ...]:
         *(KlConfig(protocol=p) for p in logits),
         *(ClassAccuracyConfig(protocol=p, classes=classes) for p in logits),
         SynchronyConfig(protocol=protocol("tinysync", "embedding")),
-        AvAlignConfig.of("tempotokens2025", name="tempotokens2025_tiny"),
-        AvAlignConfig.of("seeing_and_hearing", name="seeing_and_hearing_tiny"),
-        AvAlignConfig.of("tempotokens2025", name="tempotokens2025_tiny", partner="others"),
+        *(
+            AvAlignConfig.of(rules, name=f"{rules}_tiny", partner=partner)
+            for partner in PARTNERS
+            for rules in ("tempotokens2025", "seeing_and_hearing")
+        ),
     )
