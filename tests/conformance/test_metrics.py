@@ -104,9 +104,7 @@ def test_a_feature_that_is_not_finite_is_a_reason(metric: MetricConfig):
 
 @EVERY
 @pytest.mark.parametrize("change", [lambda value: value[:-1], lambda value: value[:0]], ids=["shorter", "empty"])
-def test_features_of_several_widths_are_a_reason(
-    metric: MetricConfig, change: Callable[[np.ndarray], np.ndarray]
-):
+def test_features_of_several_widths_are_a_reason(metric: MetricConfig, change: Callable[[np.ndarray], np.ndarray]):
     """One item alone, then the whole set beside the others: never an exception of numpy's."""
     for need in metric.needs:
         if need == LABELS or need.layer == "rate_hz" or need.layer.startswith("onsets") or need.layer == "flow":
