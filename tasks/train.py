@@ -70,32 +70,49 @@ def run_train(context: RunContext) -> list[StageSummary]:
     index, key = _index(context)
     done, cpu_s = 0, 0.0
     if not _is_trained(context, key):
+        read = _what_is_read(context, index)
         Tracker.open(context.settings)  # what rank 0 would find out only after the workers have started
         with lock(context.settings.checkpoints_dir / key / LOCK, shared=False):  # one driver at a time writes there
             if not _is_trained(context, key):
-                done, cpu_s = steps, _train(context, index, key)
+                done, cpu_s = steps, _train(context, read, key)
     return [StageSummary.complete("train", steps, done=done, wall_s=time.monotonic() - started, cpu_s=cpu_s)]
 
 
-def _train(context: RunContext, index: pa.Table, key: str) -> float:
-    """The model of an index, trained to the last step and recorded; the CPU seconds that it took."""
-    config, folder, clips = context.config, context.settings.checkpoints_dir / key, context.clips()
+@dataclass(frozen=True)
+class _Read:
+    """What a training reads: its samples, those of held-out clips, and where the null text's features lie."""
+
+    index: pa.Table
+    held_out: pa.Table
+    null_text: dict[str, Any]
+
+
+def _what_is_read(context: RunContext, index: pa.Table) -> _Read:
+    """Everything that training reads, before a folder is made for it. Raises WorkFailedError where some is missing."""
+    config, clips = context.config, context.clips()
+    require_samples(index, clips, split=config.train_split)
     held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
     for samples in (index, held_out):
         require_text_features(samples)
-    _write_index(folder / INDEX, index, clips=clips, split=config.train_split)
-    _write_table(folder / HELD_OUT, held_out)
+    return _Read(index, held_out, _null_ref(context))
+
+
+def _train(context: RunContext, read: _Read, key: str) -> float:
+    """The model, trained to the last step and recorded; the CPU seconds that it took."""
+    config, folder = context.config, context.settings.checkpoints_dir / key
+    _write_table(folder / INDEX, read.index)
+    _write_table(folder / HELD_OUT, read.held_out)
     setup = TrainSetup(
         config_json=config.model_dump_json(),
         folder=str(folder),
         tensors_dir=str(context.settings.tensors_dir),
-        null_text=_null_ref(context),
+        null_text=read.null_text,
         model_id=key,
         fingerprint=train_fingerprint(config),
         settings_json=context.settings.model_dump_json(),
         run_id=context.run_id,
         versions=context.catalog.versions(READ),
-        data_digest=samples_digest(index),
+        data_digest=samples_digest(read.index),
     )
     context.ray.start()
     with _followed(folder / HISTORY, steps=config.train.steps, listener=context.listener):
@@ -123,11 +140,6 @@ def _index(context: RunContext) -> tuple[pa.Table, str]:
     clips = context.clips()
     index = training_samples(context.catalog, context.config, clips, split=context.config.train_split)
     return index, model_id(context.config, samples_digest(index))
-
-
-def _write_index(path: Path, index: pa.Table, *, clips: pa.Table, split: str) -> None:
-    require_samples(index, clips, split=split)
-    _write_table(path, index)
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

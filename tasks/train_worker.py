@@ -148,11 +148,13 @@ class _Rank0Log:
         self._stack.__exit__(kind, error, trace)
 
     def step(self, report: StepReport) -> None:
-        losses = {modality.value: loss for modality, loss in report.losses.items()}
-        by_task = {f"loss/{report.task.value}.{name}": loss for name, loss in losses.items()}
+        task, losses = report.task.value, {modality.value: loss for modality, loss in report.losses.items()}
+        by_task = {f"loss/{task}.{name}": loss for name, loss in losses.items()}
+        terms = {f"term/{task}.{name}": term for name, term in report.terms.items()}
         numbers = {"loss": report.loss, "grad_norm": report.grad_norm, "lr": report.lr}
-        self._run.log_metrics({**numbers, **by_task}, step=report.step)
-        self._add({"step": report.step, "task": report.task.value, "losses": losses, **numbers, "time": time.time()})
+        self._run.log_metrics({**numbers, **by_task, **terms}, step=report.step)
+        record = {"step": report.step, "task": task, "losses": losses, "terms": dict(report.terms), **numbers}
+        self._add({**record, "time": time.time()})
 
     def validation(self, report: ValidationReport) -> None:
         numbers = report.numbers()

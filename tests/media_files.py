@@ -124,7 +124,9 @@ def _video_stream(out: Any, recipe: Recipe) -> Any:
 
 def _audio_stream(out: Any, recipe: Recipe) -> Any:
     audio = out.add_stream(recipe.audio_codec, rate=recipe.audio_rate, layout=recipe.layout)
-    if recipe.audio_codec not in ("flac", "pcm_s16le"):
+    if recipe.audio_codec == "vorbis":
+        audio.options = {"strict": "experimental"}  # FFmpeg's own encoder
+    elif recipe.audio_codec not in ("flac", "pcm_s16le"):
         audio.bit_rate = 192_000
     return audio
 
@@ -192,6 +194,19 @@ def repeat(source: Path, target: Path, *, times: int, every_s: float) -> Path:
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                     packet.stream = streams[packet.stream.index]
                     out.mux(packet)
+    return target
+
+
+def without_timestamps(source: Path, target: Path, *, kind: str, count: int) -> Path:
+    """A copy of an MPEG-TS file whose first PES packets of a stream (`video`, `audio`) carry no PTS and no DTS."""
+    data, begin, at = bytearray(source.read_bytes()), b"\x00\x00\x01" + {"video": b"\xe0", "audio": b"\xc0"}[kind], 0
+    for _ in range(count):
+        at = data.index(begin, at)
+        stamps = {0x80: 5, 0xC0: 10}[data[at + 7] & 0xC0]  # bytes of a PTS, of both
+        data[at + 7] &= 0x3F
+        data[at + 9 : at + 9 + stamps] = b"\xff" * stamps  # stuffing
+        at += 9
+    target.write_bytes(data)
     return target
 
 

@@ -1,5 +1,8 @@
 """Every member of the metrics family, as soon as it is imported: laws that none may break."""
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -97,6 +100,23 @@ def test_a_feature_that_is_not_finite_is_a_reason(metric: MetricConfig):
     score = metric.score({**inputs, need: FeatureSet.of(found.keys, values)})
     assert score.value is None
     assert "clip003" in (score.reason or "")
+
+
+@EVERY
+@pytest.mark.parametrize("change", [lambda value: value[:-1], lambda value: value[:0]], ids=["shorter", "empty"])
+def test_features_of_several_widths_are_a_reason(metric: MetricConfig, change: Callable[[np.ndarray], np.ndarray]):
+    """One item alone, then the whole set beside the others: never an exception of numpy's."""
+    for need in metric.needs:
+        if need == LABELS or need.layer == "rate_hz" or need.layer.startswith("onsets") or need.layer == "flow":
+            continue
+        inputs = inputs_for(metric)
+        first, *others = inputs[need].values
+        odd = [change(first), *others]
+        sets = [odd] if len(metric.needs) == 1 else [odd, [change(value) for value in (first, *others)]]
+        for values in sets:
+            score = metric.score({**inputs, need: FeatureSet.of(inputs[need].keys, values)})
+            assert score.value is None, need
+            assert re.search(r"\d (values|logits)", score.reason or ""), score.reason
 
 
 @EVERY

@@ -32,8 +32,10 @@ from uniform_core.media import (
     Sandbox,
     SourceFacts,
 )
+from uniform_core.media.budget import ErrorBudget
 from uniform_core.media.encoder import write_synced
 from uniform_core.media.opening import open_source
+from uniform_core.media.placing import Placer
 from uniform_core.media.refusal import OutputError, Refused
 from uniform_core.media.restart import Clocks
 from uniform_core.types import Window
@@ -409,6 +411,69 @@ def read_through(path: Path) -> None:
     with open_source(path, Limits()) as source:
         source.read_head()
         assert list(source.events())
+
+
+@pytest.mark.parametrize(("kind", "count"), [("video", 3), ("video", 17), ("audio", 6)])
+def test_frames_before_the_first_timestamp_lie_right_before_it(
+    kind: str, count: int, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A film that is an hour into its clock, with and without the first timestamps of a stream: the same clips."""
+    hour: dict[str, object] = {"video_start_s": 3600.08, "audio_start_s": 3600.0}
+    whole = media_files.write(tmp_path / "a.ts", container="mpegts", audio_codec="mp2", duration_s=4.2, **hour)
+    bare = media_files.without_timestamps(whole, tmp_path / "b.ts", kind=kind, count=count)
+    clips, again = (run(sandbox, path, tmp_path / path.stem) for path in (whole, bare))
+    assert [clip.clip_sha256 for clip in again] == [clip.clip_sha256 for clip in clips]  # type: ignore[attr-defined]
+    assert len(clips) == 2
+    assert [clip.decode_errors for clip in again] == [0, 0]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("kind", "said"), [("video", "picture"), ("audio", "sound")])
+@pytest.mark.parametrize("duration_s", [0.8, 4.0])
+def test_a_stream_without_any_timestamp_is_refused(
+    kind: str, said: str, duration_s: float, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    whole = media_files.write(tmp_path / "a.ts", container="mpegts", audio_codec="mp2", duration_s=duration_s)
+    count = whole.read_bytes().count(b"\x00\x00\x01" + (b"\xe0" if kind == "video" else b"\xc0"))
+    bare = media_files.without_timestamps(whole, tmp_path / "b.ts", kind=kind, count=count)
+    [result] = run(sandbox, bare, tmp_path / "out")
+    assert isinstance(result, RejectedWindow)
+    assert result.rejection.error_class == "bad_timestamps"
+    assert re.search(rf"a timestamp within 1 s of the {said}'s first .*, none found in \d+", result.rejection.message)
+
+
+def test_frames_that_wait_for_a_timestamp_are_placed_backwards_or_given_up() -> None:
+    placer = Placer()
+    assert placer.place("a", None, length_s=0.5) == placer.place("b", None, length_s=0.25) == []
+    assert placer.place("c", 9.0, length_s=0.5) == [(8.25, 0.5, "a"), (8.75, 0.25, "b"), (9.0, 0.5, "c")]
+    assert placer.place("d", None, length_s=0.5) == [(9.5, 0.5, "d")]
+    assert placer.place("e", 20.0, length_s=0.5) == [(20.0, 0.5, "e")]
+    lossy = Placer()
+    lossy.place("a", None, length_s=0.5)
+    assert (lossy.give_up(), lossy.give_up()) == (1, 0)
+    assert lossy.place("c", 9.0, length_s=0.5) == [(9.0, 0.5, "c")]
+
+
+def test_reordered_pictures_in_avi_are_all_shown_in_their_order(sandbox: Sandbox, tmp_path: Path) -> None:
+    """AVI has the order of decoding only; what FFmpeg makes pts of it goes back and forth (H.264 with B-frames)."""
+    path = media_files.write(tmp_path / "a.avi", container="avi", audio_codec="libmp3lame", duration_s=2.5)
+    with open_source(path, Limits()) as source:
+        source.read_head()
+        pictures = [piece for piece in source.events() if isinstance(piece, media_source.Picture)]
+    numbers = [media_files.read_number(picture.frame.to_ndarray(format="rgb24")) for picture in pictures]
+    assert numbers == list(range(62))
+    steps_s = np.diff([picture.time_s for picture in pictures])
+    assert steps_s == pytest.approx(np.full(61, 0.04))
+
+
+def test_errors_of_the_sound_are_not_told_of_the_picture() -> None:
+    budget = ErrorBudget(Limits(max_errors=3))
+    budget.demux_failed("a torn page")
+    budget.packet_failed("audio", "no frame header")
+    assert (budget.last("audio"), budget.last("video")) == ("no frame header", "a torn page")
+    budget.picture_damaged()
+    assert (budget.last("audio"), budget.last("video")) == ("no frame header", "a damaged picture")
+    with pytest.raises(Refused, match="4 packets do not decode, the last of the sound: again"):
+        budget.packet_failed("audio", "again")
 
 
 def test_an_mp4_without_its_index_is_undecodable(sandbox: Sandbox, good: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from uniform_core.media import CanonicalClip, CanonicalForm, CanonicalReader, Cu
 from uniform_core.media.forms import CANONICAL_VERSION
 
 GOLDEN = {
-    3: {  # as 2, but for mirrored films and sound of eight channels, which came out otherwise or not at all
+    4: {  # as 3, but for films with frames that have no timestamp, and for reordered pictures in AVI
         "size": (96, 64),
         "frame_numbers": [0, 2, 4, 6, 9, 11, 13, 16],
         "luma_rows": [160.75, 162.99, 82.49, 84.73, 84.77, 87.0],

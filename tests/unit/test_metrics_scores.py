@@ -19,6 +19,7 @@ from uniform_core.metrics import (
 from uniform_core.metrics.base import LABELS, LABELS_OF, MetricConfig, Need, Score, Side
 from uniform_core.metrics.extractors import EvalBatch, LibrosaOnsets
 from uniform_core.metrics.features import FeatureSet
+from uniform_core.metrics.gaussian import frechet_from_features
 from uniform_core.metrics.kernel import Subsets
 from uniform_core.metrics.protocol import Loading, Protocol
 from uniform_core.metrics.strata import strata_of
@@ -62,6 +63,23 @@ def test_frechet_without_groups_has_no_interval():
     score = config.score(two_sets(rows, rows + 1.0))
     assert score.value is not None
     assert (score.low, score.high) == (None, None)
+
+
+@pytest.mark.parametrize(("n", "groups"), [(2, 20), (3, 2)])
+def test_frechet_of_too_few_for_a_group_to_be_left_out_has_no_interval(n: int, groups: int):
+    config = FrechetConfig(protocol=Protocol(name="example", extractor="example"), groups=groups)
+    rows = np.random.default_rng(0).normal(size=(n, 8))
+    score = config.score(two_sets(rows, rows + 1.0))
+    assert score.value == pytest.approx(8.0)
+    assert (score.low, score.high) == (None, None)
+
+
+def test_frechet_of_one_row_is_refused_and_not_a_nan():
+    rows = np.random.default_rng(0).normal(size=(5, 8))
+    for first, second in ((rows[:1], rows), (rows, rows[:1])):
+        with pytest.raises(ValueError, match="more than 1 items, found 1"):
+            frechet_from_features(first, second)
+    assert frechet_from_features(rows[:1], rows[:1] + 1.0, ddof=0) == pytest.approx(8.0)
 
 
 def test_jackknife_interval_covers_the_distance_of_the_populations():

@@ -70,6 +70,9 @@ def test_state_returns_and_another_models_state_is_refused() -> None:
     assert torch.equal(other.state_dict()["weight"], ema.state_dict()["weight"])
     with pytest.raises(ConfigError, match=r"differences in \['weight'\]"):
         Ema(nn.Linear(3, 1, bias=False), decay=0.9).load_state_dict(ema.state_dict())
+    half = {name: value.half() if value.is_floating_point() else value for name, value in ema.state_dict().items()}
+    with pytest.raises(ConfigError, match=r"differences in \['weight'\]"):
+        other.load_state_dict(half)
     with pytest.raises(ConfigError, match=r"ema.decay: expected a number in \[0, 1\); found 1"):
         Ema(model, decay=1.0)
 

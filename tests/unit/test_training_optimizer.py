@@ -83,5 +83,18 @@ def test_the_state_of_another_model_is_refused_by_name() -> None:
     trained(model, optimizer, range(1))
     state = optimizer.tensors()
     state["9.weight.exp_avg"] = state.pop("0.weight.exp_avg")
-    with pytest.raises(ConfigError, match=r"2 that differ, such as 0\.weight\.exp_avg"):
+    with pytest.raises(ConfigError, match=r"2 that differ: 0\.weight\.exp_avg: none, not \[7, 5\] float32; 9\.weight"):
         optimizer.load(state)
+
+
+def test_the_state_before_the_first_step_takes_the_moments_away() -> None:
+    model, peer = a_model(), a_model()
+    optimizer = VectorAdamW(CONFIG, model)
+    trained(model, optimizer, range(3))
+    model.load_state_dict(peer.state_dict())
+    optimizer.load({})
+    assert optimizer.tensors() == {}
+    trained(model, optimizer, range(2))
+    trained(peer, VectorAdamW(CONFIG, peer), range(2))
+    for weight, expected in zip(model.parameters(), peer.parameters(), strict=True):
+        assert torch.equal(weight, expected)

@@ -1,6 +1,8 @@
 """The trainer: exact resume, ranks and micro-batches that agree, losses by task, clear ends when numbers go wrong."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from training_toy import LAYOUT, MODEL, make_config, make_source, make_trainer
 from uniform_core.diffusion import IddpmConfig
 from uniform_core.errors import ConfigError, WorkFailedError
 from uniform_core.model import JointLatent
-from uniform_core.training.checkpoint import CheckpointStore
+from uniform_core.training.checkpoint import Checkpoint, CheckpointStore
 from uniform_core.training.distributed import Place
 from uniform_core.training.draws import draw_training
 from uniform_core.training.fit import ValidationReport, fit
@@ -203,6 +205,71 @@ def test_a_batch_of_another_step_and_a_foreign_checkpoint_are_refused(tmp_path: 
     fit(trainer, source, checkpoints=store)
     with pytest.raises(ConfigError, match="fingerprint of this run"):
         fit(make_trainer(config, fingerprint="other"), source, checkpoints=store)
+
+
+def _replaced(part: str, name: str, value: torch.Tensor | None) -> Callable[[Checkpoint], Checkpoint]:
+    """What puts another tensor, or none, in the place of one."""
+
+    def change(saved: Checkpoint) -> Checkpoint:
+        tensors = {**getattr(saved, part), name: value}
+        return replace(saved, **{part: {key: tensor for key, tensor in tensors.items() if tensor is not None}})
+
+    return change
+
+
+LAST = "final_layer.linear.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (_replaced("model", LAST, torch.zeros(3)), rf"1 that differ: model/{LAST}: \[3\] float32, not \[\d+, 16\]"),
+        (_replaced("model", LAST, None), rf"1 that differ: model/{LAST}: none, not"),
+        (_replaced("model", "extra", torch.zeros(2)), r"1 that differ: model/extra: \[2\] float32, not none"),
+        (_replaced("ema", LAST, torch.zeros(3)), rf"ema/{LAST}"),
+        (_replaced("ema", "updates", torch.tensor(2.0)), r"ema/updates: \[\] float32, not \[\] int64"),
+        (_replaced("optimizer", f"{LAST}.exp_avg", torch.zeros(3)), rf"optimizer/{LAST}.exp_avg"),
+        (_replaced("optimizer", f"{LAST}.step", torch.tensor(2)), r"\[\] int64, not \[\] float32"),
+        (lambda saved: replace(saved, optimizer={}), r"optimizer/\S+: none, not .*; \d+ more"),
+        (lambda saved: replace(saved, step=0), r"checkpoint of step 0: .*float32, not none; \d+ more"),
+        (
+            lambda saved: replace(saved, ema={name: value.double() for name, value in saved.ema.items()}),
+            r"ema/\S+: \[.*\] float64, not \[.*\] float32; .*; \d+ more",
+        ),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_does_not_fit_is_refused_whole_and_changes_nothing(
+    change: Callable[[Checkpoint], Checkpoint], found: str
+) -> None:
+    config = make_config()
+    giver, trainer = make_trainer(config), make_trainer(config)
+    for _ in range(2):
+        giver.train_step(make_source(config).batch_at(giver.step))
+    trainer.train_step(make_source(config).batch_at(0))
+    before = state_of(trainer)
+    with pytest.raises(ConfigError, match=found):
+        trainer.restore(change(giver.checkpoint(extra={})))
+    assert_same_bits(before, state_of(trainer))
+    assert trainer.step == 1
+    trainer.restore(giver.checkpoint(extra={}))
+    assert_same_bits(state_of(giver), state_of(trainer))
+    assert trainer.step == 2
+
+
+def test_a_trainer_goes_back_to_a_checkpoint_of_no_steps() -> None:
+    config = make_config()
+    trainer = make_trainer(config)
+    saved = trainer.checkpoint(extra={})
+    start = replace(
+        saved, **{part: {n: v.clone() for n, v in getattr(saved, part).items()} for part in ("model", "ema")}
+    )
+    before = state_of(trainer)
+    fit(trainer, make_source(config))
+    ended = state_of(trainer)
+    trainer.restore(start)
+    assert_same_bits(before, state_of(trainer))
+    fit(trainer, make_source(config))
+    assert_same_bits(ended, state_of(trainer))
 
 
 def test_the_averaged_weights_fill_a_model() -> None:

@@ -115,7 +115,7 @@ class Cutter:
     def _hear(self, sound: Sound) -> None:
         if sound.frame.sample_rate != self._track.rate_hz:
             if self._track.end_s > float("-inf"):
-                self._source.budget.packet_failed(f"the sampling rate changes to {sound.frame.sample_rate} Hz")
+                self._source.budget.packet_failed("audio", f"the sampling rate changes to {sound.frame.sample_rate} Hz")
                 return
             self._track = SoundTrack(sound.frame.sample_rate)  # the header was wrong, as it may be for HE-AAC
         time_s, end_s = sound.time_s - self._zero_s, self._track.end_s

@@ -158,7 +158,7 @@ class _Decoder:
         if self._sound is None:
             self._sound = SoundTrack(frame.sample_rate)
         if frame.sample_rate != self._sound.rate_hz:
-            self._source.budget.packet_failed(f"the sampling rate changes to {frame.sample_rate} Hz")
+            self._source.budget.packet_failed("audio", f"the sampling rate changes to {frame.sample_rate} Hz")
             return
         self._sound.push(time_s, to_mono(frame, self._rule.mono), anew=anew)
         self._sound.forget(self._rule.start_s)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uniform_core.spec import AVSpec
     from uniform_core.types import Window
 
-CANONICAL_VERSION = 3
+CANONICAL_VERSION = 4
 """Bumped by hand whenever the same source gives other canonical clips: their bytes, or which windows give one."""
 
 ResizeRule = Literal["crop", "squash", "letterbox"]

@@ -6,14 +6,15 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import av
 from av.stream import Disposition
 
-from uniform_core.media.budget import ErrorBudget
+from uniform_core.media.budget import SAID, ErrorBudget, StreamKind
 from uniform_core.media.declared import DeclaredEnd
 from uniform_core.media.forms import Limits
+from uniform_core.media.placing import MAX_UNTIMED_S, Placer
 from uniform_core.media.refusal import Refused, file_failed, short
 from uniform_core.media.restart import Clocks
 from uniform_core.media.skip import Skipper
@@ -66,6 +67,8 @@ class Source:
         self._in_head: set[str] = set()
         self._skipper = Skipper(self.container_name)
         self._audio_lost = False
+        self._placers: dict[StreamKind, Placer] = {"video": Placer(), "audio": Placer()}
+        self._stamps = ("dts",) if self.container_name == "avi" else ("pts", "dts")
         self.clocks = Clocks(picture=self.video is not None, sound=self.audio is not None)
 
     def _check_pixels(self, width: int, height: int) -> None:
@@ -134,15 +137,21 @@ class Source:
                 break
         return first["video"], first["audio"]
 
-    def nothing_of(self, kind: Literal["video", "audio"]) -> Refused:
+    def nothing_of(self, kind: StreamKind) -> Refused:
         """Why `read_head` found nothing of a stream that the container names."""
         wanted = {"video": "pictures expected", "audio": "sound expected"}[kind]
         if self._head_is_full:
             most = f"the first {HEAD_BYTES >> 20} MiB or {HEAD_PACKETS} packets of the other stream"
             return Refused("not_interleaved", f"{wanted} beside {most}, none found")
+        if self._placers[kind].waiting:
+            return self._without_times(kind)
         if kind in self._in_head:
-            return Refused("undecodable", f"{wanted}, none decodes: {self.budget.last}")
+            return Refused("undecodable", f"{wanted}, none decodes: {self.budget.last(kind)}")
         return Refused(f"no_{kind}", f"{wanted}, the stream that the container names is empty")
+
+    def _without_times(self, kind: StreamKind) -> Refused:
+        within = f"a timestamp within {MAX_UNTIMED_S:g} s of the {SAID[kind]}'s first packet expected"
+        return Refused("bad_timestamps", f"{within}, none found in {self._placers[kind].waiting} decoded frames")
 
     def events(self) -> Iterator[Picture | Sound]:
         """Every piece that decodes, in file order; `read_head` comes first. Raises Refused when the budget is spent.
@@ -200,7 +209,7 @@ class Source:
                 return
 
     def _decode(self, packet: Any) -> list[Picture | Sound]:
-        is_video = packet.stream is self.video
+        kind: StreamKind = "video" if packet.stream is self.video else "audio"
         try:
             frames = packet.decode()
         except (EOFError, av.error.EOFError):
@@ -208,24 +217,33 @@ class Source:
         except (MemoryError, av.error.MemoryError) as error:
             raise Refused("memory", "decoding: more memory needed than the worker may have") from error
         except av.FFmpegError as error:
-            self._audio_lost |= not is_video
-            self.budget.packet_failed(short(error))
+            self._audio_lost |= kind == "audio"
+            self.budget.packet_failed(kind, short(error))
+            for _ in range(self._placers[kind].give_up()):
+                self.budget.packet_failed(kind, "a frame without a timestamp before a lost packet")
             return []
         self.budget.packet_read()
-        pieces = [self._picture(frame) if is_video else self._sound(frame) for frame in frames]
-        return [piece for piece in pieces if piece is not None]
+        pieces = [
+            piece for frame in frames for piece in (self._pictures(frame) if kind == "video" else self._sounds(frame))
+        ]
+        if self._placers[kind].waits_too_long:
+            raise self._without_times(kind)
+        return pieces
 
-    def _picture(self, frame: av.VideoFrame) -> Picture | None:
+    def _time_s(self, frame: Any) -> float | None:
+        """When a frame is shown, by its own word; AVI knows the order of decoding only, for which dts stand in."""
+        stamps = (getattr(frame, name) for name in self._stamps)
+        return next((float(stamp * frame.time_base) for stamp in stamps if stamp is not None), None)
+
+    def _pictures(self, frame: av.VideoFrame) -> Iterator[Picture]:
         self._check_pixels(frame.width, frame.height)
-        last_s = self.clocks.latest_s("picture")
-        time_s = frame.time
-        if time_s is None:
-            time_s = 0.0 if last_s is None else last_s + self._nominal_s
-        if not self.clocks.takes("picture", time_s) or (last_s is not None and time_s <= last_s):
-            return None  # behind the end of the timeline, or shown at no time of its own
-        if frame.is_corrupt:
-            self.budget.picture_damaged()
-        return Picture(time_s, self._length_s(frame), frame)
+        for placed in self._placers["video"].place(frame, self._time_s(frame), length_s=self._length_s(frame)):
+            last_s = self.clocks.latest_s("picture")
+            if not self.clocks.takes("picture", placed.time_s) or (last_s is not None and placed.time_s <= last_s):
+                continue  # behind the end of the timeline, or shown at no time of its own
+            if placed.frame.is_corrupt:
+                self.budget.picture_damaged()
+            yield Picture(*placed)
 
     def _length_s(self, frame: av.VideoFrame) -> float:
         if not frame.duration:
@@ -237,11 +255,14 @@ class Source:
                 self._lengths_s[frame.duration] = length_s
         return length_s
 
-    def _sound(self, frame: av.AudioFrame) -> Sound | None:
-        if frame.time is None or not frame.samples or not self.clocks.takes("sound", frame.time):
-            return None
-        lost, self._audio_lost = self._audio_lost, False
-        return Sound(frame.time, frame, lost)
+    def _sounds(self, frame: av.AudioFrame) -> Iterator[Sound]:
+        if not frame.samples or not frame.sample_rate:
+            return
+        length_s = frame.samples / frame.sample_rate
+        for placed in self._placers["audio"].place(frame, self._time_s(frame), length_s=length_s):
+            if self.clocks.takes("sound", placed.time_s):
+                lost, self._audio_lost = self._audio_lost, False
+                yield Sound(placed.time_s, placed.frame, lost)
 
 
 def _best(streams: Any) -> Any:

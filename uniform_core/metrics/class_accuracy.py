@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from uniform_core.metrics.base import LABELS, Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.features import uneven
 from uniform_core.metrics.intervals import wilson_interval
 from uniform_core.metrics.protocol import Protocol
 
@@ -30,7 +31,10 @@ class ClassAccuracyConfig(MetricConfig):
         return (Need(Side.GENERATED, self.protocol.extractor, self.protocol.layer), LABELS)
 
     def measure(self, inputs: Inputs) -> Measured | str:
-        width = inputs[self.needs[0]].matrix_ND().shape[1]
+        logits = inputs[self.needs[0]]
+        if (problem := uneven(logits)) is not None:
+            return problem
+        width = logits.matrix_ND().shape[1]
         if width != len(self.classes):
             return f"{width} logits for {len(self.classes)} classes"
         hits = self.clip_values(inputs)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.features import uneven
 from uniform_core.metrics.protocol import Protocol
 
 Generated = Float64[np.ndarray, "N D"]
@@ -34,11 +35,10 @@ class DistanceConfig(MetricConfig):
         return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in Side)
 
     def measure(self, inputs: Inputs) -> Measured | str:
-        generated_ND, reference_MD = (inputs[need].matrix_ND() for need in self.needs[:2])
-        values = generated_ND.shape[1], reference_MD.shape[1]
-        if values[0] != values[1]:
-            return f"generated features have {values[0]} values, reference features {values[1]}"
-        return self.distance(generated_ND, reference_MD, inputs)
+        generated, reference = (inputs[need] for need in self.needs[:2])
+        if (problem := uneven(generated, reference)) is not None:
+            return problem
+        return self.distance(generated.matrix_ND(), reference.matrix_ND(), inputs)
 
     @abstractmethod
     def distance(self, generated_ND: Generated, reference_MD: Reference, inputs: Inputs) -> Measured | str:

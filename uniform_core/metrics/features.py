@@ -71,3 +71,11 @@ class FeatureSet:
         """The items of these keys."""
         by_key = dict(zip(self.keys, self.values, strict=True))
         return FeatureSet.of(list(keys), [by_key[key] for key in keys])
+
+
+def uneven(*sets: FeatureSet) -> str | None:
+    """Why the rows of these sets cannot be compared with each other, in words; None where all have one width."""
+    widths = sorted({value.size for found in sets for value in found.values})
+    if len(widths) == 1 and widths[0]:
+        return None
+    return f"features have {' or '.join(map(str, widths[:5]))} values where all need the same number, at least one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -39,8 +40,9 @@ class FrechetConfig(DistanceConfig):
     def _interval(
         self, value: float, generated_ND: Float64[np.ndarray, "n d"], reference_MD: Float64[np.ndarray, "m d"]
     ) -> tuple[float, float] | tuple[None, None]:
-        """The delete-group jackknife of both sides; None where a side has fewer than three items."""
-        if self.groups < 2 or min(len(generated_ND), len(reference_MD)) < 3:
+        """The delete-group jackknife of both sides; None where a side without a group has fewer than two items."""
+        fewest = min(len(generated_ND), len(reference_MD))
+        if self.groups < 2 or fewest - math.ceil(fewest / self.groups) < 2:
             return None, None
         by_generated = self._left_out(generated_ND, reference_MD)
         by_reference = self._left_out(reference_MD, generated_ND)

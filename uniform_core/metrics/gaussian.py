@@ -15,8 +15,13 @@ from uniform_core.metrics.moments import Moments
 def frechet_from_features(
     first_ND: Float[np.ndarray, "n d"], second_MD: Float[np.ndarray, "m d"], *, ddof: int = 1
 ) -> float:
-    """The Fréchet distance of two sets of rows, exact also where a side has fewer rows than features."""
+    """The Fréchet distance of two sets of rows, exact also where a side has fewer rows than features.
+
+    Raises ValueError where a side has no more rows than `ddof`.
+    """
     n, m, d = len(first_ND), len(second_MD), first_ND.shape[1]
+    if min(n, m) <= ddof:
+        raise ValueError(f"a covariance with ddof {ddof} needs more than {ddof} items, found {min(n, m)}")
     if min(n, m) > d:
         return frechet_from_moments(Moments.of(first_ND), Moments.of(second_MD), ddof=ddof)
     return _frechet_of_few(first_ND.astype(np.float64), second_MD.astype(np.float64), ddof=ddof)

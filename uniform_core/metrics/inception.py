@@ -9,6 +9,7 @@ from pydantic import Field
 
 from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
 from uniform_core.metrics.divergence import inception_scores
+from uniform_core.metrics.features import uneven
 from uniform_core.metrics.intervals import Z_95, jackknife_variance, left_out_values, mean_interval
 from uniform_core.metrics.protocol import Protocol
 from uniform_core.types import Count, NonNegative
@@ -35,7 +36,10 @@ class InceptionConfig(MetricConfig):
         return (Need(Side.GENERATED, self.protocol.extractor, self.protocol.layer),)
 
     def measure(self, inputs: Inputs) -> Measured | str:
-        logits_NK = inputs[self.needs[0]].matrix_ND()
+        logits = inputs[self.needs[0]]
+        if (problem := uneven(logits)) is not None:
+            return problem
+        logits_NK = logits.matrix_ND()
         n = len(logits_NK)
         if n < self.splits:
             return f"{n} items where the protocol cuts {self.splits} splits"

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
 from uniform_core.metrics.divergence import Activation, kl_divergences
+from uniform_core.metrics.features import uneven
 from uniform_core.metrics.intervals import mean_interval
 from uniform_core.metrics.protocol import Protocol
 from uniform_core.types import Fraction
@@ -43,6 +44,8 @@ class KlConfig(MetricConfig):
         matched = len(generated) - len(lonely)
         if not matched or matched < self.min_matched * len(generated):
             return f"{len(lonely)} of {len(generated)} generated items have no reference, the first is {lonely[0]}"
+        if (problem := uneven(generated, reference)) is not None:
+            return problem
         values_N = np.array(list(self.clip_values(inputs).values()))
         low, high = mean_interval(values_N)
         warnings = (f"{len(lonely)} generated items without a reference were left out",) if lonely else ()

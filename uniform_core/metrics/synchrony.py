@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from uniform_core.metrics.base import LABELS, Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.features import uneven
 from uniform_core.metrics.pair_wins import Against, PairWins, pair_wins
 from uniform_core.metrics.protocol import Protocol
 
@@ -35,6 +36,8 @@ class SynchronyConfig(MetricConfig):
         return (*towers, LABELS)
 
     def measure(self, inputs: Inputs) -> Measured | str:
+        if (problem := uneven(*(inputs[need] for need in self.needs[:2]))) is not None:
+            return problem
         wins = self._wins(inputs)
         if wins is None:
             return f"none of {len(inputs[LABELS])} clips has another clip of its class"

@@ -57,9 +57,11 @@ class Ema:
         return {**self._mean, "updates": torch.tensor(self.updates)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state_dict` gave. Raises ConfigError where names or shapes differ."""
-        expected = {name: tuple(mean.shape) for name, mean in self._mean.items()} | {"updates": ()}
-        found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        """Take back what `state_dict` gave. Raises ConfigError where names, shapes or dtypes differ."""
+        expected, found = (
+            {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+            for tensors in (self.state_dict(), state)
+        )
         if expected != found:
             differing = sorted(name for name in expected | found if expected.get(name) != found.get(name))
             raise ConfigError(

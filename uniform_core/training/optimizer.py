@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uniform_core.errors import ConfigError
 from uniform_core.training.config import TrainConfig
+from uniform_core.training.forms import Form, forms_of, require_forms
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+STEP_FORM: Form = ((), torch.float32)  # torch counts the steps of AdamW in this
 
 
 class VectorAdamW:
@@ -77,18 +78,19 @@ class VectorAdamW:
             for moment, value in zip(MOMENTS, (*values, steps.clone()), strict=True)
         }
 
+    def forms(self) -> dict[str, Form]:
+        """The shapes and dtypes of what `tensors` gives after the first step."""
+        return {
+            f"{name}.{moment}": form
+            for name, weight in self._weights.items()
+            for moment, form in zip(MOMENTS, [(tuple(weight.shape), weight.dtype)] * 2 + [STEP_FORM], strict=True)
+        }
+
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave. Raises ConfigError where it belongs to another model."""
-        expected = {f"{name}.{moment}" for name in self._weights for moment in MOMENTS}
-        if set(tensors) - expected or (tensors and expected - set(tensors)):
-            differing = sorted(expected ^ set(tensors))
-            raise ConfigError(
-                "optimizer state",
-                expected="the moments of this model's weights",
-                found=f"{len(differing)} that differ, such as {differing[0]}",
-                fix="Resume with the model that wrote the checkpoint.",
-            )
+        """Take back what `tensors` gave, before the first step too. Raises ConfigError where another model gave it."""
+        require_forms("optimizer state", self.forms() if tensors else {}, found=forms_of(tensors))
         if not tensors:
+            self._adamw.state.clear()
             return
         first, second = (
             torch.cat([tensors[f"{name}.{moment}"].reshape(-1) for name in self._weights]).to(self._halves[0])

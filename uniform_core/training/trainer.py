@@ -20,6 +20,7 @@ from uniform_core.training.checkpoint import Checkpoint
 from uniform_core.training.config import TrainConfig
 from uniform_core.training.distributed import Place, current_place, sum_over_ranks
 from uniform_core.training.draws import Draws, draw_training, draw_validation
+from uniform_core.training.forms import forms_of, joined, require_forms
 from uniform_core.training.optimizer import VectorAdamW
 from uniform_core.training.samples import Batch
 from uniform_core.training.scaling import LatentScale
@@ -120,7 +121,17 @@ class Trainer:
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of this run. Raises ConfigError where it belongs to another model."""
+        """Go on from a checkpoint of this run.
+
+        Raises ConfigError where a tensor is missing, too much, or of another shape or dtype; nothing is then changed.
+        """
+        expected = {
+            "model": forms_of(self.model.state_dict()),
+            "ema": forms_of(self.ema.state_dict()),
+            "optimizer": self._optimizer.forms() if checkpoint.step else {},
+        }
+        found = {part: forms_of(getattr(checkpoint, part)) for part in expected}
+        require_forms(f"checkpoint of step {checkpoint.step}", joined(expected), found=joined(found))
         self.model.load_state_dict(checkpoint.model, strict=True)
         self.ema.load_state_dict(checkpoint.ema)
         self._optimizer.load(checkpoint.optimizer)
