@@ -107,7 +107,12 @@ def test_a_feature_that_is_not_finite_is_a_reason(metric: MetricConfig):
 def test_features_of_several_widths_are_a_reason(metric: MetricConfig, change: Callable[[np.ndarray], np.ndarray]):
     """One item alone, then the whole set beside the others: never an exception of numpy's."""
     for need in metric.needs:
-        if need == LABELS or need.layer == "rate_hz" or need.layer.startswith("onsets") or need.layer == "flow":
+        if (
+            need in LABELS_OF.values()
+            or need.layer == "rate_hz"
+            or need.layer.startswith("onsets")
+            or need.layer == "flow"
+        ):
             continue
         inputs = inputs_for(metric)
         first, *others = inputs[need].values
