@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from catalog_rows import clip_row, open_catalog, sha, stamp
+from catalog_rows import clip_row, open_catalog, sha, source_row, stamp
 from command_line import said
 
 from flows.cli.main import main
@@ -146,6 +146,15 @@ def test_failures_are_as_many_as_a_limit_says(home, capsys):
         assert main(["failures", "list", *words, "--json"]) == 0
         assert len(json.loads(capsys.readouterr().out)) == count
     assert "… 2 more rows" in said(["failures", "list"], capsys)[1]
+
+
+def test_a_takedown_of_what_nobody_knows_is_a_wrong_call(home, capsys):
+    open_catalog(home).insert("sources", [source_row(1)])
+    words = ["catalog", "bury", "--dataset", "drawn", "--reason", "asked", "--source"]
+    code, text = said([*words, "sorce-1"], capsys)
+    assert (code, "does not know: sorce-1. Nothing was buried." in text) == (2, True)
+    assert main([*words, "source-1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sources"] == 1
 
 
 def test_doctor_sees_a_home_that_is_a_file(home, capsys):
