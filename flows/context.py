@@ -31,9 +31,9 @@ def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iter
         yield outer
         return
     settings = load_settings()
-    ensure_home(settings)
     require_items(config)
-    catalog = Catalog.open(settings)
+    catalog = Catalog.open(settings)  # before anything is written: a root of a newer format is left alone
+    ensure_home(settings)
     with ray_session(settings) as ray, ProgressPrinter() as printer:
         context = RunContext(
             settings=settings,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import socket
 import subprocess
@@ -12,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from flows.server_answer import is_healthy, require_prefect
 from flows.server_database import seed
 from tasks.ray_session import environment
 from uniform_core.errors import ServiceError
@@ -59,14 +58,15 @@ def prefect_server(
     It is the one that settings or Prefect's own configuration name; else a local child with its data under
     `home/prefect`, which ends with the block, or within a second of this process if that is killed. `scheduling`
     gives the child the services that make and watch scheduled runs. `meanwhile` is called while it starts, which takes
-    seconds, for whoever has something else to get ready. Raises ServiceError where none answers.
+    seconds, for whoever has something else to get ready. Raises ServiceError where none answers, or another program
+    does; ConfigError for an address that is none.
     """
     from prefect.settings import PREFECT_API_URL
 
     configured = settings.prefect_api_url or PREFECT_API_URL.value()
     with contextlib.ExitStack() as stack:
         if configured:
-            _require_answer(configured)
+            require_prefect(configured)
             meanwhile()
             server, home = PrefectServer(configured, None, None), None
         else:
@@ -147,30 +147,6 @@ def _wait_until_healthy(child: subprocess.Popen[bytes], port: int, log: Path) ->
                 fix=f"Its log is {log}; the last line: {_last_line(log)}",
             )
         time.sleep(0.05)
-
-
-def is_healthy(api_url: str) -> bool:
-    """Whether a Prefect server answers at this address."""
-    parts = urlsplit(api_url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or HOST, parts.port, timeout=5)
-    try:
-        connection.request("GET", parts.path.rstrip("/") + "/health")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _require_answer(api_url: str) -> None:
-    if not is_healthy(api_url):
-        raise ServiceError(
-            f"Prefect server {api_url}",
-            expected="an answer",
-            found="none within 5 s",
-            fix="Start it, or unset UNIFORM_PREFECT_API_URL and PREFECT_API_URL to use a local one.",
-        )
 
 
 def _free_port() -> int:

@@ -29,9 +29,11 @@ from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, train_on_wo
 from uniform_core.catalog.shards import ref_of
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
 from uniform_core.corpus.samples import (
+    is_trained,
     null_text,
     require_samples,
     require_text_features,
+    require_trained,
     samples_digest,
     training_samples,
 )
@@ -69,11 +71,11 @@ def run_train(context: RunContext) -> list[StageSummary]:
     started, steps = time.monotonic(), context.config.train.steps
     index, key = _index(context)
     done, cpu_s = 0, 0.0
-    if not _is_trained(context, key):
+    if not is_trained(context.catalog, key):
         read = _what_is_read(context, index)
         Tracker.open(context.settings)  # what rank 0 would find out only after the workers have started
         with lock(context.settings.checkpoints_dir / key / LOCK, shared=False):  # one driver at a time writes there
-            if not _is_trained(context, key):
+            if not is_trained(context.catalog, key):
                 done, cpu_s = steps, _train(context, read, key)
     return [StageSummary.complete("train", steps, done=done, wall_s=time.monotonic() - started, cpu_s=cpu_s)]
 
@@ -125,13 +127,7 @@ def _train(context: RunContext, read: _Read, key: str) -> float:
 def trained_model(context: RunContext) -> TrainedModel:
     """The trained model of this run. Raises WorkFailedError where it has not been trained."""
     _, key = _index(context)
-    if not _is_trained(context, key):
-        raise WorkFailedError(
-            "model",
-            expected=f"a model trained with this config on these clips ({key[:12]})",
-            found="none",
-            fix="Run `uniform train` with the same preset, data and settings first.",
-        )
+    require_trained(context.catalog, key)
     return TrainedModel(key, context.settings.checkpoints_dir / key / "model")
 
 
@@ -155,11 +151,6 @@ def _null_ref(context: RunContext) -> dict[str, Any]:
             "training", expected="features of the null text", found="none", fix="Run `uniform text` first."
         )
     return {**asdict(ref_of(row))}
-
-
-def _is_trained(context: RunContext, key: str) -> bool:
-    rows = context.catalog.query("SELECT count(*) AS n FROM models WHERE model_id = ?", parameters=[key])
-    return bool(rows["n"][0].as_py())
 
 
 def _fit(setup: TrainSetup, *, workers: int) -> None:

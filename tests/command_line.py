@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
+
+from flows.cli.main import main
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class Done:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code of a command in this process, and everything that it said on one line."""
+    try:
+        code = main(words)
+    except SystemExit as exit_:
+        code = int(exit_.code)
+    out = capsys.readouterr()
+    return code, " ".join((out.out + out.err).split())
 
 
 def environment_of(home: Path) -> dict[str, str]:

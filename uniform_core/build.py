@@ -75,7 +75,7 @@ def _all_of(mistakes: Sequence[ConfigError], values: Sequence[str] = ()) -> Conf
     """One error for all words that are wrong and all values that do not fit; a single one is itself."""
     if len(mistakes) == 1 and not values:
         return mistakes[0]
-    every = [*(str(mistake) for mistake in mistakes), *values]
+    every = [*(mistake.as_part() for mistake in mistakes), *values]
     return ConfigError(
         "the call",
         expected="names that exist and values that fit",

@@ -20,6 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+PLAIN_FIXES = ("Correct it.", "Correct each of them.")
+
 
 class UniformError(Exception):
     """An error with its four parts: item, expected, found, fix."""
@@ -29,6 +31,11 @@ class UniformError(Exception):
     def __init__(self, item: str, *, expected: str, found: str, fix: str) -> None:
         self.item, self.expected, self.found, self.fix = item, expected, found, fix
         super().__init__(f"{item}: expected {expected}; found {found}. {fix}")
+
+    def as_part(self) -> str:
+        """The error within a larger one: its fix in brackets, but where that only says what the larger one's says."""
+        said = f"{self.item}: expected {self.expected}; found {self.found}"
+        return said if self.fix in PLAIN_FIXES else f"{said} ({self.fix.removesuffix('.')})"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.item, self.expected, self.found, self.fix))

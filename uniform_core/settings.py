@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
@@ -13,6 +14,7 @@ from uniform_core.errors import ConfigError, StorageError
 from uniform_core.types import Count, Frozen
 
 PREFIX = "UNIFORM_"
+PREFECTS_OWN = "PREFECT_API_URL"
 
 
 class Settings(Frozen):
@@ -27,8 +29,12 @@ class Settings(Frozen):
     @classmethod
     def _is_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         """A word that is no address would only be found out by a service, minutes later."""
-        wanted = r"https?://." if info.field_name == "prefect_api_url" else r"[\w+]+://."
-        if value is not None and not re.match(wanted, value):
+        if value is None:
+            return value
+        is_web = info.field_name == "prefect_api_url" or value.startswith(("http://", "https://"))
+        if is_web and (mistake := web_address_mistake(value)):
+            raise ValueError(mistake)
+        if not re.match(r"[\w+]+://.", value):
             raise ValueError("should be an address that begins with http:// or the like")
         return value
 
@@ -75,15 +81,39 @@ class Settings(Frozen):
         return self.cpus or len(os.sched_getaffinity(0))
 
 
+def web_address_mistake(address: str) -> str | None:
+    """What an `http` address must be and this one is not, in words; None where it is right."""
+    if not re.match(r"https?://", address):
+        return "should begin with http:// or https://"
+    if any(letter.isspace() or not letter.isprintable() for letter in address):
+        return "should have no spaces"
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna")
+    except ValueError:  # brackets that do not close, labels that no name can have
+        return "should have the name of a host"
+    if not host:
+        return "should have the name of a host"
+    try:
+        is_port = parts.port is None or parts.port >= 1
+    except ValueError:  # also for what is above 65535
+        is_port = False
+    return None if is_port else "should have a port of 1 to 65535"
+
+
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process, with `home` made absolute.
 
-    Raises ConfigError that lists every variable that starts with `UNIFORM_` and is unknown or malformed.
+    Raises ConfigError that lists every variable that starts with `UNIFORM_` and is unknown or malformed, and Prefect's
+    own address where that is malformed.
     """
     environ = os.environ if environ is None else environ
     known = set(Settings.model_fields)
     given = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
     mistakes = {_variable(name): "an unknown setting" for name in sorted(set(given) - known - RESERVED)}
+    prefects_own = environ.get(PREFECTS_OWN)  # counts where ours is unset; Prefect takes any text, and stumbles later
+    if prefects_own and (mistake := web_address_mistake(prefects_own)):
+        mistakes[PREFECTS_OWN] = f"{prefects_own!r} ({mistake})"
     try:
         settings = Settings.model_validate({k: v for k, v in given.items() if k in known and v != ""})
     except ValidationError as error:

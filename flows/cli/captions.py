@@ -31,10 +31,6 @@ OF_CLIP = """
 
 def captions(arguments: argparse.Namespace) -> int:
     """Build, list or show. Raises ConfigError for a clip that is missing, unknown or not the only one."""
-    if arguments.action != "show" and arguments.clip is not None:
-        raise ConfigError(
-            f"uniform captions {arguments.action}", expected="no clip", found=arguments.clip, fix="`show` takes a clip."
-        )
     if arguments.action == "build":
         from flows.cli.work import stage
 

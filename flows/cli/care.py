@@ -6,7 +6,7 @@ import argparse
 import sys
 from datetime import timedelta
 
-from flows.cli.show import print_json, table
+from flows.cli.show import print_json, row_limit, table
 from uniform_core.catalog import REPAIRABLE, Catalog
 from uniform_core.errors import ConfigError
 from uniform_core.settings import load_settings
@@ -27,10 +27,10 @@ def failures(arguments: argparse.Namespace) -> int:
         for row in catalog.named_rows("failures")
         if all(value is None or row[name] == value for name, value in wanted.items())
     ]
+    shown = rows[: row_limit(arguments.limit, json=arguments.json)]
     if arguments.json:
-        print_json(rows)
+        print_json(shown)
         return 0
-    shown = rows[: arguments.limit or None]
     print(table(shown, ("stage", "item", "error_class", "is_terminal", "tries", "message")))
     if len(shown) < len(rows):
         print(f"… {len(rows) - len(shown)} more rows: --limit 0 prints all")

@@ -9,12 +9,15 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flows.cli.show import print_json, seconds, size, table
+from flows.cli.show import print_json, row_limit, seconds, size, table
 from uniform_core.catalog import Catalog
 from uniform_core.errors import CatalogError, ConfigError
 from uniform_core.settings import load_settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -51,27 +54,34 @@ def _status_row(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str
 def query(arguments: argparse.Namespace) -> int:
     """Print the rows of one SELECT; without one, the tables with what each column means."""
     catalog = Catalog.open(load_settings())
+    limit = row_limit(arguments.limit, json=arguments.json)
+    one_more = None if limit is None else limit + 1  # which tells that there are more
     if arguments.sql is None:
-        described = [row for name in catalog.table_names for row in catalog.describe(name)]
-        print_json(described) if arguments.json else print(table(described, ("table", "column", "type", "meaning")))
+        limit = None if arguments.limit is None else limit
+        columns = ["table", "column", "type", "meaning"]
+        found = [row for name in catalog.table_names for row in catalog.describe(name)]
+    else:
+        rows = _selected(catalog, arguments.sql, max_rows=one_more)
+        columns, found = rows.column_names, rows.to_pylist()
+    shown = found[:limit]
+    if arguments.json:
+        print_json(shown)
         return 0
+    print(table(shown, columns))
+    if len(shown) < len(found):
+        print("… and more rows: --limit 0 prints all")
+    return 0
+
+
+def _selected(catalog: Catalog, sql: str, *, max_rows: int | None) -> pa.Table:
+    """What a person's SELECT returns. Raises ConfigError for SQL that is wrong: it is a word of the call."""
     try:
-        rows = catalog.query(arguments.sql, read_only_sql=True)
+        rows = catalog.query(sql, read_only_sql=True, max_rows=max_rows)
     except CatalogError as error:
         if error.item != "SQL":
             raise
-        raise ConfigError(
-            error.item, expected=error.expected, found=error.found, fix=error.fix
-        ) from error  # a word of the call
-    rows = rows.rename_columns(_apart(rows.column_names))
-    if arguments.json:
-        print_json(rows.to_pylist())
-        return 0
-    shown = rows if arguments.limit == 0 else rows.slice(0, arguments.limit)
-    print(table(shown.to_pylist(), rows.column_names))
-    if shown.num_rows < rows.num_rows:
-        print(f"… {rows.num_rows - shown.num_rows} more rows: --limit 0 prints all")
-    return 0
+        raise ConfigError(error.item, expected=error.expected, found=error.found, fix=error.fix) from error
+    return rows.rename_columns(_apart(rows.column_names))
 
 
 def _apart(names: Sequence[str]) -> list[str]:

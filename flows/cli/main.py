@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from flows.cli.words import number, one_of, require_right_words
+from flows.cli.words import number, one_of, option, right_words
 from uniform_core import __version__
 from uniform_core.errors import StorageError, UniformError
 
@@ -28,9 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     module, _, function = arguments.handler.partition(":")
     try:
-        require_right_words(arguments)
+        whole = right_words(arguments)
         with _termination_unwinds():
-            result: int = getattr(importlib.import_module(module), function)(arguments)
+            result: int = getattr(importlib.import_module(module), function)(whole)
     except UniformError as error:
         print("\n" + _paragraph(error), file=sys.stderr)
         return error.exit_code
@@ -115,21 +115,25 @@ def _command(commands: Commands, name: str, handler: str, words: str) -> argpars
     return command
 
 
-def _config_words(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--preset", default="tiny", metavar="P", help="a named run config (default: tiny)")
-    command.add_argument("--data", metavar="KIND[:ARG]", help="procedural, folder:DIR, …; default: the preset's own")
-    command.add_argument(
-        "--set", action="append", default=[], metavar="K=V", dest="overrides", help="train.steps=100 and the like"
-    )
+def _config_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:
+    option(command, "--preset", of=of, default="tiny", metavar="P", help="a named run config (default: tiny)")
+    option(command, "--data", of=of, metavar="KIND[:ARG]", help="procedural, folder:DIR, …; default: the preset's own")
+    more = {"action": "append", "default": [], "metavar": "K=V", "dest": "overrides"}
+    option(command, "--set", of=of, help="train.steps=100 and the like", **more)
 
 
 def _json_word(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="one JSON value on stdout, for scripts")
+    option(command, "--json", action="store_true", help="one JSON value on stdout, for scripts")
+
+
+def _limit_word(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:
+    words = "rows to print (default: 50, with --json all; 0: all)"
+    option(command, "--limit", of=of, type=number("--limit", int, least=0), metavar="N", help=words)
 
 
 def _choice(command: argparse.ArgumentParser, name: str, choices: Sequence[str], **more: Any) -> None:
     """A word that is one of some; the help shows them where `more` has no metavar."""
-    command.add_argument(name, type=one_of(name, choices), **{"metavar": "{" + ",".join(choices) + "}", **more})
+    option(command, name, type=one_of(name, choices), **{"metavar": "{" + ",".join(choices) + "}", **more})
 
 
 def _run_commands(commands: Commands) -> None:
@@ -140,33 +144,35 @@ def _run_commands(commands: Commands) -> None:
         if stage == "captions":
             captions = _command(commands, "captions", "flows.cli.captions:captions", "Build and look at captions.")
             _choice(captions, "action", ("build", "list", "show"))
-            captions.add_argument("clip", nargs="?", help="a clip id, or the beginning of one (show)")
-            _work_words(captions)
+            option(captions, "clip", of=("show",), nargs="?", help="a clip id, or the beginning of one")
+            _work_words(captions, of=("build",))
             continue
         words = f"The stage {stage} alone." + (" `sample` makes the evaluation set." if stage == "sample" else "")
         command = _command(commands, stage, "flows.cli.work:stage", words)
         if stage == "ingest":
-            command.add_argument("kind", nargs="?", metavar="KIND[:ARG]", help="as --data")
+            option(command, "kind", nargs="?", metavar="KIND[:ARG]", help="as --data")
         _work_words(command)
     generate = _command(commands, "generate", "flows.cli.generate:generate", "Make a clip from a person's own files.")
     _choice(generate, "task", ("t2av", "v2a", "a2v"))
-    generate.add_argument("--text", help="a caption; needed for t2av, a help for the others")
-    generate.add_argument("--video", metavar="FILE", help="the picture to make sound for (v2a)")
-    generate.add_argument("--audio", metavar="FILE", help="the sound to make a picture for (a2v)")
-    generate.add_argument("--out", default="generated.mp4", metavar="FILE", help="where the mp4 goes")
-    generate.add_argument("--seed", type=number("--seed", int), default=0)
-    generate.add_argument("--model", metavar="ID", help="a model id, or the beginning of one (default: the newest)")
+    option(generate, "--text", help="a caption; needed for t2av, a help for the others")
+    option(generate, "--video", metavar="FILE", help="the picture to make sound for (v2a)")
+    option(generate, "--audio", metavar="FILE", help="the sound to make a picture for (a2v)")
+    option(generate, "--out", default="generated.mp4", metavar="FILE", help="where the mp4 goes")
+    option(generate, "--seed", type=number("--seed", int), default=0)
+    option(generate, "--model", metavar="ID", help="a model id, or the beginning of one (default: the newest)")
     _json_word(generate)
     report = _command(commands, "report", "flows.cli.report:report", "Write the HTML report of what is in the catalog.")
     _config_words(report)
     _json_word(report)
 
 
-def _work_words(command: argparse.ArgumentParser) -> None:
-    _config_words(command)
-    command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    command.add_argument(
+def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:
+    _config_words(command, of=of)
+    option(command, "--dry-run", of=of, action="store_true", help="say what would be done, and do nothing")
+    option(
+        command,
         "--max-reject-fraction",
+        of=of,
         action="append",
         type=lambda text: f"max_reject_fraction={text}",  # a value of the config, and checked with it
         metavar="X",
@@ -184,10 +190,8 @@ def _look_commands(commands: Commands) -> None:
     status = _command(commands, "status", "flows.cli.look:status", "What is in the catalog.")
     _json_word(status)
     query = _command(commands, "query", "flows.cli.look:query", "A SELECT over the tables of the catalog.")
-    query.add_argument("sql", nargs="?", help="one SELECT; without it, the tables and their columns")
-    query.add_argument(
-        "--limit", type=number("--limit", int, least=0), default=50, help="rows to print (default 50; 0: all)"
-    )
+    option(query, "sql", nargs="?", help="one SELECT; without it, the tables and their columns")
+    _limit_word(query)
     _json_word(query)
     doctor = _command(commands, "doctor", "flows.cli.look:doctor", "Is this machine fit for it? What is missing?")
     _json_word(doctor)
@@ -197,25 +201,18 @@ def _care_commands(commands: Commands) -> None:
     failures = _command(commands, "failures", "flows.cli.care:failures", "What failed and why; ask for another try.")
     _choice(failures, "action", ("list", "retry"))
     _choice(failures, "--stage", LEDGER_STAGES)
-    failures.add_argument("--error-class", metavar="CLASS")
-    failures.add_argument("--dataset", metavar="NAME")
-    failures.add_argument(
-        "--limit", type=number("--limit", int, least=0), default=50, help="rows to print (default 50; 0: all)"
-    )
+    option(failures, "--error-class", metavar="CLASS")
+    option(failures, "--dataset", metavar="NAME")
+    _limit_word(failures, of=("list",))
     _json_word(failures)
     catalog = _command(commands, "catalog", "flows.cli.care:catalog", "Care for the catalog.")
     _choice(catalog, "action", ("verify", "compact", "vacuum", "history", "bury"))
-    catalog.add_argument("--table", metavar="T", help="one table (compact, history)")
-    catalog.add_argument(
-        "--repair", action="store_true", help="verify: take damaged rows out, so that the next run makes them again"
-    )
-    catalog.add_argument(
-        "--keep-hours",
-        type=number("--keep-hours", float, least=0),
-        default=168.0,
-        help="vacuum: spare what was replaced since (168)",
-    )
-    catalog.add_argument("--dataset", metavar="NAME", help="bury: the dataset")
-    catalog.add_argument("--source", action="append", default=[], metavar="ID", help="bury: a source to take down")
-    catalog.add_argument("--reason", help="bury: why")
+    words = "take damaged rows out, so that the next run makes them again"
+    option(catalog, "--repair", of=("verify",), action="store_true", help=words)
+    option(catalog, "--table", of=("compact", "history"), metavar="T", help="one table (default: every one)")
+    hours = {"type": number("--keep-hours", float, least=0), "default": 168.0, "metavar": "H"}
+    option(catalog, "--keep-hours", of=("vacuum",), help="spare what was replaced since (default: 168)", **hours)
+    option(catalog, "--dataset", of=("bury",), metavar="NAME", help="the dataset")
+    option(catalog, "--source", of=("bury",), action="append", default=[], metavar="ID", help="a source to take down")
+    option(catalog, "--reason", of=("bury",), metavar="WORDS", help="why")
     _json_word(catalog)

@@ -30,6 +30,16 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+SHOWN = 50  # rows of a table where a person did not say how many
+
+
+def row_limit(limit: int | None, *, json: bool) -> int | None:
+    """How many rows to print where `--limit` says so (0: all), or says nothing: 50 to a person, all to a script."""
+    if limit is None:
+        return None if json else SHOWN
+    return limit or None
+
+
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
     """Rows as aligned text; numbers to the right, nulls as a dash, what is no letter or sign as escapes."""
     if not rows:

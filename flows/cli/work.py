@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -12,13 +13,18 @@ from flows.cli.look import plan
 from flows.cli.show import print_json, seconds, size, table
 from flows.outcome import column_of, outcome_of
 from uniform_core.build import build_run, require_items
-from uniform_core.errors import ConfigError
+from uniform_core.catalog import Catalog
+from uniform_core.config import RunConfig
+from uniform_core.corpus.samples import current_model_id, require_trained
+from uniform_core.errors import ConfigError, WorkFailedError
 from uniform_core.settings import Settings, ensure_home, load_settings
 
 # What Prefect says of itself is for its own logs; a person sees progress, one table, and one paragraph where it fails.
 QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
 
 RUN_HAS = {"evaluation": "these scores", "model": "the training of their model"}  # by the names of `mlflow_runs`
+AFTER_TRAINING = frozenset({"sample", "evaluate"})
+ANY_MODEL = "SELECT 1 FROM models WHERE kind = 'uniform' LIMIT 1"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,8 +52,11 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
         arguments.stage = only
         return plan(arguments)
     settings = load_settings()
+    # What is certain to fail is told before any service starts, and a root of a newer format before it is written to.
+    require_items(config)
+    catalog = Catalog.open(settings)
     ensure_home(settings)
-    require_items(config)  # a folder that is not there, or empty, is told before any service starts
+    require_model(catalog, config, only)
     started = time.monotonic()
     summaries = _as_flows(settings, only, (arguments.preset, arguments.overrides, arguments.data))
     wall_s = time.monotonic() - started
@@ -69,6 +78,21 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
         print("\nnothing was left to do: everything is as the last run made it")
     print(f"\ndone in {seconds(wall_s)}")
     return 0
+
+
+def require_model(catalog: Catalog, config: RunConfig, only: Sequence[str] | None) -> None:
+    """Raises WorkFailedError where stages need a model that is not there, and that none of them will train."""
+    if only is None or "train" in only or AFTER_TRAINING.isdisjoint(only):
+        return
+    if AFTER_TRAINING.issuperset(only):
+        require_trained(catalog, current_model_id(catalog, config))
+    elif not catalog.rows(ANY_MODEL):  # which one it must be, the stages before may change
+        raise WorkFailedError(
+            "uniform run --only " + " ".join(only),
+            expected="a trained model",
+            found="none in the catalog",
+            fix="Add `train`.",
+        )
 
 
 def _as_flows(

@@ -75,3 +75,35 @@ def test_a_prefect_server_that_does_not_answer_is_a_clear_error(tmp_path: Path) 
     done = uniform("ingest", "--preset", "nano", home=tmp_path / "home", UNIFORM_PREFECT_API_URL=address)
     assert done.code == 1
     assert address in one_paragraph(done)
+
+
+def test_a_root_of_a_newer_format_is_not_written_to(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert uniform("status", home=home).code == 0
+    file = home / "catalog" / "format.json"
+    file.write_text(file.read_text().replace('"format": 1', '"format": 999'))
+    before = {path: path.stat().st_mtime_ns for path in (home, *home.rglob("*"))}
+    done = uniform("run", "--preset", "nano", home=home)
+    assert done.code == 1
+    assert "999" in one_paragraph(done)
+    assert {path: path.stat().st_mtime_ns for path in (home, *home.rglob("*"))} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--only", "sample"], "Run `uniform train` with the same preset"),
+        (["run", "--only", "evaluate", "sample"], "Run `uniform train` with the same preset"),
+        (["evaluate"], "Run `uniform train` with the same preset"),
+        (["run", "--only", "ingest", "sample"], "Add `train`"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_model_that_nobody_trained_or_will_is_missed_before_a_service_starts(
+    words: list[str], said: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    done = uniform(*words, "--preset", "nano", home=home)
+    assert done.code == 1
+    assert said in one_paragraph(done)
+    assert [path.name for path in home.iterdir()] == ["catalog"]

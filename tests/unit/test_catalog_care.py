@@ -479,6 +479,24 @@ def test_a_takedown_hides_and_purges_everything_of_a_source(catalog: Catalog) ->
     assert set(again.as_dict()) == {"sources", "media_files", "tensors", "rows"}
 
 
+@pytest.mark.parametrize("ids", [["nosuch"], ["source-0", "nosuch"], ["Source-0"], [""]], ids=str)
+def test_a_source_that_nobody_knows_buries_nothing(catalog: Catalog, ids: list[str]) -> None:
+    fill(catalog, 1)
+    with pytest.raises(ConfigError, match=r"drawn: .*1 that it does not know: .*Nothing was buried"):
+        catalog.bury("drawn", ids, reason="asked", run_id="r")
+    with pytest.raises(ConfigError, match="1 that it does not know: source-0"):
+        catalog.bury("filmed", ["source-0"], reason="asked", run_id="r")
+    assert catalog.read("tombstones").num_rows == 0
+    assert catalog.read("clips").num_rows == 1
+
+
+def test_a_source_without_a_row_of_its_own_is_known_by_its_clips_and_by_its_failures(catalog: Catalog) -> None:
+    catalog.insert("clips", [clip_with_file(catalog, 3)])
+    catalog.insert("attempts", [{**_attempt(), "stage": "ingest", "item": "drawn/a/b.mp4", "dataset": "drawn"}])
+    burial = catalog.bury("drawn", ["source-3", "a/b.mp4"], reason="asked", run_id="r")
+    assert (burial.sources, burial.media_files) == (2, 1)
+
+
 def test_a_takedown_that_was_killed_is_found_and_finished(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(catalog, 2)
     with monkeypatch.context() as patch:

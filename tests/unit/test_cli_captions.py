@@ -75,7 +75,7 @@ def test_show_prints_no_control_characters_and_names_a_missing_text(catalog, cap
         (["show", "aa"], "2 that begin so"),
         (["show", "ff"], "none that begins so"),
         (["show"], "a clip id"),
-        (["list", "aa1"], "no clip"),
+        (["list", "aa1"], "clip, which is of show"),
     ],
 )
 def test_a_wrong_clip_is_a_wrong_call(catalog, capsys, words, said):

@@ -1,4 +1,4 @@
-"""`uniform status`, `plan`, `query`, `doctor`, and what is said of words and settings that are wrong."""
+"""`uniform status`, `plan`, `query`, `doctor`, and what is said of settings that are wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import signal
 
 import pytest
-from catalog_rows import clip_row, open_catalog, sha, stamp
+from catalog_rows import clip_row, open_catalog, sha, source_row, stamp
+from command_line import said
 
 from flows.cli.main import main
 from flows.pace import rates_of, record_pace
@@ -19,16 +20,6 @@ from uniform_core.fingerprint import digest
 from uniform_core.settings import load_settings
 
 STAGES = ["ingest", "encode", "captions", "text", "train", "sample", "evaluate"]
-
-
-def said(words: list[str], capsys) -> tuple[int, str]:
-    """The exit code of a command, and everything that it said on one line."""
-    try:
-        code = main(words)
-    except SystemExit as exit_:
-        code = int(exit_.code)
-    out = capsys.readouterr()
-    return code, " ".join((out.out + out.err).split())
 
 
 def test_status_shows_tables_and_models(home, capsys):
@@ -90,50 +81,6 @@ def test_a_folder_without_files_is_told_before_anything_starts(words, home, tmp_
     assert not home.exists() or not list(home.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize(
-    ("words", "wrong"),
-    [
-        (["query", "SELECT 1", "--limit", "-1"], "'-1'"),
-        (["failures", "list", "--limit", "many"], "'many'"),
-        (["catalog", "vacuum", "--keep-hours", "-5"], "'-5'"),
-        (["catalog", "vacuum", "--keep-hours", "nan"], "'nan'"),
-    ],
-)
-def test_numbers_that_cannot_be_are_wrong_words(words, wrong, home, capsys):
-    code, text = said(words, capsys)
-    assert code == 2
-    assert "0 or more" in text
-    assert wrong in text
-
-
-def test_every_word_that_is_wrong_is_told_at_once(home, capsys):
-    words = ["run", "--preset", "tinny", "--only", "foo", "train", "encod", "--max-reject-fraction", "abc"]
-    code, text = said([*words, "--set", "train.stepz=1"], capsys)
-    assert code == 2
-    for mistake in ("Did you mean 'tiny'", "found 'foo'", "Did you mean 'encode'", "max_reject_fraction", "'abc'"):
-        assert mistake in text, mistake
-    assert "Did you mean 'steps'" in text
-    code, text = said(["failures", "lst", "--stage", "trian", "--limit", "-1"], capsys)
-    assert (code, "'list'" in text, "'train'" in text, "'-1'" in text) == (2, True, True, True)
-    code, text = said(["generate", "t2a", "--seed", "1.5", "--text", "a ball"], capsys)
-    assert (code, "'t2av'" in text, "whole number" in text) == (2, True, True)
-    assert not home.exists()
-
-
-def test_the_share_that_may_be_rejected_is_a_value_of_the_config(home, capsys, monkeypatch):
-    built = []
-
-    def build(preset, *, overrides, data):
-        built.append(build_run(preset, overrides=overrides, data=data))
-        raise ConfigError("x", expected="y", found="z", fix="")
-
-    monkeypatch.setattr("flows.cli.work.build_run", build)
-    assert said(["run", "--max-reject-fraction", ".25"], capsys)[0] == 2
-    assert built[0].max_reject_fraction == 0.25
-    code, text = said(["ingest", "--max-reject-fraction", "1.5"], capsys)
-    assert (code, "1.5" in text) == (2, True)
-
-
 def test_failures_are_listed_by_every_stage_that_has_some(home, capsys):
     kept = [*STAGES, "instruments", "features"]
     rejection = Rejection("crash", "its worker died", terminal=True)
@@ -162,6 +109,52 @@ def test_a_dry_run_shows_the_stages_that_were_asked_for(home, capsys):
 def test_a_limit_of_0_is_no_limit(home, capsys):
     code, text = said(["query", "SELECT * FROM range(60)", "--limit", "0"], capsys)
     assert (code, " 59" in text, "more rows" in text) == (0, True, False)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT range AS n, range AS n FROM range(1000000000000)",
+        "SELECT range AS n, range AS n FROM range(1000000000000); -- and; no more",
+        "WITH many AS (FROM range(1000000000000) SELECT range AS n) SELECT *, 'a;b' AS m FROM many -- all",
+    ],
+)
+def test_a_limit_computes_no_more_than_it_prints(sql, home, capsys):
+    """The whole would be 8 TB; these end at once."""
+    code, text = said(["query", sql, "--limit", "3"], capsys)
+    assert code == 0
+    assert "… and more rows: --limit 0 prints all" in text
+    assert main(["query", sql, "--limit", "3", "--json"]) == 0
+    assert [row["n"] for row in json.loads(capsys.readouterr().out)] == [0, 1, 2]
+
+
+def test_only_where_rows_are_left_out_it_says_so(home, capsys):
+    assert "more rows" not in said(["query", "SELECT * FROM range(3)", "--limit", "3"], capsys)[1]
+    assert "more rows" in said(["query", "SELECT * FROM range(4)", "--limit", "3"], capsys)[1]
+    assert "more rows" in said(["query", "SELECT * FROM range(51)"], capsys)[1]
+    assert main(["query", "SELECT * FROM range(51)", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 51, "a script gets all"
+    assert main(["query", "--limit", "2", "--json"]) == 0
+    assert [row["column"] for row in json.loads(capsys.readouterr().out)] == ["work_key", "stage"]
+
+
+def test_failures_are_as_many_as_a_limit_says(home, capsys):
+    rejection = Rejection("crash", "its worker died", terminal=True)
+    failed = [Failure("encode", digest(n), f"item {n}", rejection, digest("fp"), "run") for n in range(52)]
+    open_catalog(home).record_failures(failed)
+    for words, count in (([], 52), (["--limit", "3"], 3), (["--limit", "0"], 52)):
+        assert main(["failures", "list", *words, "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)) == count
+    assert "… 2 more rows" in said(["failures", "list"], capsys)[1]
+
+
+def test_a_takedown_of_what_nobody_knows_is_a_wrong_call(home, capsys):
+    open_catalog(home).insert("sources", [source_row(1)])
+    words = ["catalog", "bury", "--dataset", "drawn", "--reason", "asked", "--source"]
+    code, text = said([*words, "sorce-1"], capsys)
+    assert (code, "does not know: sorce-1. Nothing was buried." in text) == (2, True)
+    assert main([*words, "source-1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sources"] == 1
 
 
 def test_doctor_sees_a_home_that_is_a_file(home, capsys):

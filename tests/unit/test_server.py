@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import prefect
 import psutil
 import pytest
 from command_line import environment_of
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    temporary_settings,
+)
 from services import seed_prefect
 
-from flows.server import PrefectServer, is_healthy, prefect_server
-from uniform_core.errors import ServiceError
+from flows.server import PrefectServer, prefect_server
+from flows.server_answer import is_healthy
+from uniform_core.errors import ConfigError, ServiceError
 from uniform_core.settings import Settings
 
 
@@ -113,6 +126,101 @@ def test_prefects_own_configuration_counts(home: Path, prefect_running: PrefectS
     configured = temporary_settings({PREFECT_API_URL: prefect_running.api_url})
     with configured, prefect_server(Settings(home=home)) as server:
         assert server.pid is None
+
+
+Answers = dict[str, tuple[int, bytes]]
+"""What a program says at each path: status and body; 404 elsewhere."""
+
+
+@contextlib.contextmanager
+def program_that_answers(answers: Answers, seen: list[tuple[str, str | None]] | None = None) -> Iterator[str]:
+    """The API's address at a program of this thread's own; `seen` takes the paths and who asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if seen is not None:
+                seen.append((self.path, self.headers["Authorization"]))
+            status, body = answers.get(self.path, (404, b"not here"))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/api"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+HEALTHY, OURS = (200, b"true"), (200, json.dumps(prefect.__version__).encode())
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "found"),
+    [
+        ({"/api/health": (200, b"<html>\x1b[2J hello")}, "`true`, at http", r"no JSON: '<html>\\x1b\[2J hello'"),
+        ({"/api/health": (200, b'{"status": "ok"}')}, "`true`, at http", '{"status": "ok"}'),
+        ({"/api/health": (200, b"1")}, "`true`, at http", "'1'"),
+        ({"/api/health": (503, b"true")}, "`true`, at http", "status 503"),
+        ({"/api/health": (200, b"\xff" * 100_000)}, "`true`, at http", "no JSON"),
+        ({}, "`true`, at http", "status 404: 'not here'"),
+        ({"/api/health": HEALTHY}, "a JSON text, at http", "status 404"),
+        ({"/api/health": HEALTHY, "/api/admin/version": (200, b"<html>")}, "a JSON text, at http", "no JSON"),
+        ({"/api/health": HEALTHY, "/api/admin/version": (200, b"3")}, "a JSON text, at http", "'3'"),
+        ({"/api/health": HEALTHY, "/api/admin/version": (200, b'"latest"')}, "a JSON text, at http", "latest"),
+        ({"/api/health": HEALTHY, "/api/admin/version": (401, b"no")}, "a JSON text, at http", "status 401"),
+        ({"/api/health": HEALTHY, "/api/admin/version": (200, b'"2.20.1"')}, "version 3, as", "version 2.20.1"),
+    ],
+)
+def test_what_answers_but_is_no_server_of_ours_is_one_clear_error(
+    answers: Answers, expected: str, found: str, tmp_path: Path
+) -> None:
+    with program_that_answers(answers) as address, pytest.raises(ServiceError) as caught:
+        prefect_server(Settings(home=tmp_path, prefect_api_url=address)).__enter__()
+    assert caught.value.item == f"Prefect server {address}"
+    assert expected in caught.value.expected
+    assert re.search(found, caught.value.found)
+    assert "unset UNIFORM_PREFECT_API_URL and PREFECT_API_URL" in caught.value.fix
+
+
+def test_what_speaks_no_http_is_one_clear_error(tmp_path: Path) -> None:
+    def speak(listening: socket.socket) -> None:
+        with listening.accept()[0] as peer:
+            peer.sendall(b"SSH-2.0-\x1b[31mOpenSSH\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        speaking = threading.Thread(target=speak, args=(listening,))
+        speaking.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        with pytest.raises(ServiceError, match=r"no answer of HTTP \(SSH-2.0-\\x1b"):
+            prefect_server(Settings(home=tmp_path, prefect_api_url=address)).__enter__()
+        speaking.join()
+
+
+def test_a_server_that_is_locked_is_asked_as_prefects_own_client_asks(tmp_path: Path) -> None:
+    seen: list[tuple[str, str | None]] = []
+    for setting, said in ((PREFECT_API_AUTH_STRING, "Basic bWU6c2VjcmV0"), (PREFECT_API_KEY, "Bearer me:secret")):
+        with (
+            program_that_answers({"/api/health": HEALTHY, "/api/admin/version": OURS}, seen) as address,
+            temporary_settings({setting: "me:secret"}),
+            prefect_server(Settings(home=tmp_path, prefect_api_url=address)) as server,
+        ):
+            assert server == PrefectServer(address, None, None)
+        assert seen[-2:] == [("/api/health", None), ("/api/admin/version", said)]
+
+
+def test_an_address_that_only_prefect_was_told_is_looked_at_too(tmp_path: Path) -> None:
+    said = r"PREFECT_API_URL: .*99999/api' \(should have a port of 1 to 65535\)"
+    configured = temporary_settings({PREFECT_API_URL: "http://127.0.0.1:99999/api"})
+    with configured, pytest.raises(ConfigError, match=said):
+        prefect_server(Settings(home=tmp_path)).__enter__()
 
 
 def test_a_configured_server_that_is_not_there_is_one_clear_error(home: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from catalog_rows import source_row
 
 from tasks.commits import CommitRule
 from tasks.pool import PoolLimits
@@ -156,6 +157,7 @@ def test_the_same_candidate_twice_is_one(bench: Bench) -> None:
 
 
 def test_a_source_that_was_taken_down_is_no_candidate(bench: Bench) -> None:
+    bench.catalog.insert("sources", [source_row(1, dataset="d", source_id="b")])
     bench.catalog.bury("d", ["b"], reason="asked", run_id="r")
     summary = bench.run("a", "b")
     assert (summary.candidates, summary.done, summary.waiting) == (1, 1, 0)

@@ -110,7 +110,10 @@ class Catalog(Store):
     def bury(
         self, dataset: str, source_ids: Sequence[str], *, reason: str, run_id: str, clock: Clock = utc_now
     ) -> Burial:
-        """What is gone: tombstones hide the sources in every version, and their media and tensors are removed."""
+        """What is gone: tombstones hide the sources in every version, and their media and tensors are removed.
+
+        Raises ConfigError, before any of them is buried, where the catalog has never heard of one.
+        """
         return shard_care.bury(self, dataset, source_ids, reason=reason, run_id=run_id, clock=clock)
 
     def purge(self) -> Burial:

@@ -152,6 +152,23 @@ def run(con: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> duckdb.Duc
     return relation if relation is not None else con.sql("SELECT NULL AS nothing WHERE false")
 
 
+def fetch(con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, *, max_rows: int | None) -> pa.Table:
+    """The rows of one statement: all where `max_rows` is None, else the first ones, and no others are computed."""
+    if max_rows is None:
+        return run(con, sql, parameters).to_arrow_table()
+    relation = run(con, _without_end(sql), parameters)
+    return relation.limit(max_rows).to_arrow_table().rename_columns(relation.columns)  # `limit` tells twins apart
+
+
+def _without_end(sql: str) -> str:
+    """One statement without the semicolon that ends it and what follows: DuckDB limits no statement that has both."""
+    import duckdb
+
+    text = sql.encode()
+    end = next((at for at, _ in duckdb.tokenize(sql) if text[at : at + 1] == b";"), len(text))
+    return text[:end].decode()
+
+
 def sql_error(error: Exception) -> CatalogError:
     """What DuckDB said of a statement, in four parts."""
     return CatalogError(

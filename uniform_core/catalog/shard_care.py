@@ -94,8 +94,12 @@ def _is_ours(path: Path) -> bool:
 
 
 def bury(store: Store, dataset: str, source_ids: Iterable[str], *, reason: str, run_id: str, clock: Clock) -> Burial:
-    """What is gone: the sources have tombstones, which hide their rows in every version; then `purge` removes bytes."""
+    """What is gone: the sources have tombstones, which hide their rows in every version; then `purge` removes bytes.
+
+    Raises ConfigError, before any of them is buried, where the catalog has never heard of one.
+    """
     ids = list(source_ids)
+    _require_known(store, dataset, ids)
     rows = [
         {
             KEY: digest(["tombstone", dataset, source_id]),
@@ -110,6 +114,21 @@ def bury(store: Store, dataset: str, source_ids: Iterable[str], *, reason: str, 
     ]
     buried = store.insert(TOMBSTONES, rows)
     return replace(purge(store), sources=buried)
+
+
+def _require_known(store: Store, dataset: str, source_ids: list[str]) -> None:
+    """A takedown of a misspelt name would seem done, and hide what is to come under that name."""
+    tables = [t.name for t in all_tables().values() if gone_rule(t) == "source" or t.name == TOMBSTONES]
+    every = " UNION ".join(f"SELECT source_id FROM stored.{name} WHERE dataset = $dataset" for name in tables)
+    every += " UNION SELECT item[length($dataset) + 2:] FROM stored.attempts WHERE starts_with(item, $dataset || '/')"
+    known = {row["source_id"] for row in store.rows(every, parameters={"dataset": dataset})}
+    if unknown := [source_id for source_id in source_ids if source_id not in known]:
+        raise ConfigError(
+            f"takedown from dataset {dataset}",
+            expected="sources that the catalog has",
+            found=f"{len(unknown)} that it does not know: " + ", ".join(unknown[:5]) + (", …" if unknown[5:] else ""),
+            fix='Nothing was buried. `uniform query "SELECT DISTINCT dataset, source_id FROM sources"` lists them.',
+        )
 
 
 def purge(store: Store) -> Burial:

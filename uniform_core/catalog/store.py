@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from uniform_core.catalog.delta import DeltaTables
-from uniform_core.catalog.session import beyond_the_views, open_session, run, sql_error, tables_in
+from uniform_core.catalog.session import beyond_the_views, fetch, open_session, run, sql_error, tables_in
 from uniform_core.catalog.tables import Table, all_tables, table_named
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 from uniform_core.files import lock
@@ -101,14 +101,16 @@ class Store:
         versions: Mapping[str, int] | None = None,
         tables: Mapping[str, pa.Table] | None = None,
         read_only_sql: bool = False,
+        max_rows: int | None = None,
     ) -> pa.Table:
         """What one SQL statement returns over the tables (without what was taken down) and the given Arrow `tables`.
 
-        `read_only_sql` is for SQL that a person typed: one SELECT, no files, no settings. Raises CatalogError.
+        `read_only_sql` is for SQL that a person typed: one SELECT, no files, no settings. With `max_rows` the first
+        ones alone, and no others are computed. Raises CatalogError.
         """
         return self._with_session(
             sql,
-            lambda con: run(con, sql, parameters).to_arrow_table(),
+            lambda con: fetch(con, sql, parameters, max_rows=max_rows),
             versions=versions,
             registered=tables,
             read_only=read_only_sql,
@@ -124,11 +126,11 @@ class Store:
     ) -> list[dict[str, Any]]:
         """What one SQL statement returns, as dicts; for small results, without importing Arrow."""
 
-        def fetch(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+        def dicts(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             relation = run(con, sql, parameters)
             return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
 
-        return self._with_session(sql, fetch, versions=versions, registered=tables)
+        return self._with_session(sql, dicts, versions=versions, registered=tables)
 
     def stream(
         self,

@@ -18,7 +18,7 @@ from uniform_core.corpus.candidates import captions_candidates, encode_candidate
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import clips_of, generation_candidates, scores_done, systems_of
 from uniform_core.corpus.inputs import current_clips, ingest_candidates, list_items
-from uniform_core.corpus.samples import current_model_id
+from uniform_core.corpus.samples import current_model_id, is_trained
 
 # Seconds a piece on one core of the machine in docs/experiments.md; `rates` of earlier runs replace them. A score
 # carries its share of the feature nets and of the features.
@@ -109,7 +109,7 @@ class _Plans:
 
     def train(self) -> StagePlan:
         steps = self._config.train.steps
-        done = 0 if self._coming else steps * self._is_trained()
+        done = 0 if self._coming else steps * is_trained(self._catalog, self._model)
         note = "without checkpoints and the model" if steps > done else ""
         return self._plan("train", "steps", (steps, done, 0), piece_bytes=0, note=note)
 
@@ -124,10 +124,6 @@ class _Plans:
     def evaluate(self) -> StagePlan:
         wanted, done = scores_done(self._catalog, self._config, model_id=self._model, clips=self._clips)
         return self._plan("evaluate", "scores", (wanted, 0 if self._coming else done, 0), piece_bytes=500)
-
-    def _is_trained(self) -> bool:
-        found = self._catalog.query("SELECT count(*) AS n FROM models WHERE model_id = ?", parameters=[self._model])
-        return bool(found["n"][0].as_py())
 
     def _split(self, candidates: pa.Table, table: str, *, stage: str) -> tuple[int, int, int]:
         """How many candidates there are, are done, and wait after a failure."""

@@ -96,3 +96,19 @@ def current_model_id(catalog: Catalog, config: RunConfig, *, clips: pa.Table | N
     clips = current_clips(catalog, config) if clips is None else clips
     samples = training_samples(catalog, config, clips, split=config.train_split)
     return model_id(config, samples_digest(samples))
+
+
+def is_trained(catalog: Catalog, model_id: str) -> bool:
+    """Whether the catalog has this model."""
+    return bool(catalog.rows("SELECT 1 FROM models WHERE model_id = ? LIMIT 1", parameters=[model_id]))
+
+
+def require_trained(catalog: Catalog, model_id: str) -> None:
+    """Raises WorkFailedError where the catalog lacks this model."""
+    if not is_trained(catalog, model_id):
+        raise WorkFailedError(
+            "model",
+            expected=f"a model trained with this config on these clips ({model_id[:12]})",
+            found="none",
+            fix="Run `uniform train` with the same preset, data and settings first.",
+        )

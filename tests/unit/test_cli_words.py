@@ -1,0 +1,116 @@
+"""Words of the command line that are wrong, or of another action, and how all of them are told at once."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import said
+
+from uniform_core.build import build_run
+from uniform_core.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["query", "SELECT 1", "--limit", "-1"], "'-1'"),
+        (["failures", "list", "--limit", "many"], "'many'"),
+        (["catalog", "vacuum", "--keep-hours", "-5"], "'-5'"),
+        (["catalog", "vacuum", "--keep-hours", "nan"], "'nan'"),
+    ],
+)
+def test_numbers_that_cannot_be_are_wrong_words(words, wrong, home, capsys):
+    code, text = said(words, capsys)
+    assert code == 2
+    assert "0 or more" in text
+    assert wrong in text
+
+
+def test_every_word_that_is_wrong_is_told_at_once(home, capsys):
+    words = ["run", "--preset", "tinny", "--only", "foo", "train", "encod", "--max-reject-fraction", "abc"]
+    code, text = said([*words, "--set", "train.stepz=1"], capsys)
+    assert code == 2
+    for mistake in ("Did you mean 'tiny'", "found 'foo'", "Did you mean 'encode'", "max_reject_fraction", "'abc'"):
+        assert mistake in text, mistake
+    assert "Did you mean 'steps'" in text
+    code, text = said(["failures", "lst", "--stage", "trian", "--limit", "-1"], capsys)
+    assert (code, "'list'" in text, "'train'" in text, "'-1'" in text) == (2, True, True, True)
+    code, text = said(["generate", "t2a", "--seed", "1.5", "--text", "a ball"], capsys)
+    assert (code, "'t2av'" in text, "whole number" in text) == (2, True, True)
+    assert not home.exists()
+
+
+def test_the_share_that_may_be_rejected_is_a_value_of_the_config(home, capsys, monkeypatch):
+    built = []
+
+    def build(preset, *, overrides, data):
+        built.append(build_run(preset, overrides=overrides, data=data))
+        raise ConfigError("x", expected="y", found="z", fix="")
+
+    monkeypatch.setattr("flows.cli.work.build_run", build)
+    assert said(["run", "--max-reject-fraction", ".25"], capsys)[0] == 2
+    assert built[0].max_reject_fraction == 0.25
+    code, text = said(["ingest", "--max-reject-fraction", "1.5"], capsys)
+    assert (code, "1.5" in text) == (2, True)
+
+
+OF_ACTIONS = {
+    ("catalog", "verify"): ["--repair"],
+    ("catalog", "compact"): ["--table"],
+    ("catalog", "vacuum"): ["--keep-hours"],
+    ("catalog", "history"): ["--table"],
+    ("catalog", "bury"): ["--dataset", "--source", "--reason"],
+    ("failures", "list"): ["--stage", "--error-class", "--dataset", "--limit"],
+    ("failures", "retry"): ["--stage", "--error-class", "--dataset"],
+    ("captions", "build"): ["--preset", "--data", "--set", "--dry-run", "--max-reject-fraction"],
+    ("captions", "list"): [],
+    ("captions", "show"): ["clip"],
+}
+VALUES = {"--repair": [], "--dry-run": [], "--keep-hours": ["168"], "--limit": ["50"], "--stage": ["encode"]}
+FOREIGN = {
+    (action, word)
+    for action, own in OF_ACTIONS.items()
+    for other, words in OF_ACTIONS.items()
+    for word in words
+    if other[0] == action[0] and word not in own
+}
+
+
+@pytest.mark.parametrize(("action", "word"), sorted(FOREIGN), ids=str)
+def test_a_word_of_another_action_is_refused(action, word, home, capsys):
+    """Also where its value is the default's."""
+    given = ["aa11"] if word == "clip" else [word, *VALUES.get(word, ["x"])]
+    code, text = said([*action, *given], capsys)
+    assert code == 2
+    assert text.startswith(f"error: uniform {' '.join(action)}: expected no other words than ")
+    expected, _, found = text.partition("; found ")
+    assert [name for name in [*OF_ACTIONS[action], "--json"] if name not in expected] == []
+    assert word in found
+    assert word not in expected.split()
+    assert not home.exists()
+
+
+def test_words_of_other_actions_are_told_with_everything_else(home, capsys):
+    code, text = said(["captions", "list", "aa11", "--preset", "foo", "--max-reject-fraction", "2"], capsys)
+    assert code == 2
+    assert text.count("which is of build") == 2
+    assert "clip, which is of show" in text
+    assert "Did you mean" not in text, "a config that is not asked for is not looked at"
+    code, text = said(["catalog", "vacuum", "--table", "clips", "--keep-hours", "-1"], capsys)
+    assert (code, "(a) uniform catalog vacuum" in text, "(b) --keep-hours" in text) == (2, True, True)
+
+
+def test_what_all_mistakes_have_in_common_is_said_once(home, capsys):
+    words = ["run", "--preset", "tinny", "--only", "foo", "--set", "train.stepz=1"]
+    for some in (words, [*words, "--set", "train.lr=-1"], ["failures", "list", "--stage", "trian", "--limit", "x"]):
+        code, text = said(some, capsys)
+        assert code == 2
+        assert text.count("Correct") == 1
+        assert text.endswith(". Correct each of them.")
+        assert not {"..", "?.", ".)"} & {text[n : n + 2] for n in range(len(text))}
+
+
+@pytest.mark.parametrize("words", ["weights list", "compare a b", "table 1", "captions diff"])
+def test_a_command_that_is_not_there_names_those_that_are(words, home, capsys):
+    code, text = said(words.split(), capsys)
+    assert code == 2
+    assert ("build, list, show" if words == "captions diff" else "'status', 'query', 'doctor'") in text
