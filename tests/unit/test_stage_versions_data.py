@@ -73,7 +73,7 @@ FROZEN: dict[str, tuple[Callable[[], list[float]], int, int, list[float], float]
     # name: (output, VERSION now, VERSION then, numbers then, tolerance)
     "dct_video": (video_latent, dct_video.VERSION, 1, [-0.002911613, 0.4589259, -0.001936311, -0.0001839672], 0.0001),
     "dct_mel": (mel_latent, dct_mel.VERSION, 1, [-2.934872, 14.25213, -0.04529066, -0.7690581], 0.0001),
-    "griffin_lim": (vocoded, griffin_lim.VERSION, 2, [0.2532357, 0.173901, 0.1162, 0.003557681], 0.02),
+    "griffin_lim": (vocoded, griffin_lim.VERSION, 3, [0.2532357, 0.173901, 0.1162, 0.003557681], 0.02),
     "hashing": (text_features, hashing.VERSION, 1, [-0.025, 0.9996875, 0.01622257, 0.06996418], 1e-06),
     "procedural_frames": (rendered_frames, procedural.VERSION, 2, [67.87677, 48.11256, 39.36967, 0.4634334], 0.002),
     "procedural_sound": (rendered_sound, procedural.VERSION, 2, [0.0622314, 0.101681, 0.02418472, 0.00377295], 0.001),
