@@ -1,0 +1,47 @@
+"""The preset tiny has learned something: minutes, so in the long form only, and held to no clock."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from command_line import short_home, uniform
+
+BELOW_UNTRAINED = 10.0
+FRECHET = {"fvd.tinyvideo.uniform_tiny": ("t2av", "a2v"), "fad.tinymel.uniform_tiny": ("t2av", "v2a")}
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
+
+
+@pytest.fixture(scope="module")
+def scores() -> Iterator[dict[tuple[str, str, str], dict[str, Any]]]:
+    """The scores of `uniform run --preset tiny` in a fresh home, by name, system and task."""
+    home = short_home("tiny")
+    done = uniform("run", "--preset", "tiny", "--json", home=home, timeout_s=7200)
+    assert done.code == 0, done.err[-4000:]
+    yield {(row["name"], row["system"], row["task"]): row for row in done.json["scores"]}
+    shutil.rmtree(home.parent)
+
+
+@pytest.mark.parametrize(("name", "task"), [(name, task) for name, tasks in FRECHET.items() for task in tasks])
+def test_clips_are_ten_times_nearer_to_real_ones_than_those_of_the_untrained_model(
+    scores: dict[tuple[str, str, str], dict[str, Any]], name: str, task: str
+) -> None:
+    ratio = scores[name, "untrained", task]["value"] / scores[name, "uniform", task]["value"]
+    assert ratio >= BELOW_UNTRAINED
+
+
+@pytest.mark.parametrize("task", ["v2a", "a2v", "t2av"])
+def test_sound_and_picture_belong_together_more_than_with_any_other_of_the_class(
+    scores: dict[tuple[str, str, str], dict[str, Any]], task: str
+) -> None:
+    assert scores["synchrony.tinysync.uniform_tiny", "uniform", task]["low"] > 0.5
+
+
+@pytest.mark.parametrize("name", ["kvd.tinyvideo.uniform_tiny", "kad.tinymel.uniform_tiny"])
+def test_real_clips_are_at_no_kernel_distance_from_real_ones(
+    scores: dict[tuple[str, str, str], dict[str, Any]], name: str
+) -> None:
+    real = scores[name, "real", "all"]
+    assert real["low"] <= 0.0 <= real["high"] or 0.0 <= real["value"] < 0.02 * scores[name, "untrained", "t2av"]["value"]
