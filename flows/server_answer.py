@@ -32,11 +32,16 @@ def is_healthy(api_url: str) -> bool:
 
 
 def require_prefect(api_url: str) -> None:
-    """Returns where a Prefect server of our major version answers. Raises ConfigError, ServiceError."""
+    """Returns where a Prefect server of our major version answers. Raises ConfigError, ServiceError.
+
+    Prefect Cloud has no version of its own, and asks for a key at every door: its client says itself what is wrong.
+    """
     if mistake := web_address_mistake(api_url):  # of UNIFORM_PREFECT_API_URL the settings have said it
         raise ConfigError(
             "PREFECT_API_URL", expected="an address", found=f"{api_url!r} ({mistake})", fix=f"Correct it, {ELSE}"
         )
+    if _is_cloud(api_url):
+        return
     health = _asked(api_url, "/health")
     if health.value is not True:
         raise ServiceError(
@@ -46,6 +51,12 @@ def require_prefect(api_url: str) -> None:
             fix=f"Start it, or correct its address, which ends in /api; {ELSE}",
         )
     _require_version(api_url)
+
+
+def _is_cloud(api_url: str) -> bool:
+    from prefect.settings import PREFECT_CLOUD_API_URL
+
+    return urlsplit(api_url).hostname == urlsplit(PREFECT_CLOUD_API_URL.value()).hostname
 
 
 def _require_version(api_url: str) -> None:

@@ -44,4 +44,6 @@ def test_real_clips_are_at_no_kernel_distance_from_real_ones(
     scores: dict[tuple[str, str, str], dict[str, Any]], name: str
 ) -> None:
     real = scores[name, "real", "all"]
-    assert real["low"] <= 0.0 <= real["high"] or 0.0 <= real["value"] < 0.02 * scores[name, "untrained", "t2av"]["value"]
+    assert (
+        real["low"] <= 0.0 <= real["high"] or 0.0 <= real["value"] < 0.02 * scores[name, "untrained", "t2av"]["value"]
+    )

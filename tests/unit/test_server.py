@@ -30,7 +30,7 @@ from prefect.settings import (
 from services import seed_prefect
 
 from flows.server import PrefectServer, prefect_server
-from flows.server_answer import is_healthy
+from flows.server_answer import is_healthy, require_prefect
 from uniform_core.errors import ConfigError, ServiceError
 from uniform_core.settings import Settings
 
@@ -221,6 +221,11 @@ def test_an_address_that_only_prefect_was_told_is_looked_at_too(tmp_path: Path) 
     configured = temporary_settings({PREFECT_API_URL: "http://127.0.0.1:99999/api"})
     with configured, pytest.raises(ConfigError, match=said):
         prefect_server(Settings(home=tmp_path)).__enter__()
+
+
+def test_prefect_cloud_is_left_to_its_own_client() -> None:
+    """No connection is made: there is no network here, and an error would say so."""
+    require_prefect("https://api.prefect.cloud/api/accounts/a/workspaces/b")
 
 
 def test_a_configured_server_that_is_not_there_is_one_clear_error(home: Path) -> None:
