@@ -56,7 +56,8 @@ def require_prefect(api_url: str) -> None:
 def _is_cloud(api_url: str) -> bool:
     from prefect.settings import PREFECT_CLOUD_API_URL
 
-    return urlsplit(api_url).hostname == urlsplit(PREFECT_CLOUD_API_URL.value()).hostname
+    cloud = str(PREFECT_CLOUD_API_URL.value())
+    return urlsplit(api_url).hostname == urlsplit(cloud).hostname
 
 
 def _require_version(api_url: str) -> None:
