@@ -205,6 +205,16 @@ def test_what_was_damaged_is_made_again_as_it_was_and_no_more_is_scored_than_the
     shutil.rmtree(home.parent)
 
 
+def test_status_takes_little_of_a_processor(nano_run: tuple[Path, Any]) -> None:
+    """Under a second on a quiet machine; CPU time, since the machine may be busy. Importing torch costs more."""
+    home, _ = nano_run
+    uniform("status", home=home)  # compiled and in the disk's cache
+    before_s = cpu_of_children_s()
+    done = uniform("status", home=home)
+    assert done.code == 0, done.err
+    assert cpu_of_children_s() - before_s < 2.0
+
+
 @pytest.mark.parametrize("command", ["status", "plan", "query", "doctor"])
 def test_quick_commands_import_neither_prefect_nor_ray_nor_torch(
     command: str, nano_run: tuple[Path, Any], tmp_path: Path

@@ -89,7 +89,9 @@ CASES: dict[str, dict[str, Any]] = {
     "mpeg2": {"container": "vob", "video_codec": "mpeg2video", "audio_codec": "mp2"},
     "mpegts": {"container": "mpegts", "audio_codec": "mp2"},
     "webm-vp8": {"container": "webm", "video_codec": "libvpx", "audio_codec": "libopus"},
+    "webm-vp9-vorbis": {"container": "webm", "video_codec": "libvpx-vp9", "audio_codec": "vorbis"},
     "ogg": {"container": "ogg", "video_codec": "libvpx", "audio_codec": "libopus"},
+    "ogg-vorbis": {"container": "ogg", "video_codec": "libvpx", "audio_codec": "vorbis"},  # no wheel encodes Theora
     "mkv": {"container": "matroska", "audio_codec": "flac"},
     "flv": {"container": "flv", "audio_rate": 44_100},
     "wmv": {"container": "asf", "video_codec": "wmv2", "audio_codec": "wmav2"},

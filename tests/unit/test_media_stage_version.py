@@ -13,7 +13,7 @@ from uniform_core.media import CanonicalClip, CanonicalForm, CanonicalReader, Cu
 from uniform_core.media.forms import CANONICAL_VERSION
 
 GOLDEN = {
-    4: {  # as 3, but for films with frames that have no timestamp, and for reordered pictures in AVI
+    4: {  # as 3, but for frames without a timestamp, reordered pictures in AVI, and the bytes of every clip
         "size": (96, 64),
         "frame_numbers": [0, 2, 4, 6, 9, 11, 13, 16],
         "luma_rows": [160.75, 162.99, 82.49, 84.73, 84.77, 87.0],

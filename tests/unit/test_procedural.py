@@ -111,6 +111,27 @@ def test_more_windows_leave_the_others_where_they_are():
         assert all(window.end_s <= SMALL.long_s for window in many.windows or ())
 
 
+def test_windows_of_long_files_are_random_by_file_and_seed_alone():
+    """No grid, no two files or seeds alike, the whole file in use, and the same again."""
+    config = ProceduralConfig(labels=("bouncing_ball", "siren"), train_short=0, train_long=20, windows_per_long=12)
+
+    def starts(config: ProceduralConfig) -> dict[str, tuple[float, ...]]:
+        long = (item for item in config.items(SPEC) if item.windows is not None)
+        return {item.source_id: tuple(window.start_s for window in item.windows or ()) for item in long}
+
+    found, other = starts(config), starts(config.model_copy(update={"seed": 1}))
+    assert starts(config) == found
+    assert len(found) == 40
+    assert len({*found.values(), *other.values()}) == 80
+    steps = np.concatenate([np.diff(file) for file in found.values()])
+    assert len(set(steps.round(3))) > 0.6 * len(steps), "windows lie on a grid"
+    every = np.concatenate(list(found.values()))
+    assert len(set(every)) > 0.95 * len(every), "files share their windows"
+    counts, _ = np.histogram(every, bins=7, range=(0.0, config.long_s - SPEC.duration_s))
+    assert counts.min() > 0.6 * counts.mean()
+    assert counts.max() < 1.4 * counts.mean()
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"size_px": 64}, {"short_s": 2.4}, {"never_trained": None}])
 def test_what_changes_files_changes_the_name(change: dict[str, object]):
     assert SMALL.model_copy(update=change).name != SMALL.name

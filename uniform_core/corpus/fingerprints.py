@@ -24,7 +24,7 @@ VERSIONS: Final = {
     "text": 1,
     "train": 1,
     "instruments": 1,
-    "sample": 2,
+    "sample": 3,
     "features": 1,
     "scores": 1,
 }
