@@ -65,7 +65,7 @@ def tiny() -> RunConfig:
             # is sampled with guidance 1, for which its loss without text is worth little.
             text_drop=0.05,
             text_drop_given=0.95,
-            task_weights=TaskWeights(t2av=1.55, a2v=0.85, v2a=0.6),  # T2AV makes both from nothing but words
+            task_weights=TaskWeights(t2av=1.35, a2v=1.05, v2a=0.6),  # T2AV makes both from nothing but words
             precision="float32",
             scaling=ScalingConfig(
                 video=ModalityScaling(over="position", power=0.5), audio=ModalityScaling(over="channel", power=0.5)
@@ -78,7 +78,7 @@ def tiny() -> RunConfig:
         ),
         sample=SampleConfig(
             # Fresh noise mends what tokens disagreed on near pure noise; T2AV bears less of it (docs/experiments.md).
-            sampler=DdimConfig(steps=16, eta=0.5),
+            sampler=DdimConfig(steps=24, eta=0.8),
             sampler_given=DdimConfig(steps=10, eta=1.0),
             guidance=GuidanceConfig(modality_scale=1.25),
             batch=24,

@@ -202,6 +202,6 @@ def test_each_task_is_said_to_be_sampled_as_it_was() -> None:
         build_run("tiny", overrides=["sample.guidance.text_scale=2", "sample.guidance.modality_scale=1.5"])
     )
     assert [(fact.name, fact.value, fact.remark) for fact in facts] == [
-        ("Sampling T2AV", "16 steps", "ddim, eta 0.5; caption given, guidance 2"),
+        ("Sampling T2AV", "24 steps", "ddim, eta 0.8; caption given, guidance 2"),
         ("Sampling A2V, V2A", "10 steps", "ddim, eta 1.0; no caption, guidance by the given 1.5"),
     ]

@@ -19,6 +19,6 @@ class NetTraining(Frozen):
 class NetsConfig(Frozen):
     """The recipes of the three nets."""
 
-    video: NetTraining = NetTraining(steps=120, batch=12)  # 13–24 s
+    video: NetTraining = NetTraining(steps=200, batch=12)  # 18–40 s
     mel: NetTraining = NetTraining(steps=200, batch=12)  # 4–6 s
     sync: NetTraining = NetTraining(steps=60, batch=36, rate=3e-3)  # 8–12 s
