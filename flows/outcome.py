@@ -12,7 +12,7 @@ from typing import Any
 from flows.report.files import report_path
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.evaluation import evaluation_digest, wanted_scores
+from uniform_core.corpus.evaluation import evaluation_digest, kept_scores, wanted_scores
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.corpus.samples import current_model_id
 from uniform_core.settings import Settings
@@ -40,13 +40,8 @@ def outcome_of(settings: Settings, config: RunConfig, *, ask_mlflow: bool) -> Ou
     clips = current_clips(catalog, config)
     model_id = current_model_id(catalog, config, clips=clips)
     stands_on = evaluation_digest(catalog, config, model_id=model_id, clips=clips)
-    rows = catalog.query(
-        """
-        SELECT * FROM scores WHERE stage_fp = ?
-        ORDER BY name, system <> 'uniform', system, task
-        """,
-        parameters=[stands_on],
-    ).to_pylist()
+    kept = kept_scores(catalog, wanted_scores(catalog, config, model_id=model_id, clips=clips))
+    rows = sorted(kept.values(), key=lambda s: (s["name"], s["system"] != "uniform", s["system"], s["task"]))
     candidates = {
         "report": report_path(settings, model_id=model_id, stands_on=stands_on),
         "model": settings.checkpoints_dir / model_id / "model",
@@ -55,9 +50,7 @@ def outcome_of(settings: Settings, config: RunConfig, *, ask_mlflow: bool) -> Ou
     }
     paths = {name: str(path) for name, path in candidates.items() if path.exists()}
     paths["mlflow"] = _mlflow_address(settings.tracking_uri)
-    wanted = {score.work_key for score in wanted_scores(catalog, config, model_id=model_id, clips=clips)}
-    own = [row for row in rows if row["work_key"] in wanted]  # of those metrics that this config has
-    return Outcome(rows, headlines(rows), paths, _mlflow_runs(settings, model_id, own) if ask_mlflow else {})
+    return Outcome(rows, headlines(rows), paths, _mlflow_runs(settings, model_id, rows) if ask_mlflow else {})
 
 
 def _mlflow_address(uri: str) -> str:

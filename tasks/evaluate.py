@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from tasks.context import RunContext
 from tasks.features import FeatureStore, LookedAt, run_features
@@ -25,6 +24,7 @@ from uniform_core.corpus.evaluation import (
     current_generations,
     evaluation_clips,
     evaluation_digest,
+    kept_scores,
     labels_of,
     reference_clips,
     wanted_scores,
@@ -34,7 +34,7 @@ from uniform_core.metrics.base import LABELS_OF, MetricConfig, Need, Score, Side
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.progress import ProgressEvent
 
-READ = ("clips", "generations", "features", "models")
+READ = ("sources", "clips", "captions", "caption_texts", "generations", "features", "models")
 
 
 def run_evaluate(context: RunContext) -> list[StageSummary]:
@@ -45,7 +45,7 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     started = time.monotonic()
     model = trained_model(context)
     wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id, clips=context.clips())
-    kept = _kept(context, wanted)
+    kept = kept_scores(context.catalog, wanted)
     if kept.keys() == {score.work_key for score in wanted}:
         wall_s = time.monotonic() - started
         done = StageSummary.complete("evaluate", len(wanted), done=0, wall_s=wall_s, cpu_s=0.0)
@@ -66,14 +66,6 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
         features,
         StageSummary.complete("evaluate", len(wanted), done=len(wanted) - len(kept), wall_s=wall_s, cpu_s=cpu_s),
     ]
-
-
-def _kept(context: RunContext, wanted: Sequence[WantedScore]) -> dict[str, dict[str, Any]]:
-    """The rows of these scores that the catalog has, by key, in the order of `wanted`."""
-    keys = pa.table({"work_key": pa.array([score.work_key for score in wanted], pa.string())})
-    rows = context.catalog.query("SELECT s.* FROM scores s JOIN wanted USING (work_key)", tables={"wanted": keys})
-    found = {row["work_key"]: row for row in rows.to_pylist()}
-    return {key: found[key] for key in keys["work_key"].to_pylist() if key in found}
 
 
 def _told(context: RunContext, model_id: str, rows: Sequence[Mapping[str, Any]]) -> list[StageSummary]:

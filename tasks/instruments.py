@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,8 +27,6 @@ from uniform_core.fingerprint import digest, file_sha256, set_digest
 from uniform_core.media import CanonicalReader
 from uniform_core.metrics.train_nets import train_mel_net, train_sync_net, train_video_net
 from uniform_core.metrics.trained import WEIGHTS, TrainedNet, load_net, save_net
-
-INSTRUMENT_RESIZE: Final = "crop"  # as the protocols of the tiny metrics load clips, whatever the model is trained on
 
 
 class InstrumentWorker:
@@ -77,14 +75,9 @@ class InstrumentWorker:
     def _frames(self) -> np.ndarray:
         """Frames uint8 [N, T, H, W, 3] in the order of the clips; read by the first net that looks."""
         size_px = (self._config.spec.height_px, self._config.spec.width_px)
-        return np.stack(
-            [
-                self._reader.resize(
-                    self._reader.frames(self._media_dir / clip["path"], None), size_px=size_px, resize=INSTRUMENT_RESIZE
-                )
-                for clip in self._clips
-            ]
-        )
+        rule = self._config.resize  # as metrics load what the nets will look at
+        every = (self._reader.frames(self._media_dir / clip["path"], None) for clip in self._clips)
+        return np.stack([self._reader.resize(frames, size_px=size_px, resize=rule) for frames in every])
 
     @cached_property
     def _mels(self) -> np.ndarray:

@@ -118,7 +118,7 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
         known = _keys_of(node, models)
         if name not in known:
             where = ".".join(path.split(".")[:depth]) or "the run"
-            listed = ", ".join(sorted(known)) or f"no keys: {json.dumps(node)} is a single value"
+            listed = ", ".join(sorted(known)) or f"no keys: {_without_keys(node)}"
             raise ConfigError(
                 f"--set {path}", expected=f"a key of {where} ({listed})", found=name, fix=_near(name, known)
             )
@@ -193,6 +193,14 @@ def _value(path: str, literal: str) -> Any:
     return value
 
 
+def _without_keys(node: Any) -> str:
+    """Why a value has no keys to set."""
+    if isinstance(node, list):
+        return f"it is a list of {len(node)}, which is set whole, as JSON"
+    text = json.dumps(node, ensure_ascii=False)
+    return f"{text if len(text) <= 80 else text[:79] + '…'} is a single value"
+
+
 def _near(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"Did you mean {near[0]!r}?" if near else "Correct the name."
@@ -214,10 +222,13 @@ def _said(error: ValidationError, *, whole: bool = True) -> list[str]:
 
     (Where a word could not be used, two parts may not fit only because of it.)
     """
+    every = error.errors()
+    # What is wrong with a part of a list also leaves the list too short, in the validator's eyes alone.
+    parts = [mistake["loc"][:depth] for mistake in every for depth in range(len(mistake["loc"]))]
     return [
         f"{'.'.join(str(part) for part in mistake['loc']) or 'the whole'}: "
         + mistake["msg"].removeprefix("Value error, ")
         + ("" if isinstance(mistake["input"], Mapping) else f" (found {mistake['input']!r})")
-        for mistake in error.errors()
-        if mistake["loc"] or whole
+        for mistake in every
+        if (mistake["loc"] or whole) and not (mistake["type"] == "too_short" and mistake["loc"] in parts)
     ]

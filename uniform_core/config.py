@@ -21,6 +21,7 @@ from uniform_core.generation.config import SampleConfig
 from uniform_core.media.forms import CanonicalForm, CutRule
 from uniform_core.metrics import Metric as AnyMetric
 from uniform_core.metrics.base import MetricConfig
+from uniform_core.metrics.layers import why_unknown
 from uniform_core.metrics.protocol import Choice, Loading, Terms
 from uniform_core.metrics.recipes import NetsConfig
 from uniform_core.model.config import ModelConfig
@@ -57,6 +58,16 @@ class EvaluateConfig(Frozen):
     nets: NetsConfig
     seed: NonNegative = 0  # of the nets and of the noise that clips are made from
 
+    @model_validator(mode="after")
+    def _each_once(self) -> EvaluateConfig:
+        if self.reference_split == self.split:
+            raise ValueError(f"reference_split {self.split!r} must not be split: clips would meet their own conditions")
+        names = [metric.name for metric in self.metrics]
+        for what, given in (("tasks", [str(task) for task in self.tasks]), ("metrics", names)):
+            if twice := next((name for name in given if given.count(name) > 1), None):
+                raise ValueError(f"{what} names {twice} twice: give another protocol name, or leave one out")
+        return self
+
 
 class RunConfig(Frozen):
     """Everything that decides the result of a run. Made by a preset; overrides pass the same validation."""
@@ -89,12 +100,23 @@ class RunConfig(Frozen):
             raise ValueError(f"train.batch {self.train.batch} must be a multiple of train_workers {self.train_workers}")
         _ = self.layout
         for metric in self.evaluate.metrics:
-            if (problem := metric.protocol.against(self.terms)) is not None:
+            unknown = (why_unknown(need) for need in metric.features)
+            if (problem := metric.protocol.against(self.terms) or next(filter(None, unknown), None)) is not None:
                 raise ValueError(f"evaluate.metrics, {metric.name}: {problem}")
+        self._splits_exist()
+        if self.evaluate.split == self.train_split:
+            raise ValueError(f"evaluate.split {self.evaluate.split!r} must not be train_split: it would score memory")
         CanonicalForm.of(self.spec)
         for name, dataset in (("data", self.data), ("instrument", self.instrument)):
             self._cut_fits(name, dataset)
         return self
+
+    def _splits_exist(self) -> None:
+        evaluate, known = self.evaluate, self.data.splits
+        named = {"train_split": self.train_split, "evaluate.split": evaluate.split}
+        for name, split in (named | {"evaluate.reference_split": evaluate.reference_split}).items():
+            if known is not None and split not in known:
+                raise ValueError(f"{name} {split!r} must be one of {', '.join(known)}: {self.data.kind} has no other")
 
     def _cut_fits(self, name: str, dataset: DatasetConfig) -> None:
         try:

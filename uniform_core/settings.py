@@ -14,7 +14,6 @@ from uniform_core.errors import ConfigError, StorageError
 from uniform_core.types import Count, Frozen
 
 PREFIX = "UNIFORM_"
-PREFECTS_OWN = "PREFECT_API_URL"
 
 
 class Settings(Frozen):
@@ -83,7 +82,7 @@ class Settings(Frozen):
 
 def web_address_mistake(address: str) -> str | None:
     """What an `http` address must be and this one is not, in words; None where it is right."""
-    if not re.match(r"https?://", address):
+    if not re.match(r"https?://", address, re.IGNORECASE):
         return "should begin with http:// or https://"
     if any(letter.isspace() or not letter.isprintable() for letter in address):
         return "should have no spaces"
@@ -111,9 +110,6 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     known = set(Settings.model_fields)
     given = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
     mistakes = {_variable(name): "an unknown setting" for name in sorted(set(given) - known - RESERVED)}
-    prefects_own = environ.get(PREFECTS_OWN)  # counts where ours is unset; Prefect takes any text, and stumbles later
-    if prefects_own and (mistake := web_address_mistake(prefects_own)):
-        mistakes[PREFECTS_OWN] = f"{prefects_own!r} ({mistake})"
     try:
         settings = Settings.model_validate({k: v for k, v in given.items() if k in known and v != ""})
     except ValidationError as error:

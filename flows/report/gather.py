@@ -20,7 +20,7 @@ from flows.report.scores import headlines, score_plots, score_table
 from flows.report.stages import remembered
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.evaluation import evaluation_digest
+from uniform_core.corpus.evaluation import kept_scores, wanted_scores
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import WorkFailedError
 from uniform_core.settings import Settings
@@ -40,8 +40,8 @@ def gather(
     model = _model(catalog, model_id)
     history = read_history(settings.checkpoints_dir / model_id / HISTORY)
     clips = current_clips(catalog, config)
-    stands_on = evaluation_digest(catalog, config, model_id=model_id, clips=clips)
-    scores = _scores(catalog, stands_on)
+    kept = kept_scores(catalog, wanted_scores(catalog, config, model_id=model_id, clips=clips))
+    scores = sorted(kept.values(), key=lambda row: (row["created_at"], row["work_key"]))
     columns, table = score_table(scores)
     return ReportData(
         title=f"{config.preset} on {config.data.name}",
@@ -74,15 +74,6 @@ def _model(catalog: Catalog, model_id: str) -> dict[str, Any]:
         )
     model: dict[str, Any] = rows.to_pylist()[0]
     return model
-
-
-def _scores(catalog: Catalog, stands_on: str) -> list[dict[str, Any]]:
-    """The scores of this evaluation: those that stand on the clips and settings of now, baselines among them."""
-    rows: list[dict[str, Any]] = catalog.query(
-        "SELECT * FROM scores WHERE stage_fp = ? ORDER BY created_at, work_key",
-        parameters=[stands_on],
-    ).to_pylist()
-    return rows
 
 
 def _facts(

@@ -21,6 +21,8 @@ def sampling_facts(config: RunConfig) -> Iterator[Fact]:
         words = f"caption given, guidance {text:g}" if with_text else "no caption"
         if task.given is not None:
             words += f", guidance by the given {given:g}"
+        if (text, given) != (1.0, 1.0) and config.sample.guidance.interval != (0.0, 1.0):
+            words += " from {:g} to {:g} of the way to noise".format(*config.sample.guidance.interval)
         tasks_of[f"{steps} steps", f"{', '.join(how)}; {words}"].append(str(task).upper())
     for (steps, words), tasks in tasks_of.items():
         yield Fact(f"Sampling {', '.join(tasks)}", steps, words)

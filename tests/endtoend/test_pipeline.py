@@ -98,8 +98,10 @@ def test_mlflow_has_the_training_in_the_models_run_and_the_scores_in_its_child(n
     steps = [record for record in map(json.loads, history.read_text().splitlines()) if "task" in record]
     losses = {f"loss/{record['task']}.{modality}" for record in steps for modality in record["losses"]}
     assert losses <= {f"loss/{part}" for part in parts}, "of the tasks that so few steps have drawn"
+    terms = {f"term/{record['task']}.{name}" for record in steps for name in record["terms"]}
+    assert terms
     validation = {f"validation/{split}.{part}" for split in ("train", "held_out") for part in parts}
-    assert of_run["metrics", "model"] == {"loss", "grad_norm", "lr"} | losses | validation
+    assert of_run["metrics", "model"] == {"loss", "grad_norm", "lr"} | losses | terms | validation
     scores = of_run["metrics", "evaluation"]
     assert {"v2a/fad.tinymel.uniform_tiny", "untrained/t2av/fvd.tinyvideo.uniform_tiny"} <= scores
     assert {f"v2a/synchrony.tinysync.uniform_tiny{part}" for part in ("", ".low", ".high", ".n_generated")} <= scores

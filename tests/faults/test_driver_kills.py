@@ -28,6 +28,9 @@ from uniform_core.settings import Settings
 
 OUTPUTS = (
     "SELECT work_key || tensor_sha256 AS output FROM latents",
+    "SELECT work_key || text_hash AS output FROM captions",
+    "SELECT work_key || text AS output FROM caption_texts",
+    "SELECT work_key || tensor_sha256 AS output FROM text_features",
     "SELECT work_key || weights_sha256 AS output FROM models WHERE kind = 'uniform'",
     "SELECT work_key || file_sha256 AS output FROM generations",
 )

@@ -463,6 +463,7 @@ def test_reordered_pictures_in_avi_are_all_shown_in_their_order(sandbox: Sandbox
     assert numbers == list(range(62))
     steps_s = np.diff([picture.time_s for picture in pictures])
     assert steps_s == pytest.approx(np.full(61, 0.04))
+    assert pictures[0].time_s == pytest.approx(0.0), "not as late as the decoder holds it"
 
 
 def test_errors_of_the_sound_are_not_told_of_the_picture() -> None:

@@ -117,3 +117,19 @@ def test_a_kind_that_nobody_knows_is_one_mistake() -> None:
     with pytest.raises(ConfigError) as caught:
         build_run("nano", overrides=["sample.sampler.kind=ddmi", "train.lrr=1"])
     assert caught.value.found.startswith("2 mistakes: (1) --set sample.sampler.kind: expected one of ")
+
+
+@pytest.mark.parametrize("metric", ['{"kind":"no_such"}', '{"kind":"frechet"}'])
+def test_what_is_wrong_with_the_only_part_of_a_list_does_not_make_it_too_short(metric: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_run("nano", overrides=[f"evaluate.metrics=[{metric}]"])
+    assert "at least 1 item" not in str(caught.value)
+    assert "evaluate.metrics.0" in str(caught.value)
+    with pytest.raises(ConfigError, match="at least 1 item"):
+        build_run("nano", overrides=["evaluate.metrics=[]"])
+
+
+def test_a_part_of_a_list_is_not_set_alone_and_the_error_does_not_print_the_list() -> None:
+    with pytest.raises(ConfigError, match="it is a list of 15, which is set whole, as JSON") as caught:
+        build_run("nano", overrides=["evaluate.metrics.0.ddof=0"])
+    assert len(str(caught.value)) < 300

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from catalog_rows import caption_row, open_catalog, sha, stamp
 
+from tasks.evaluate import Evaluation
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import captions_candidates
 from uniform_core.corpus.evaluation import (
     GENERATION_SCHEMA,
+    System,
     current_generations,
     evaluation_digest,
     generation_candidates,
     in_turns,
 )
 from uniform_core.fingerprint import digest, text_digest
+from uniform_core.metrics.base import LABELS_OF, Side
+from uniform_core.metrics.features import FeatureSet
 from uniform_core.types import Task
 
 MODEL = digest("model")
@@ -137,6 +143,34 @@ def test_scores_stand_on_the_files_that_were_made(tmp_path: Path) -> None:
     none = evaluation_digest(catalog, config, model_id=MODEL, clips=clips)
     make(catalog, config, clips)
     assert evaluation_digest(catalog, config, model_id=MODEL, clips=clips) != none, "clips that came later count"
+
+
+def test_distributions_meet_other_clips_than_their_conditions_and_pairs_meet_their_own(tmp_path: Path) -> None:
+    config, own = build_run("nano"), held_out_clips()
+    reference = [
+        {**row, "clip_id": digest(["r", row["clip_id"]]), "split": "train", "clip_sha256": sha(f"r{row['clip_id']}")}
+        for row in own.to_pylist()
+    ]
+    clips = pa.concat_tables([own, pa.Table.from_pylist(reference, schema=own.schema)])
+    catalog = open_catalog(tmp_path)
+    make(catalog, config, own)
+    context = SimpleNamespace(catalog=catalog, config=config, clips=lambda: clips)
+    evaluation = Evaluation(context, model_id=MODEL)
+    seen: list[set[str]] = []
+
+    class Store:
+        def feature_set(self, contents: dict[str, str], **_: str) -> FeatureSet:
+            seen.append(set(contents))
+            return FeatureSet.of(list(contents), [np.zeros(1)] * len(contents))
+
+    evaluation.__dict__["_store"] = Store()  # in place of what the cached property would read
+    by_kind = {metric.kind: metric for metric in config.metrics}
+    own_ids, reference_ids = (set(table["clip_id"].to_pylist()) for table in (own, clips.slice(own.num_rows)))
+    for kind, against in (("frechet", reference_ids), ("kernel", reference_ids), ("kl", own_ids)):
+        seen.clear()
+        inputs = evaluation._inputs(System("real", None), by_kind[kind])
+        assert seen == [own_ids, against]
+        assert set(inputs[LABELS_OF[Side.REFERENCE]].keys) == against
 
 
 def test_classes_take_turns_in_the_order_of_their_names() -> None:

@@ -145,7 +145,7 @@ def test_a_copy_of_a_held_out_file_is_not_trained_on(tmp_path: Path) -> None:
     """Names of one length have one content here; each keeps its split, but for copies of what is evaluated."""
     folder = tmp_path / "videos"
     folder.mkdir()
-    names = {"train": ["train.mp4", "only_train.mp4"], "held_out": ["other.mp4"]}
+    names = {"train": ["train.mp4", "only_train.mp4"], "held_out": ["other.mp4"], "instrument": ["instr.mp4"]}
     for name in [name for group in names.values() for name in group]:
         (folder / name).write_bytes(b"x")
     config = run_over(folder)
@@ -160,6 +160,7 @@ def test_a_copy_of_a_held_out_file_is_not_trained_on(tmp_path: Path) -> None:
         "train.mp4": ("copy_of_held_out",),
         "only_train.mp4": ("train",),
         "other.mp4": ("held_out",),
+        "instr.mp4": ("instrument",),
     }
 
 

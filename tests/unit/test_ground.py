@@ -93,9 +93,9 @@ def test_settings_list_what_they_know_and_make_home_absolute(monkeypatch: pytest
 )
 def test_an_address_has_a_scheme_a_host_and_a_port_that_can_be(address: str, wanted: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_settings({"UNIFORM_PREFECT_API_URL": address, "PREFECT_API_URL": address, "UNIFORM_HOEM": "x"})
-    assert caught.value.item == "UNIFORM_HOEM, PREFECT_API_URL, UNIFORM_PREFECT_API_URL", "all of them at once"
-    assert caught.value.found.count(wanted) == 2
+        load_settings({"UNIFORM_PREFECT_API_URL": address, "UNIFORM_HOEM": "x"})
+    assert caught.value.item == "UNIFORM_HOEM, UNIFORM_PREFECT_API_URL", "all of them at once"
+    assert wanted in caught.value.found
     assert repr(address) in caught.value.found
 
 
@@ -103,13 +103,13 @@ def test_an_address_has_a_scheme_a_host_and_a_port_that_can_be(address: str, wan
     "address",
     [
         "http://127.0.0.1:4200/api",
-        "https://prefect.example/api",
+        "HTTPS://prefect.example/api",
         "http://[::1]:65535/api",
         "http://bücher.example:1/api",
     ],
 )
 def test_an_address_that_can_be_is_taken(address: str) -> None:
-    given = {"UNIFORM_PREFECT_API_URL": address, "PREFECT_API_URL": address, "UNIFORM_MLFLOW_URI": address}
+    given = {"UNIFORM_PREFECT_API_URL": address, "UNIFORM_MLFLOW_URI": address}
     settings = load_settings(given)
     assert (settings.prefect_api_url, settings.mlflow_uri) == (address, address)
 
@@ -117,7 +117,7 @@ def test_an_address_that_can_be_is_taken(address: str) -> None:
 def test_an_address_of_mlflow_is_checked_where_it_is_a_servers() -> None:
     with pytest.raises(ConfigError, match="port of 1 to 65535"):
         load_settings({"UNIFORM_MLFLOW_URI": "http://127.0.0.1:99999"})
-    assert load_settings({"UNIFORM_MLFLOW_URI": "file:///srv/mlruns", "PREFECT_API_URL": ""}).mlflow_uri
+    assert load_settings({"UNIFORM_MLFLOW_URI": "file:///srv/mlruns", "PREFECT_API_URL": "of no use here"}).mlflow_uri
 
 
 def test_a_home_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ CASES: dict[str, dict[str, Any]] = {
     "audio-late": {"audio_start_s": 0.5},
     "non-square": {"pixel_aspect": Fraction(2, 1)},
     "avi": {"container": "avi", "video_codec": "mpeg4", "audio_codec": "libmp3lame"},
+    "avi-reordered": {"container": "avi", "audio_codec": "pcm_s16le"},  # H.264 with B-frames
     "avi-mjpeg": {
         "container": "avi",
         "video_codec": "mjpeg",

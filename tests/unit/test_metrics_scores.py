@@ -1,5 +1,7 @@
 """Single metrics: what they say in cases whose answer is known."""
 
+import json
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -17,13 +19,16 @@ from uniform_core.metrics import (
     SynchronyConfig,
 )
 from uniform_core.metrics.base import LABELS, LABELS_OF, MetricConfig, Need, Score, Side
-from uniform_core.metrics.extractors import EvalBatch, LibrosaOnsets
+from uniform_core.metrics.extractors import EvalBatch, Farneback, LibrosaOnsets, TinyMel, TinySync, TinyVideo
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.gaussian import frechet_from_features
 from uniform_core.metrics.kernel import Subsets
+from uniform_core.metrics.layers import LAYERS, why_unknown
+from uniform_core.metrics.nets import MelNet, SyncNet, VideoNet, new_net
 from uniform_core.metrics.protocol import Loading, Protocol
 from uniform_core.metrics.strata import strata_of
 from uniform_core.metrics.tiny import tiny_metrics
+from uniform_core.metrics.trained import TrainedNet
 from uniform_core.spec import AVSpec
 
 GENERATED = Need(Side.GENERATED, "example", "features")
@@ -329,8 +334,8 @@ def test_another_spec_is_another_protocol_and_a_loading_that_nobody_follows_is_r
 @pytest.mark.parametrize(
     "change",
     [
-        *("resize=squash", "evaluate.split=test", "evaluate.clips_per_task=3"),
-        *("evaluate.reference_split=held_out", "evaluate.reference_clips=5"),
+        *("resize=squash", "evaluate.split=instrument", "evaluate.clips_per_task=3"),
+        *("evaluate.reference_split=instrument", "evaluate.reference_clips=5"),
     ],
 )
 def test_other_clips_on_a_side_or_another_way_to_read_them_are_other_protocols(change: str):
@@ -339,6 +344,60 @@ def test_other_clips_on_a_side_or_another_way_to_read_them_are_other_protocols(c
     is_read_otherwise = change == "resize=squash"
     assert (features_fingerprint(plain) != features_fingerprint(changed)) == is_read_otherwise
     assert (changed.terms.loading.video.resize == "squash") == is_read_otherwise
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("train_split=trian", "train_split 'trian' must be one of train, held_out, instrument"),
+        ("evaluate.reference_split=tran", "evaluate.reference_split 'tran' must be one of"),
+        ("train_split=held_out", "evaluate.split 'held_out' must not be train_split"),
+        ("evaluate.reference_split=held_out", "reference_split 'held_out' must not be split"),
+        ('evaluate.tasks=["v2a","t2av","v2a"]', "tasks names v2a twice"),
+        (
+            "evaluate.metrics=" + json.dumps(2 * [FrechetConfig.example().model_dump(mode="json")]),
+            "metrics names fvd.example.example twice",
+        ),
+    ],
+)
+def test_what_would_score_memory_or_count_twice_is_refused(change: str, said: str):
+    with pytest.raises(ConfigError, match=said):
+        build_run("nano", overrides=[change])
+
+
+@pytest.mark.parametrize(
+    ("extractor", "layer", "said"),
+    [
+        ("i3d400", "features", "extractor 'i3d400' is none of tinyvideo, tinymel"),
+        ("tinyvideo", "nope", "extractor 'tinyvideo' has no layer 'nope', but features, logits"),
+        ("librosa", "onsets_0", "has no layer 'onsets_0'"),
+    ],
+)
+def test_a_metric_of_what_no_extractor_gives_is_refused_before_any_work(extractor: str, layer: str, said: str):
+    metric = FrechetConfig(protocol=Protocol(name="new", extractor=extractor, layer=layer)).model_dump_json()
+    with pytest.raises(ConfigError, match=said):
+        build_run("nano", overrides=[f"evaluate.metrics=[{metric}]"])
+
+
+def test_known_layers_are_those_that_the_extractors_give():
+    frames, mel, sound = np.zeros((1, 8, 32, 32, 3), np.uint8), np.zeros((1, 96, 64)), np.zeros((1, 8000))
+    batch = EvalBatch(frames, mel.astype(np.float32), sound.astype(np.float32), 16, 16_000)
+    shape = {"frames": 8, "height": 32, "width": 32, "mel_frames": 96, "mel_bins": 64}
+    nets = [("video", VideoNet, {"classes": 2}), ("mel", MelNet, {"classes": 2}), ("sync", SyncNet, shape)]
+    video, mel, sync = (TrainedNet(kind, new_net(net, of), of, ("a", "b"), {}) for kind, net, of in nets)
+    every = (
+        TinyVideo(video),
+        TinyMel(mel),
+        TinySync(sync),
+        Farneback(),
+        LibrosaOnsets(("onsets_native", "onsets_8000")),
+    )
+    assert {extractor.name for extractor in every} == set(LAYERS)
+    for extractor in every:
+        given = extractor.extract(batch)
+        assert len(given) == len(LAYERS[extractor.name])
+        for layer in given:
+            assert why_unknown(Need(Side.GENERATED, extractor.name, layer)) is None
 
 
 def test_a_reference_that_the_run_does_not_have_is_refused():

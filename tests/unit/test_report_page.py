@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import pytest
 from catalog_rows import caption_row, clip_row, open_catalog, sha, source_row, stamp
 
 from flows.cli.main import main
+from flows.outcome import outcome_of
 from flows.report.files import report_path
 from flows.report.gather import gather
 from flows.report.write import render, write_report
 from tasks.sample import ROW_NAMES
 from uniform_core.build import build_run
 from uniform_core.corpus.candidates import captions_candidates
-from uniform_core.corpus.evaluation import evaluation_digest, generation_candidates
+from uniform_core.corpus.evaluation import evaluation_digest, generation_candidates, wanted_scores
 from uniform_core.corpus.fingerprints import captions_fingerprint, ingest_fingerprint
 from uniform_core.corpus.inputs import current_clips, list_items
 from uniform_core.corpus.samples import current_model_id
@@ -30,6 +32,9 @@ from uniform_core.types import Task
 
 EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)> \' onload="'
 OVERRIDES = ["data.train_short=0", "data.train_long=1", "data.held_out_short=1", "data.instrument_short=0"]
+
+
+FAD = "fad.tinymel.uniform_tiny"
 
 
 class Made:
@@ -88,8 +93,10 @@ class Made:
 
     def add_scores(self) -> None:
         fp = evaluation_digest(self.catalog, self.config, model_id=self.model_id)
+        wanted = wanted_scores(self.catalog, self.config, model_id=self.model_id)
+        keys = {(score.metric.name, score.system.name, score.system.task_name): score.work_key for score in wanted}
         for system, task, value in (("uniform", "v2a", 2.0), ("untrained", "v2a", 50.0), ("uniform", "t2av", None)):
-            row = stamp(work_key=digest([system, task]), name="fad.tinymel.uniform_tiny", task=task, system=system)
+            row = stamp(work_key=keys[FAD, system, task], name=FAD, task=task, system=system)
             row |= {"value": value, "reason": "too <few> clips" if value is None else None, "n_generated": 4}
             row |= {"n_reference": 8, "protocol": "uniform_tiny", "protocol_hash": digest("p"), "data_digest": sha("d")}
             self.catalog.insert(
@@ -162,6 +169,21 @@ def test_a_full_page_plays_and_asks_for_nothing(full):
     assert page.handlers == []
     assert not re.search(r"https?://", text)
     assert "default-src 'none'" in text
+
+
+def test_scores_under_another_protocol_of_the_same_name_are_not_mixed_in(full):
+    """Another ddof, say: the same clips, the same name, other numbers."""
+    stands_on = evaluation_digest(full.catalog, full.config, model_id=full.model_id)
+    shown = full.write()
+    (row,) = full.catalog.query(
+        "SELECT * FROM scores WHERE value = 50 AND stage_fp = ?", parameters=[stands_on]
+    ).to_pylist()
+    other = row | {"work_key": digest("other"), "protocol_hash": digest("other"), "value": 987.0}
+    full.catalog.insert("scores", [other | {"created_at": row["created_at"] + timedelta(days=1)}])
+    assert "987" not in full.write()
+    assert "25.0×" in shown
+    outcome = outcome_of(full.settings, full.config, ask_mlflow=False)
+    assert sorted(score["value"] or 0.0 for score in outcome.scores) == [0.0, 2.0, 50.0]
 
 
 def test_words_of_strangers_stay_words(full):

@@ -145,6 +145,16 @@ def test_another_mlflow_is_told_what_the_catalog_has_in_runs_that_stand_alone(
     }
 
 
+def test_a_telling_that_was_killed_is_told_again_from_the_catalog(evaluated: Evaluate, settings: Settings) -> None:
+    evaluated()
+    (told,) = runs_of(settings)
+    Tracker.open(settings)._client.set_terminated(told.info.run_id, status="KILLED")
+    for stages in (["evaluate", "tracking"], ["evaluate"]):
+        assert [summary.stage for summary in evaluated()] == stages
+    (again,) = runs_of(settings)
+    assert (again.info.run_id, again.info.status) == (told.info.run_id, "FINISHED")
+
+
 def test_a_kill_between_mlflow_and_the_catalog_ends_with_one_run(evaluated: Evaluate, settings: Settings) -> None:
     catalog = open_catalog(settings.home)
     insert = catalog.insert

@@ -220,6 +220,17 @@ def wanted_scores(
     ]
 
 
+def kept_scores(catalog: Catalog, wanted: Sequence[WantedScore]) -> dict[str, dict[str, Any]]:
+    """The rows of these scores that the catalog has, by key, in the order of `wanted`.
+
+    Other metrics of the same clips have the same `stage_fp`, and may have the same names: they are not among them.
+    """
+    keys = pa.table({"work_key": pa.array([score.work_key for score in wanted], pa.string())})
+    rows = catalog.query("SELECT s.* FROM scores s JOIN wanted USING (work_key)", tables={"wanted": keys})
+    found = {row["work_key"]: row for row in rows.to_pylist()}
+    return {key: found[key] for key in keys["work_key"].to_pylist() if key in found}
+
+
 def scores_done(
     catalog: Catalog, config: RunConfig, *, model_id: str, clips: pa.Table | None = None
 ) -> tuple[int, int]:

@@ -86,6 +86,7 @@ def instruments_fingerprint(config: RunConfig, kind: str) -> str:
         "kind": kind,
         "nets_version": NETS_VERSION,
         "spec": config.spec.model_dump(mode="json"),
+        "resize": config.resize,
         "training": getattr(config.evaluate.nets, kind).model_dump(mode="json"),
         "seed": config.evaluate.seed,
     }

@@ -17,7 +17,7 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import captions_candidates, encode_candidates, text_candidates
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import clips_of, generation_candidates, scores_done, systems_of
-from uniform_core.corpus.inputs import current_clips, ingest_candidates, list_items
+from uniform_core.corpus.inputs import COPY_OF, current_clips, ingest_candidates, list_items
 from uniform_core.corpus.samples import current_model_id, is_trained
 
 # Seconds a piece on one core of the machine in docs/experiments.md; `rates` of earlier runs replace them. A score
@@ -110,7 +110,10 @@ class _Plans:
     def train(self) -> StagePlan:
         steps = self._config.train.steps
         done = 0 if self._coming else steps * is_trained(self._catalog, self._model)
-        note = "without checkpoints and the model" if steps > done else ""
+        notes = ["without checkpoints and the model"] if steps > done else []
+        if copies := self._clips["split"].to_pylist().count(f"{COPY_OF}{self._config.evaluate.split}"):
+            notes.append(f"{copies} clips left out: their files are also held out")
+        note = "; ".join(notes)
         return self._plan("train", "steps", (steps, done, 0), piece_bytes=0, note=note)
 
     def sample(self) -> StagePlan:

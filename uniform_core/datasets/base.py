@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.families import Member
@@ -19,6 +19,8 @@ class DatasetConfig(Member):
     `clip_s` and `stride_s` are the cut rule for items that name no windows of their own: windows of `clip_s` seconds
     every `stride_s` seconds, as many as lie wholly inside the source.
     """
+
+    splits: ClassVar[tuple[str, ...] | None] = None  # those that items may have; None: only the items know
 
     clip_s: PositiveFloat | None = None  # None: the duration of the spec
     stride_s: PositiveFloat | None = None  # None: equal to clip_s, no overlap

@@ -45,6 +45,8 @@ class FolderConfig(DatasetConfig):
     it that names the file.
     """
 
+    splits = ("train", "held_out")
+
     kind: Literal["folder"] = "folder"
     path: Path
     dataset: str | None = Field(default=None, min_length=1, max_length=100)

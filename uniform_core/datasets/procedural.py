@@ -46,6 +46,8 @@ class Combination(Frozen):
 class ProceduralConfig(DatasetConfig):
     """How many files of each class, and what they look like. Short files are a little longer than a clip."""
 
+    splits = ("train", "held_out", "instrument")
+
     kind: Literal["procedural"] = "procedural"
     seed: NonNegative = 0
     labels: tuple[str, ...] = tuple(SCENES)

@@ -22,6 +22,7 @@ from uniform_core.media.skip import Skipper
 HEAD_PACKETS = 200_000
 HEAD_BYTES = 256 << 20
 """So much of a file is kept in memory until both picture and sound have begun."""
+MAX_REORDERED = 16  # pictures that a decoder of H.264 or HEVC may hold
 MAX_LENGTHS = 1000
 
 
@@ -69,6 +70,8 @@ class Source:
         self._audio_lost = False
         self._placers: dict[StreamKind, Placer] = {"video": Placer(), "audio": Placer()}
         self._stamps = ("dts",) if self.container_name == "avi" else ("pts", "dts")
+        self._first_packet_s: float | None = None  # of the picture
+        self._delay_s: float | None = None  # of the decoder, where dts stand in: as long as it waited before the first
         self.clocks = Clocks(picture=self.video is not None, sound=self.audio is not None)
 
     def _check_pixels(self, width: int, height: int) -> None:
@@ -223,6 +226,8 @@ class Source:
                 self.budget.packet_failed(kind, "a frame without a timestamp before a lost packet")
             return []
         self.budget.packet_read()
+        if kind == "video" and self._first_packet_s is None and packet.dts is not None:
+            self._first_packet_s = float(packet.dts * packet.time_base)
         pieces = [
             piece for frame in frames for piece in (self._pictures(frame) if kind == "video" else self._sounds(frame))
         ]
@@ -237,13 +242,24 @@ class Source:
 
     def _pictures(self, frame: av.VideoFrame) -> Iterator[Picture]:
         self._check_pixels(frame.width, frame.height)
-        for placed in self._placers["video"].place(frame, self._time_s(frame), length_s=self._length_s(frame)):
+        time_s = self._time_s(frame)
+        if time_s is not None and "pts" not in self._stamps:
+            time_s -= self._decoder_delay_s(time_s)
+        for placed in self._placers["video"].place(frame, time_s, length_s=self._length_s(frame)):
             last_s = self.clocks.latest_s("picture")
             if not self.clocks.takes("picture", placed.time_s) or (last_s is not None and placed.time_s <= last_s):
                 continue  # behind the end of the timeline, or shown at no time of its own
             if placed.frame.is_corrupt:
                 self.budget.picture_damaged()
             yield Picture(*placed)
+
+    def _decoder_delay_s(self, time_s: float) -> float:
+        """How long the decoder holds pictures to put them in order: a frame has the dts of the packet that freed it."""
+        if self._delay_s is None:
+            waited_s = time_s - (time_s if self._first_packet_s is None else self._first_packet_s)
+            is_plain = self.budget.total == 0 and 0.0 <= waited_s <= MAX_REORDERED * self._nominal_s + 1e-6
+            self._delay_s = waited_s if is_plain else 0.0
+        return self._delay_s
 
     def _length_s(self, frame: av.VideoFrame) -> float:
         if not frame.duration:

@@ -131,7 +131,10 @@ class MetricConfig(Member):
 
     @property
     def protocol_hash(self) -> str:
-        """32 hex digits over everything that changes the number: protocol, own parameters, version."""
+        """32 hex digits of the protocol, the metric's own parameters and its version.
+
+        Not of the clips themselves or the weights that looked: `stage_fp` and `extractors` of a score's row name those.
+        """
         return digest({"metric": self.name, "version": self.version, "params": self.fingerprint_params()})
 
     def score(self, inputs: Inputs) -> Score:
