@@ -53,12 +53,19 @@ def test_every_member_that_the_page_shows_is_tested_the_moment_it_is_imported(ex
 
 
 def test_set_takes_a_new_member_by_its_kind(extended: Path) -> None:
-    words = re.findall(r"--set ([\w.]+=[\w.]+)", PAGE)
+    words = re.findall(r"--set ([\w.]+=(?!KIND)[\w.]+)", PAGE)
     assert len(words) == 2
     code = f"from uniform_core.build import build_run; print(repr(build_run('nano', overrides={words}).sample.sampler))"
     done = run("-c", code, path=extended)
     assert done.stdout.startswith("RenoiseConfig(kind='renoise'"), done.stderr
     assert "share=0.3" in done.stdout
+
+
+def test_set_takes_lists_with_a_new_member_whole(extended: Path) -> None:
+    (words,) = re.findall(r"--set '(captioners=.+?)'", PAGE)
+    code = f"from uniform_core.build import build_run; print(repr(build_run('nano', overrides=[{words!r}]).captioners))"
+    done = run("-c", code, path=extended)
+    assert done.stdout.startswith("(ShoutingConfig(kind='shouting'"), done.stderr
 
 
 def test_quick_commands_stay_quick_beside_the_new_members(extended: Path) -> None:

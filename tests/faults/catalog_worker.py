@@ -27,6 +27,7 @@ import deltalake
 import duckdb  # noqa: F401  (imported once, before the workers are forked, as is pandas, which DuckDB looks for)
 import pandas as pd  # noqa: F401
 import pyarrow as pa
+from deltalake.exceptions import CommitFailedError
 
 from uniform_core.catalog import Catalog, Failure
 from uniform_core.catalog.batch import checked_batch
@@ -104,7 +105,10 @@ def appended(catalog: Catalog, rows: list[dict[str, object]]) -> None:
     batch = checked_batch(table_named("latents"), rows)
     with lock(catalog.tensors_lock, shared=True), lock(catalog.delta.commit_lock, shared=True):
         if all((catalog.tensors_dir / shard).is_file() for shard in batch["shard"].unique().to_pylist()):
-            deltalake.write_deltalake(str(catalog.delta.path("latents")), batch, mode="append")
+            try:
+                deltalake.write_deltalake(str(catalog.delta.path("latents")), batch, mode="append")
+            except CommitFailedError:  # another writer made the table at that moment
+                deltalake.write_deltalake(str(catalog.delta.path("latents")), batch, mode="append")
 
 
 def unlocked(catalog: Catalog, rows: list[dict[str, object]]) -> None:

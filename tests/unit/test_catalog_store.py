@@ -192,18 +192,20 @@ def test_named_queries_run_empty_and_filled(catalog: Catalog) -> None:
 
 
 def test_the_latest_scores_are_told_by_evaluation_and_the_newest_evaluation_comes_first(catalog: Catalog) -> None:
-    """Two evaluations of one model under other settings are two numbers, not one that hides the other."""
+    """Two evaluations of one model, or two protocols of one name, are two numbers, not one that hides the other."""
     first, second = digest("evaluation 1"), digest("evaluation 0")
     later = START + timedelta(hours=1)
     rows = [
         score_row(1, stage_fp=first),
-        score_row(2, stage_fp=first, created_at=START + timedelta(minutes=1), protocol_hash=digest("changed")),
+        score_row(2, stage_fp=first, created_at=START + timedelta(minutes=1)),
+        score_row(5, stage_fp=first, protocol_hash=digest("other")),
         score_row(3, stage_fp=second, created_at=later),
         score_row(4, stage_fp=second, created_at=START, system="real", task="all", model_id=None),
     ]
     catalog.insert("scores", rows)
     shown = [(row["evaluation"], row["system"], row["value"]) for row in catalog.named_rows("latest_scores")]
-    assert shown == [(second, "real", 4.0), (second, "uniform", 3.0), (first, "uniform", 2.0)]
+    assert shown[:2] == [(second, "real", 4.0), (second, "uniform", 3.0)]
+    assert sorted(shown[2:]) == [(first, "uniform", 2.0), (first, "uniform", 5.0)]
 
 
 def test_a_column_that_was_added_later_is_null_in_old_rows(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
