@@ -10,28 +10,17 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from tasks.context import RunContext
+from tasks.evaluation_inputs import EvaluationInputs, losses_of
 from tasks.features import FeatureStore, LookedAt, run_features
 from tasks.instruments import run_instruments
 from tasks.results import is_logged, log_evaluation
 from tasks.stage import StageSummary
 from tasks.train import trained_model
-from uniform_core.corpus.evaluation import (
-    System,
-    WantedScore,
-    current_generations,
-    evaluation_clips,
-    evaluation_digest,
-    kept_scores,
-    labels_of,
-    reference_clips,
-    wanted_scores,
-)
+from uniform_core.corpus.evaluation import WantedScore, evaluation_digest, kept_scores, wanted_scores
+from uniform_core.corpus.lineup import RETRIEVED_BY, Lineup
 from uniform_core.fingerprint import canonical_json
-from uniform_core.metrics.base import LABELS_OF, MetricConfig, Need, Score, Side
-from uniform_core.metrics.features import FeatureSet
+from uniform_core.metrics.base import Score
 from uniform_core.progress import ProgressEvent
 
 READ = ("sources", "clips", "captions", "caption_texts", "generations", "features", "models")
@@ -79,39 +68,34 @@ def _told(context: RunContext, model_id: str, rows: Sequence[Mapping[str, Any]])
 
 
 class Evaluation:
-    """The items of an evaluation by system, and the numbers that come of them."""
+    """The numbers of an evaluation, and their rows."""
 
     def __init__(self, context: RunContext, *, model_id: str) -> None:
         self._context, self._config, self._model_id = context, context.config, model_id
-        clips = context.clips()
-        self._truth = evaluation_clips(self._config, clips)
-        self._reference = reference_clips(self._config, clips)
-        self._labels = labels_of([*self._truth, *self._reference])
-        self._made = current_generations(context.catalog, self._config, clips, model_id=model_id)
+        self._lineup = Lineup.of(context.catalog, context.config, context.clips(), model_id=model_id)
 
     def files(self) -> list[LookedAt]:
-        """Every file that some metric looks at: generated, true and reference clips; each content once."""
-        real = [LookedAt(clip["clip_sha256"], clip["path"]) for clip in (*self._truth, *self._reference)]
-        made = [LookedAt(row["file_sha256"], row["path"]) for rows in self._made.values() for row in rows]
-        return list({file.content_sha256: file for file in (*real, *made)}.values())
+        """Every file that some metric looks at; each content once."""
+        return [LookedAt(content, path) for content, path in self._lineup.files().items()]
 
     def layers(self) -> dict[str, list[str]]:
-        """The layers that the metrics read, by extractor."""
+        """The layers that the metrics and the retrieval read, by extractor."""
         layers: defaultdict[str, set[str]] = defaultdict(set)
-        for metric in self._config.metrics:
-            for need in metric.features:
-                layers[need.extractor].add(need.layer)
+        retrieval = RETRIEVED_BY.values() if "retrieval" in self._config.evaluate.baselines else ()
+        for need in (*(need for metric in self._config.metrics for need in metric.features), *retrieval):
+            layers[need.extractor].add(need.layer)
         return {extractor: sorted(names) for extractor, names in sorted(layers.items())}
 
     @cached_property
-    def _store(self) -> FeatureStore:
-        return FeatureStore(self._context, self.files(), self.layers())
+    def _inputs(self) -> EvaluationInputs:
+        store = FeatureStore(self._context, self.files(), self.layers())
+        return EvaluationInputs(self._lineup, store, losses=losses_of(self._context.catalog, self._model_id))
 
     def score(self, wanted: Sequence[WantedScore]) -> list[tuple[WantedScore, Score]]:
         """Every wanted number; one that cannot be computed is null, with its reason."""
         scores = []
         for done, item in enumerate(wanted, start=1):
-            scores.append((item, item.metric.score(self._inputs(item.system, item.metric))))
+            scores.append((item, item.metric.score(self._inputs.of(item.system, item.metric))))
             self._context.listener(ProgressEvent("evaluate", done, len(wanted), note=item.metric.name))
         return scores
 
@@ -132,7 +116,7 @@ class Evaluation:
                 "work_key": wanted.work_key,
                 "extractors": canonical_json(
                     {
-                        name: self._store.fingerprints[name]
+                        name: self._inputs.fingerprints[name]
                         for name in sorted({need.extractor for need in wanted.metric.features})
                     }
                 ),
@@ -142,24 +126,3 @@ class Evaluation:
             }
             for wanted, score in scores
         ]
-
-    def _inputs(self, system: System, metric: MetricConfig) -> Mapping[Need, FeatureSet]:
-        made = self._contents(system)
-        real = self._truth if metric.paired else self._reference
-        reference = {
-            clip["clip_id"]: clip["clip_sha256"] for clip in real if not metric.paired or clip["clip_id"] in made
-        }
-        sides = {Side.GENERATED: made, Side.REFERENCE: reference}
-        inputs = {
-            need: self._store.feature_set(sides[need.side], extractor=need.extractor, layer=need.layer)
-            for need in metric.features
-        }
-        for side, label_need in LABELS_OF.items():
-            inputs[label_need] = FeatureSet.of(list(sides[side]), [np.array(self._labels[key]) for key in sides[side]])
-        return inputs
-
-    def _contents(self, system: System) -> dict[str, str]:
-        """The content of each item of a system, by the clip that it was made from."""
-        if system.name == "real":
-            return {clip["clip_id"]: clip["clip_sha256"] for clip in self._truth}
-        return {row["clip_id"]: row["file_sha256"] for row in self._made[system]}

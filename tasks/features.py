@@ -24,7 +24,18 @@ from uniform_core.corpus.fingerprints import features_fingerprint
 from uniform_core.errors import Rejection
 from uniform_core.fingerprint import work_key
 from uniform_core.media import DecodeRule, Sandbox
-from uniform_core.metrics.extractors import EvalBatch, Extractor, Farneback, LibrosaOnsets, TinyMel, TinySync, TinyVideo
+from uniform_core.metrics.extractors import (
+    EvalBatch,
+    Extractor,
+    Farneback,
+    Gauge,
+    LibrosaOnsets,
+    MelSketch,
+    TinyMel,
+    TinySync,
+    TinyVideo,
+    VideoSketch,
+)
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.trained import TrainedNet, load_net
 
@@ -36,6 +47,9 @@ def extractors_of(nets: Mapping[str, TrainedNet[Any]], wanted: Mapping[str, Sequ
         TinyMel(nets["mel"]),
         TinySync(nets["sync"]),
         Farneback(),
+        Gauge(),
+        VideoSketch(),
+        MelSketch(),
         LibrosaOnsets(tuple(wanted.get(LibrosaOnsets.name, ()))),
     )
     return {extractor.name: extractor for extractor in known if extractor.name in wanted}

@@ -55,8 +55,9 @@ def log_evaluation(context: RunContext, model_id: str, rows: Rows) -> None:
     """Tell MLflow the scores of an evaluation, with sample clips: in a new run, or once more in the one that it has.
 
     Metrics are named `task/metric.extractor.protocol`, those of baselines with the system before; the ends of the 95 %
-    interval and the number of clips have `.low`, `.high` and `.n_generated` after it. Raises ServiceError, and
-    IntegrityError where a sample clip has no file.
+    interval, the p value and the number of clips have `.low`, `.high`, `.p` and `.n_generated` after it.
+
+    Raises ServiceError, and IntegrityError where a sample clip has no file.
     """
     samples = _sample_files(context, model_id)
     tracker, config, own = Tracker.open(context.settings), context.config, _evaluation_tags(model_id, rows)
@@ -146,7 +147,7 @@ def _metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     name = f"{row['task']}/{row['name']}"
     name = name if row["system"] == "uniform" else f"{row['system']}/{name}"
     yield name, row["value"]
-    for part in ("low", "high", "n_generated"):
+    for part in ("low", "high", "p", "n_generated"):
         if row[part] is not None:
             yield f"{name}.{part}", row[part]
 

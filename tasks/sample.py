@@ -50,8 +50,8 @@ class SampleWorker:
         for row in batch:
             groups[row["system"], row["task"]].append(row)
         for (system, _), rows in groups.items():
-            if system == "codec_round_trip":
-                made.update(self._round_trip(rows))
+            if system in UNSAMPLED:
+                made.update(self._decoded(rows))
                 continue
             requests = []
             for row in rows:
@@ -93,11 +93,20 @@ class SampleWorker:
         return Given(modality, self._latent(row, modality), media)
 
     def _latent(self, row: Mapping[str, Any], modality: Modality) -> torch.Tensor:
-        ref = TensorRef(**{**row[f"{modality}_ref"], "shape": tuple(row[f"{modality}_ref"]["shape"])})
-        return torch.from_numpy(self._shards.read(ref))
+        return self._read(row[f"{modality}_ref"])
 
-    def _round_trip(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, GeneratedClip]:
-        video, audio = (torch.stack([self._latent(row, modality) for row in rows]) for modality in Modality)
+    def _read(self, values: Mapping[str, Any]) -> torch.Tensor:
+        return torch.from_numpy(self._shards.read(TensorRef(**{**values, "shape": tuple(values["shape"])})))
+
+    def _shown(self, row: Mapping[str, Any], modality: Modality) -> torch.Tensor:
+        """The latent that a system without a model shows: the condition's own, or the mean of its class."""
+        if row["system"] == "codec_round_trip":
+            return self._latent(row, modality)
+        latents = [self._read(refs[f"{modality}_ref"]) for refs in row["mean_of"]]
+        return torch.stack(latents).mean(dim=0, dtype=torch.float32)
+
+    def _decoded(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, GeneratedClip]:
+        video, audio = (torch.stack([self._shown(row, modality) for row in rows]) for modality in Modality)
         keys = [row["work_key"] for row in rows]
         clips = self._codecs.round_trip(keys, video_raw_BCTHW=video, audio_raw_BCTF=audio)
         return {clip.request_id: clip for clip in clips}
@@ -120,9 +129,9 @@ class SampleWorker:
         return ItemRows(rows={"generations": [columns]}, bytes=size)
 
     def _way(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """How a row's clip was sampled; a round trip was not."""
+        """How a row's clip was sampled; one without a model was not."""
         task, sample = Task(row["task"]), self._config.sample
-        if row["system"] == "codec_round_trip":
+        if row["system"] in UNSAMPLED:
             return {"steps": 0, "sampler": None, "guidance": 1.0, "modality_guidance": 1.0}
         sampler = sample.sampler_of(task)
         text, given = sample.scales_of(task, with_text=row["text_hash"] is not None)
@@ -130,6 +139,7 @@ class SampleWorker:
         return way | {"guidance": text, "modality_guidance": given}
 
 
+UNSAMPLED = ("codec_round_trip", "class_mean")  # latents of real clips, decoded
 ROW_NAMES = ("work_key", "stage_fp", "model_id", "task", "system", "clip_id", "text_hash", "seed")
 
 
@@ -177,24 +187,39 @@ def run_sample(context: RunContext) -> list[StageSummary]:
     return [summary.require_accepted(max_reject_fraction=config.reject_limit)]
 
 
+MEAN_CLIPS = 512  # training clips of a class, at most, that its mean is taken over
 REF_NAMES = {"shard": "shard", "row_group": "row_group", "row_in_group": "row", "shape": "shape", "dtype": "dtype"}
 
 
 def _with_conditions(context: RunContext, candidates: pa.Table) -> pa.Table:
     """The candidates whose clip has been encoded, each with its caption, its file and where its latents lie."""
-    clips = context.clips()
+    config, clips = context.config, context.clips()
     paths = dict(zip(clips["clip_id"].to_pylist(), clips["path"].to_pylist(), strict=True))
-    samples = training_samples(context.catalog, context.config, clips, split=context.config.evaluate.split)
+    samples = {
+        split: training_samples(context.catalog, config, clips, split=split).to_pylist()
+        for split in (config.evaluate.split, config.train_split)
+    }
     conditions = {
         sample["clip_id"]: {
             "caption": sample["caption"],
             "clip_path": paths[sample["clip_id"]],
-            **{f"{modality}_ref": _ref_values(sample, modality) for modality in Modality},
+            "label": sample["label"],
+            **_refs(sample),
         }
-        for sample in samples.to_pylist()
+        for sample in samples[config.evaluate.split]
     }
     rows = [row | conditions[row["clip_id"]] for row in candidates.to_pylist() if row["clip_id"] in conditions]
+    of_class: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
+    for sample in samples[config.train_split]:
+        of_class[sample["label"]].append(_refs(sample))
+    for row in rows:
+        row["mean_of"] = of_class[row["label"]][:MEAN_CLIPS] if row["system"] == "class_mean" else None
+    rows = [row for row in rows if row["mean_of"] != []]  # a class that is not trained on has no mean
     return pa.Table.from_pylist(rows, schema=pa.schema([*candidates.schema, *CONDITION_FIELDS]))
+
+
+def _refs(sample: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{modality}_ref": _ref_values(sample, modality) for modality in Modality}
 
 
 def _ref_values(sample: Mapping[str, Any], modality: Modality) -> dict[str, Any]:
@@ -212,8 +237,10 @@ _REF_TYPE = pa.struct(
         ("sha256", pa.string()),
     ]
 )
+_REF_FIELDS = tuple(pa.field(f"{modality}_ref", _REF_TYPE) for modality in Modality)
 CONDITION_FIELDS = (
     pa.field("caption", pa.string()),
     pa.field("clip_path", pa.string()),
-    *(pa.field(f"{modality}_ref", _REF_TYPE) for modality in Modality),
+    *_REF_FIELDS,
+    pa.field("mean_of", pa.list_(pa.struct(_REF_FIELDS))),  # of a class's mean: where the latents of its clips lie
 )

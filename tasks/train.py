@@ -13,7 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -236,6 +236,18 @@ def last_record(history: Path) -> dict[str, Any] | None:
     return None
 
 
+def last_validation(history: Path) -> dict[str, float]:
+    """The losses on fixed noise that a history ends with, by `set.task.modality`; empty where it has none."""
+    if not history.is_file():
+        return {}
+    for line in reversed(history.read_text(errors="replace").splitlines()):
+        with suppress(json.JSONDecodeError):  # half a line of a killed run
+            losses: dict[str, float] | None = json.loads(line).get("validation")
+            if losses:
+                return losses
+    return {}
+
+
 def _record(context: RunContext, key: str, folder: Path, *, setup: TrainSetup) -> None:
     """The row that makes the model exist."""
     card, weights = read_card(folder / "model"), folder / "model" / WEIGHTS
@@ -250,7 +262,7 @@ def _record(context: RunContext, key: str, folder: Path, *, setup: TrainSetup) -
         "steps": card.steps,
         "data_digest": setup.data_digest,
         "versions": json.dumps(setup.versions),
-        "metrics": json.dumps({"last_loss": last.get("loss")}),
+        "metrics": json.dumps({"last_loss": last.get("loss"), "validation": last_validation(folder / HISTORY)}),
         "stage_fp": setup.fingerprint,
         "run_id": context.run_id,
         "created_at": datetime.now(UTC),

@@ -21,6 +21,7 @@ from uniform_core.generation.config import SampleConfig
 from uniform_core.media.forms import CanonicalForm, CutRule
 from uniform_core.metrics import Metric as AnyMetric
 from uniform_core.metrics.base import MetricConfig
+from uniform_core.metrics.gate import CONTROLS, Control, GateConfig
 from uniform_core.metrics.layers import why_unknown
 from uniform_core.metrics.protocol import Choice, Loading, Terms
 from uniform_core.metrics.recipes import NetsConfig
@@ -53,8 +54,15 @@ class EvaluateConfig(Frozen):
     reference_clips: Count = 384
     tasks: tuple[Task, ...] = Field(default=tuple(Task), min_length=1)
     text_for: tuple[Task, ...] = (Task.T2AV,)  # tasks that are given the caption; the others go by sight or sound alone
-    baselines: tuple[Literal["untrained", "codec_round_trip"], ...] = ("untrained", "codec_round_trip")
+    baselines: tuple[Literal["untrained", "retrieval", "codec_round_trip"], ...] = (
+        "untrained",
+        "retrieval",
+        "codec_round_trip",
+    )
+    controls: tuple[Control, ...] = CONTROLS  # systems that the gate has to refuse; they cost no sampling
+    memory_clips: Count = 4096  # training clips, at most, that clips are compared with to find copies
     metrics: tuple[AnyMetric, ...] = Field(min_length=1)
+    gate: GateConfig = GateConfig()
     nets: NetsConfig
     seed: NonNegative = 0  # of the nets and of the noise that clips are made from
 

@@ -9,6 +9,7 @@ CREATE TABLE scores (
     value DOUBLE,  -- the number; null where it cannot be computed
     low DOUBLE,  -- lower end of the 95 % interval
     high DOUBLE,  -- upper end of the 95 % interval
+    p DOUBLE,  -- p value of a permutation within classes; null where none was made
     reason VARCHAR,  -- why there is no value; null where there is one
     n_generated BIGINT NOT NULL CHECK (n_generated >= 0),  -- generated items
     n_reference BIGINT NOT NULL CHECK (n_reference >= 0),  -- reference items

@@ -17,10 +17,12 @@ import pyarrow as pa
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.captions import active_captions
+from uniform_core.corpus.controls import can_be
 from uniform_core.corpus.fingerprints import VERSIONS, instruments_fingerprint, sample_fingerprint
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.fingerprint import digest, set_digest, work_key
 from uniform_core.metrics.base import MetricConfig
+from uniform_core.metrics.gate import words_needed
 from uniform_core.seeds import derive_seed
 from uniform_core.types import Modality, Task
 
@@ -46,22 +48,33 @@ class System:
 
 
 def systems_of(config: RunConfig) -> tuple[System, ...]:
-    """Every system of the evaluation, the model first."""
+    """Every system of the evaluation: the model first, then baselines, then controls."""
     evaluate = config.evaluate
-    by_task = [
-        System(name, task)
-        for name in ("uniform", *evaluate.baselines)
-        if name != "codec_round_trip"
-        for task in evaluate.tasks
-    ]
+    baselines = [name for name in evaluate.baselines if name != "codec_round_trip"]
+    by_task = [System(name, task) for name in ("uniform", *baselines) for task in evaluate.tasks]
     whole = [
         System(name, None) for name in ("codec_round_trip", "real") if name == "real" or name in evaluate.baselines
     ]
-    return (*by_task, *whole)
+    controls = [System(name, task) for name in evaluate.controls for task in evaluate.tasks if can_be(name, task)]
+    return (*by_task, *whole, *controls)
+
+
+def makers_of(config: RunConfig) -> tuple[System, ...]:
+    """The systems that write files; the others are put together from theirs (`controls.py`)."""
+    own = tuple(s for s in systems_of(config) if s.name in ("uniform", "untrained", "codec_round_trip"))
+    return (*own, System("class_mean", None)) if "class_mean" in config.evaluate.controls else own
+
+
+def conditions_of(config: RunConfig, system: System, chosen: Sequence[RowT]) -> list[RowT]:
+    """The clips that a maker makes clips of: of a class's mean there is one."""
+    if system.name == "class_mean":
+        first_of = {clip["label"] or "": clip for clip in reversed(chosen)}
+        return [first_of[label] for label in sorted(first_of)]
+    return list(chosen[: clips_of(config, system)])
 
 
 def clips_of(config: RunConfig, system: System) -> int:
-    """How many clips a system has to make where there are enough."""
+    """How many clips a maker has to make where there are enough, but for the few means of classes."""
     evaluate = config.evaluate
     fewer = evaluate.untrained_clips if system.name == "untrained" else None
     return min(evaluate.clips_per_task, fewer or evaluate.clips_per_task)
@@ -92,6 +105,11 @@ def reference_clips(config: RunConfig, clips: pa.Table) -> list[dict[str, Any]]:
     """The real clips that distribution metrics compare with."""
     evaluate = config.evaluate
     return chosen_clips(clips, split=evaluate.reference_split, count=evaluate.reference_clips)
+
+
+def trained_clips(config: RunConfig, clips: pa.Table) -> list[dict[str, Any]]:
+    """The clips that the model was trained on, as many of them as are looked through for copies."""
+    return chosen_clips(clips, split=config.train_split, count=config.evaluate.memory_clips)
 
 
 GENERATION_SCHEMA = pa.schema(
@@ -133,7 +151,7 @@ def generation_candidates(catalog: Catalog, config: RunConfig, clips: pa.Table, 
             "seed": derive_seed("sample", config.evaluate.seed, str(task), clip["clip_id"]),
         }
         for system, task, fp in _makers(config, model_id)
-        for clip in chosen[: clips_of(config, system)]
+        for clip in conditions_of(config, system, chosen)
     ]
     return pa.Table.from_pylist(rows, schema=GENERATION_SCHEMA)
 
@@ -155,17 +173,25 @@ def current_generations(
 
 def _makers(config: RunConfig, model_id: str) -> Iterator[tuple[System, Task, str]]:
     """Systems that write files, with the task column and the fingerprint of their rows."""
-    for system in systems_of(config):
-        if system.name != "real":
-            task = system.task or Task.T2AV
-            yield system, task, sample_fingerprint(config, model_id, task=task, system=system.name)
+    for system in makers_of(config):
+        task = system.task or Task.T2AV
+        yield system, task, sample_fingerprint(config, model_id, task=task, system=system.name)
 
 
 def metrics_for(config: RunConfig, system: System) -> Iterator[MetricConfig]:
-    """The metrics that say something of a system: those of modalities that it made, and those of both together."""
+    """The metrics that say something of a system: those of modalities that it made, and those of both together.
+
+    Of a control only what the gate reads: it is there to be refused.
+    """
+    gated = words_needed()
     for metric in config.metrics:
-        modality = metric.protocol.judges
-        if modality is None or modality in system.judged:
+        judged = metric.protocol.judges
+        if (
+            (judged is None or judged in system.judged)
+            and (metric.given is None or system.task is None or metric.given is system.task.given)
+            and (not metric.of_model or system.name == "uniform")
+            and (system.name not in config.evaluate.controls or metric.metric in gated)
+        ):
             yield metric
 
 
@@ -190,18 +216,25 @@ def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str, cli
     return digest(
         {
             "version": VERSIONS["scores"],
-            "makers": [[fp, clips_of(config, system)] for system, _, fp in _makers(config, model_id)],
-            "clips": _labelled(used),
+            "makers": [fp for _, _, fp in _makers(config, model_id)],
+            "clips": _known(used),
+            "trained": _known(trained_clips(config, clips)),
+            "captions": set_digest(map(_captioned, active_captions(catalog, config, clips).to_pylist())),
             "made": set_digest(f"{row['work_key']}/{row['file_sha256']}" for rows in made.values() for row in rows),
             "nets": [instruments_fingerprint(config, kind) for kind in NETS],
-            "instrument": _labelled(instrument),
+            "instrument": _known(instrument),
         }
     )
 
 
-def _labelled(clips: Sequence[Mapping[str, Any]]) -> str:
-    """64 hex digits of clips with their classes: a class is what accuracy is measured by, and nets learn."""
-    return set_digest(digest([clip["split"], clip["label"], clip["clip_sha256"]]) for clip in clips)
+def _known(clips: Sequence[Mapping[str, Any]]) -> str:
+    """64 hex digits of clips with what is known of them: scores are measured by it, and nets learn classes."""
+    names = ("split", "label", "attributes", "event_times_s", "clip_sha256")
+    return set_digest(digest([clip[name] for name in names]) for clip in clips)
+
+
+def _captioned(row: Mapping[str, Any]) -> str:
+    return f"{row['clip_id']}/{row['text_hash']}"
 
 
 def wanted_scores(

@@ -26,7 +26,7 @@ VERSIONS: Final = {
     "instruments": 1,
     "sample": 3,
     "features": 1,
-    "scores": 1,
+    "scores": 2,
 }
 
 

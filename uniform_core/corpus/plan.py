@@ -16,7 +16,7 @@ from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import captions_candidates, encode_candidates, text_candidates
 from uniform_core.corpus.captions import active_captions
-from uniform_core.corpus.evaluation import clips_of, generation_candidates, scores_done, systems_of
+from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of, scores_done
 from uniform_core.corpus.inputs import COPY_OF, current_clips, ingest_candidates, list_items
 from uniform_core.corpus.samples import current_model_id, is_trained
 
@@ -121,7 +121,7 @@ class _Plans:
         wanted, made = generation_candidates(self._catalog, self._config, self._clips, model_id=model), 0
         if wanted.num_rows and not self._coming:
             return self._plan("sample", "clips", self._split(wanted, "generations", stage="sample"), piece_bytes=40_000)
-        total = sum(clips_of(self._config, system) for system in systems_of(self._config) if system.name != "real")
+        total = sum(clips_of(self._config, system) for system in makers_of(self._config) if system.name != "class_mean")
         return self._plan("sample", "clips", (total, made, 0), piece_bytes=40_000)
 
     def evaluate(self) -> StagePlan:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -19,13 +19,19 @@ from uniform_core.families import Member
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.protocol import Protocol, Terms
+from uniform_core.types import Modality
 
 
 class Side(StrEnum):
-    """Whose clips: those that a system made, or those that they are compared with."""
+    """Whose clips: those that a system made, or real ones that they are compared with."""
 
     GENERATED = "generated"
     REFERENCE = "reference"
+    HELD_OUT = "held_out"  # of the evaluated split, behind the codecs: the model never saw them
+    TRAINED = "trained"  # those that the model was trained on
+
+
+SIDES = (Side.GENERATED, Side.REFERENCE)  # the two that most metrics compare
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,13 @@ class Need:
     layer: str
 
 
-# The class of each clip, a text; from the catalog, not from a net. A generated clip has that of its condition.
-LABELS_OF = {side: Need(side, "clips", "label") for side in Side}
+# What is known of a clip without looking at it, as if it were an extractor's layer; the evaluation fills it.
+CLIPS: Final = "clips"  # facts that the catalog has; a generated clip has those of the clip that gave its condition
+MEMORY: Final = "memory"  # the distance to the nearest clip that the model was trained on, by modality
+MODEL: Final = "model"  # what training says of the model itself
+KNOWN: Final = (CLIPS, MEMORY, MODEL)
+
+LABELS_OF = {side: Need(side, CLIPS, "label") for side in Side}  # the class of each clip, a text
 LABELS = LABELS_OF[Side.GENERATED]
 
 Inputs = Mapping[Need, FeatureSet]
@@ -46,7 +57,10 @@ Inputs = Mapping[Need, FeatureSet]
 
 @dataclass(frozen=True)
 class Measured:
-    """A number with its 95 % interval, and how many items of each side it really stands on."""
+    """A number with its 95 % interval, and how many items of each side it really stands on.
+
+    `p` is the permutation p value of the number, where there is something to exchange.
+    """
 
     value: float
     low: float | None
@@ -54,13 +68,15 @@ class Measured:
     n_generated: int
     n_reference: int
     warnings: tuple[str, ...] = ()
+    p: float | None = None
 
 
 @dataclass(frozen=True)
 class Score:
     """One number of one evaluation. Exactly one of `value` and `reason` is None.
 
-    `low` and `high` are the ends of the 95 % interval; None where no interval was asked for or can be given.
+    `low` and `high` are the ends of the 95 % interval, `p` is a permutation p value; None where none was asked for or
+    can be given.
     """
 
     name: str
@@ -73,6 +89,7 @@ class Score:
     protocol_hash: str
     reason: str | None = None
     warnings: tuple[str, ...] = ()
+    p: float | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):
@@ -93,6 +110,8 @@ class MetricConfig(Member):
 
     version: ClassVar[int] = 1
     paired: ClassVar[bool] = False  # True where generated and reference clips are matched by key
+    given: ClassVar[Modality | None] = None  # the modality that a system must be given for the number to mean something
+    of_model: ClassVar[bool] = False  # True where it speaks of the model itself, not of what a system made
     min_items: ClassVar[int] = 1  # fewer on any side it reads give a null score
 
     protocol: Protocol
@@ -109,8 +128,8 @@ class MetricConfig(Member):
 
     @property
     def features(self) -> tuple[Need, ...]:
-        """The needs that extractors fill; the others are known of every clip."""
-        return tuple(need for need in self.needs if need not in LABELS_OF.values())
+        """The layers that extractors must fill first; the other needs are known of every clip."""
+        return tuple(need for need in self.needs if need.extractor not in KNOWN)
 
     @abstractmethod
     def measure(self, inputs: Inputs) -> Measured | str:
@@ -151,38 +170,38 @@ class MetricConfig(Member):
                     found=found,
                     fix="Hand in every set that `needs` names.",
                 )
-        counts = {side: self._count(inputs, side) for side in Side}
+        counts = {side: self._count(inputs, side) for side in SIDES}
         problem = self._problem(inputs)
         measured = problem if problem is not None else self.measure(inputs)
         if isinstance(measured, Measured) and not np.isfinite(measured.value):
             measured = f"the arithmetic gave {measured.value}"
         if isinstance(measured, str):
-            return self._filled(None, None, None, counts, reason=measured, warnings=())
+            return self._null(counts, reason=measured)
         counts = {Side.GENERATED: measured.n_generated, Side.REFERENCE: measured.n_reference}
-        warnings = self._too_few(counts) + measured.warnings
-        return self._filled(measured.value, measured.low, measured.high, counts, reason=None, warnings=warnings)
-
-    def _filled(
-        self,
-        value: float | None,
-        low: float | None,
-        high: float | None,
-        counts: Mapping[Side, int],
-        *,
-        reason: str | None,
-        warnings: tuple[str, ...],
-    ) -> Score:
         return Score(
             name=self.name,
-            value=value,
-            low=low,
-            high=high,
+            value=measured.value,
+            low=measured.low,
+            high=measured.high,
+            p=measured.p,
+            n_generated=measured.n_generated,
+            n_reference=measured.n_reference,
+            protocol=self.protocol.name,
+            protocol_hash=self.protocol_hash,
+            warnings=self._too_few(counts) + measured.warnings,
+        )
+
+    def _null(self, counts: Mapping[Side, int], *, reason: str) -> Score:
+        return Score(
+            name=self.name,
+            value=None,
+            low=None,
+            high=None,
             n_generated=counts[Side.GENERATED],
             n_reference=counts[Side.REFERENCE],
             protocol=self.protocol.name,
             protocol_hash=self.protocol_hash,
             reason=reason,
-            warnings=warnings,
         )
 
     def _count(self, inputs: Inputs, side: Side) -> int:
@@ -207,5 +226,7 @@ class MetricConfig(Member):
         asked = self.protocol.items
         sides = dict.fromkeys(need.side for need in self.needs)
         return tuple(
-            f"{counts[s]} {s} items where the protocol asks for {asked}" for s in sides if asked and counts[s] < asked
+            f"{counts[s]} {s} items where the protocol asks for {asked}"
+            for s in sides
+            if asked and s in counts and counts[s] < asked
         )

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 from jaxtyping import Float64
 
-from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.base import SIDES, Inputs, Measured, MetricConfig, Need
 from uniform_core.metrics.features import uneven
 from uniform_core.metrics.protocol import Protocol
 
@@ -32,7 +32,7 @@ class DistanceConfig(MetricConfig):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in Side)
+        return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in SIDES)
 
     def measure(self, inputs: Inputs) -> Measured | str:
         generated, reference = (inputs[need] for need in self.needs[:2])

@@ -14,9 +14,12 @@ import numpy as np
 
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.av_align import onset_rate_hz
+from uniform_core.metrics.gauges import area_of, colour_of, pitch_of
+from uniform_core.metrics.layers import SKETCH_LAYER
 from uniform_core.metrics.motion import motion_trajectory
 from uniform_core.metrics.nets import MelNet, SyncNet, VideoNet
 from uniform_core.metrics.onsets import onset_times
+from uniform_core.metrics.sketch import mel_sketch, video_sketch
 from uniform_core.metrics.synchrony import AUDIO_LAYER, VIDEO_LAYER
 from uniform_core.metrics.trained import TrainedNet, class_outputs, synchrony_embeddings
 
@@ -138,3 +141,53 @@ class LibrosaOnsets(Extractor):
             return [onset_times(wave_N, rate_hz=rate_hz, onset_rate_hz=onset_hz) for wave_N in batch.waveform_BN]
 
         return {layer: at(layer) for layer in self.layers}
+
+
+@dataclass(frozen=True)
+class Gauge(Extractor):
+    """`colour`, `area` and `pitch` by arithmetic alone (`gauges.py`)."""
+
+    name = "gauge"
+    modality = "joint"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(["extractor", self.name, 1])
+
+    def extract(self, batch: EvalBatch) -> Features:
+        return {
+            "colour": [colour_of(frames_THW3) for frames_THW3 in batch.frames_BTHW3],
+            "area": [area_of(frames_THW3) for frames_THW3 in batch.frames_BTHW3],
+            "pitch": [pitch_of(mel_TF) for mel_TF in batch.mel_BTF],
+        }
+
+
+@dataclass(frozen=True)
+class VideoSketch(Extractor):
+    """`sketch`: the picture in little, to be compared with every training clip."""
+
+    name = "videosketch"
+    modality = "video"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(["extractor", self.name, 1])
+
+    def extract(self, batch: EvalBatch) -> Features:
+        return {SKETCH_LAYER: [video_sketch(frames_THW3) for frames_THW3 in batch.frames_BTHW3]}
+
+
+@dataclass(frozen=True)
+class MelSketch(Extractor):
+    """`sketch`: the log-mel in little, in steps of one frame of the picture."""
+
+    name = "melsketch"
+    modality = "audio"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(["extractor", self.name, 1])
+
+    def extract(self, batch: EvalBatch) -> Features:
+        steps = batch.frames_BTHW3.shape[1]
+        return {SKETCH_LAYER: [mel_sketch(mel_TF, steps=steps) for mel_TF in batch.mel_BTF]}

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import model_validator
 
-from uniform_core.metrics.base import LABELS_OF, Inputs, Measured, Need, Side
+from uniform_core.metrics.base import LABELS_OF, SIDES, Inputs, Measured, Need
 from uniform_core.metrics.distance import DistanceConfig, Generated, Reference
 from uniform_core.metrics.intervals import Z_95, jackknife_variance
 from uniform_core.metrics.polynomial import kernel_sums, subset_mmds
@@ -40,13 +40,13 @@ class KernelConfig(DistanceConfig):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        return (*super().needs, *(LABELS_OF.values() if self.by_class else ()))
+        return (*super().needs, *((LABELS_OF[side] for side in SIDES) if self.by_class else ()))
 
     def distance(self, generated_ND: Generated, reference_MD: Reference, inputs: Inputs) -> Measured | str:
         n, m = len(generated_ND), len(reference_MD)
         if self.subsets is not None and min(n, m) < self.subsets.size:
             return f"{min(n, m)} items where the protocol draws subsets of {self.subsets.size}"
-        strata = [strata_of(inputs[LABELS_OF[side]].texts()) if self.by_class else None for side in Side]
+        strata = [strata_of(inputs[LABELS_OF[side]].texts()) if self.by_class else None for side in SIDES]
         sums = kernel_sums(generated_ND, reference_MD, first_strata_N=strata[0], second_strata_M=strata[1])
         value, variance_of_draw = sums.estimate(), 0.0
         if self.subsets is not None:

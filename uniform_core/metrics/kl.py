@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.base import SIDES, Inputs, Measured, MetricConfig, Need
 from uniform_core.metrics.divergence import Activation, kl_divergences
 from uniform_core.metrics.features import uneven
 from uniform_core.metrics.intervals import mean_interval
@@ -35,7 +35,7 @@ class KlConfig(MetricConfig):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in Side)
+        return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in SIDES)
 
     def measure(self, inputs: Inputs) -> Measured | str:
         generated, reference = (inputs[need] for need in self.needs)

@@ -1,4 +1,4 @@
-"""Which layers each extractor has, so that a metric of one that nobody has is told before any work."""
+"""Which layers each extractor has, and what each looks at; a metric of one that nobody has is told before any work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Final
 
 from uniform_core.metrics.base import Need
 from uniform_core.metrics.synchrony import AUDIO_LAYER, VIDEO_LAYER
+from uniform_core.types import Modality
+
+SKETCH_LAYER: Final = "sketch"
+SKETCHES: Final = {"videosketch": Modality.VIDEO, "melsketch": Modality.AUDIO}  # by extractor
 
 # Patterns: of the sound's onsets there is a layer for every rate.
 LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -15,8 +19,29 @@ LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
     "tinymel": ("features", "logits"),
     "tinysync": (VIDEO_LAYER, AUDIO_LAYER),
     "farneback": ("flow", "rate_hz"),
+    "gauge": ("colour", "area", "pitch"),
+    **dict.fromkeys(SKETCHES, (SKETCH_LAYER,)),
     "librosa": ("onsets_native", r"onsets_[1-9]\d*"),
 }
+
+
+_JUDGES: Final[Mapping[str, Modality]] = {
+    "tinyvideo": Modality.VIDEO,
+    "tinymel": Modality.AUDIO,
+    VIDEO_LAYER: Modality.VIDEO,
+    AUDIO_LAYER: Modality.AUDIO,
+    "farneback": Modality.VIDEO,
+    "librosa": Modality.AUDIO,
+    "colour": Modality.VIDEO,
+    "area": Modality.VIDEO,
+    "pitch": Modality.AUDIO,
+    **SKETCHES,
+}
+
+
+def modality_of(need: Need) -> Modality:
+    """The stream of a clip that a layer looks at: a clip may have its picture and its sound from different files."""
+    return _JUDGES[need.layer] if need.layer in _JUDGES else _JUDGES[need.extractor]
 
 
 def why_unknown(need: Need) -> str | None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
 
 from uniform_core.metrics.base import LABELS, Inputs, Measured, MetricConfig, Need, Side
 from uniform_core.metrics.features import uneven
 from uniform_core.metrics.pair_wins import Against, PairWins, pair_wins
+from uniform_core.metrics.permutation import within_class_p
 from uniform_core.metrics.protocol import Protocol
 
 VIDEO_LAYER, AUDIO_LAYER = "video_embedding", "audio_embedding"
 
 
 class SynchronyConfig(MetricConfig):
-    """Pair wins: 0.5 is chance, whatever the class. Similarity is the dot product of the two towers' embeddings."""
+    """Pair wins: 0.5 is chance, whatever the class. Similarity is the dot product of the two towers' embeddings.
+
+    `p` is that of the clips' own similarities against those of partners exchanged within each class.
+    """
 
     kind: Literal["synchrony"] = "synchrony"
     against: Against = "both"
@@ -41,9 +46,10 @@ class SynchronyConfig(MetricConfig):
         wins = self._wins(inputs)
         if wins is None:
             return f"none of {len(inputs[LABELS])} clips has another clip of its class"
+        p = within_class_p(self._similarity(inputs), inputs[LABELS].texts())
         lonely = len(inputs[LABELS]) - wins.n
         warnings = (f"{lonely} clips without a partner of their class were left out",) if lonely else ()
-        return Measured(wins.mean, wins.low, wins.high, n_generated=wins.n, n_reference=0, warnings=warnings)
+        return Measured(wins.mean, wins.low, wins.high, n_generated=wins.n, n_reference=0, warnings=warnings, p=p)
 
     def clip_values(self, inputs: Inputs) -> dict[str, float]:
         wins = self._wins(inputs)
@@ -52,5 +58,9 @@ class SynchronyConfig(MetricConfig):
         return {k: float(v) for k, v in zip(inputs[LABELS].keys, wins.clips_N, strict=True) if np.isfinite(v)}
 
     def _wins(self, inputs: Inputs) -> PairWins | None:
+        return pair_wins(self._similarity(inputs), inputs[LABELS].texts(), against=self.against)
+
+    def _similarity(self, inputs: Inputs) -> Float64[np.ndarray, "n n"]:
+        """[i, j]: how well picture i goes with sound j."""
         video_ND, audio_ND = (inputs[need].matrix_ND() for need in self.needs[:2])
-        return pair_wins(video_ND @ audio_ND.T, inputs[LABELS].texts(), against=self.against)
+        return np.asarray(video_ND @ audio_ND.T)
