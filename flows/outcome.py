@@ -15,6 +15,7 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import evaluation_digest, kept_scores, wanted_scores
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.corpus.samples import current_model_id
+from uniform_core.metrics.proof import Proof, prove
 from uniform_core.settings import Settings
 
 
@@ -22,11 +23,14 @@ from uniform_core.settings import Settings
 class Outcome:
     """`scores` are the rows of the run's own evaluation, the model's first; `headlines` say the main ones in words.
 
+    `proof` is what the gate says of them.
+
     `mlflow_runs` are the ids of the runs that MLflow has: `evaluation` with these scores, `model` with the training.
     """
 
     scores: list[dict[str, Any]]
     headlines: list[str]
+    proof: Proof
     paths: dict[str, str]
     mlflow_runs: dict[str, str]
 
@@ -50,7 +54,9 @@ def outcome_of(settings: Settings, config: RunConfig, *, ask_mlflow: bool) -> Ou
     }
     paths = {name: str(path) for name, path in candidates.items() if path.exists()}
     paths["mlflow"] = _mlflow_address(settings.tracking_uri)
-    return Outcome(rows, headlines(rows), paths, _mlflow_runs(settings, model_id, rows) if ask_mlflow else {})
+    proof = prove(rows, config.evaluate.gate, tasks=config.evaluate.tasks)
+    runs = _mlflow_runs(settings, model_id, rows) if ask_mlflow else {}
+    return Outcome(rows, headlines(rows), proof, paths, runs)
 
 
 def _mlflow_address(uri: str) -> str:

@@ -164,6 +164,10 @@ def _run_commands(commands: Commands) -> None:
     report = _command(commands, "report", "flows.cli.report:report", "Write the HTML report of what is in the catalog.")
     _config_words(report)
     _json_word(report)
+    words = "What the gate says of the model: every check, and every control. Exit code 1 where it is not passed."
+    proof = _command(commands, "proof", "flows.cli.proof:proof", words)
+    _config_words(proof)
+    _json_word(proof)
 
 
 def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:

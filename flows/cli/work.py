@@ -12,11 +12,13 @@ from typing import Any
 from flows.cli.look import plan
 from flows.cli.show import print_json, seconds, size, table
 from flows.outcome import column_of, outcome_of
+from flows.proof import proof_json, proof_text
 from uniform_core.build import build_run, require_items
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.samples import current_model_id, require_trained
 from uniform_core.errors import ConfigError, WorkFailedError
+from uniform_core.metrics.gate import CONTROLS
 from uniform_core.settings import Settings, ensure_home, load_settings
 
 # What Prefect says of itself is for its own logs; a person sees progress, one table, and one paragraph where it fails.
@@ -63,12 +65,14 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     evaluated = only is None or "evaluate" in only
     outcome = outcome_of(settings, config, ask_mlflow=evaluated)
     if arguments.json:
-        said = {"scores": outcome.scores, "paths": outcome.paths, "mlflow_runs": outcome.mlflow_runs}
+        proof = {"proof": proof_json(outcome.proof)} if outcome.scores else {}
+        said = {"scores": outcome.scores, **proof, "paths": outcome.paths, "mlflow_runs": outcome.mlflow_runs}
         print_json({"wall_s": wall_s, "stages": summaries, **said})
         return 0
     print("\n" + _stage_table(summaries))
     if outcome.scores and evaluated:
         print("\n" + _score_table(outcome.scores) + "\n\n" + "\n".join(outcome.headlines))
+        print("\n" + proof_text(outcome.proof))
     print()
     for name, place in outcome.paths.items():
         print(f"{name:<9} {place}")
@@ -151,7 +155,8 @@ def _stage_table(summaries: list[dict[str, Any]]) -> str:
 
 
 def _score_table(scores: list[dict[str, Any]]) -> str:
-    """One line a metric; a column for each task of the model, and for each baseline."""
+    """One line a metric; a column for each task of the model, and for each baseline. Controls are in the gate's."""
+    scores = [score for score in scores if score["system"] not in CONTROLS]
     columns = list(dict.fromkeys(column_of(score) for score in scores))
     by_name: dict[str, dict[str, Any]] = {}
     for score in scores:

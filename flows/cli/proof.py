@@ -1,0 +1,34 @@
+"""The command that says what the gate says of a model."""
+
+from __future__ import annotations
+
+import argparse
+
+from flows.cli.show import print_json
+from flows.outcome import outcome_of
+from flows.proof import proof_json, proof_text
+from uniform_core.build import build_run
+from uniform_core.errors import WorkFailedError
+from uniform_core.metrics.gate import Verdict
+from uniform_core.settings import load_settings
+
+
+def proof(arguments: argparse.Namespace) -> int:
+    """Print the gate of the model that this config gives. Exit code 1 where it is not passed.
+
+    Raises ConfigError, and WorkFailedError where there is no evaluation of such a model.
+    """
+    config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
+    outcome = outcome_of(load_settings(), config, ask_mlflow=False)
+    if not outcome.scores:
+        raise WorkFailedError(
+            "uniform proof",
+            expected="scores of a model of this config, on the clips that the catalog has",
+            found="none",
+            fix="Run `uniform run` with the same preset, data and settings first.",
+        )
+    if arguments.json:
+        print_json(proof_json(outcome.proof))
+    else:
+        print(proof_text(outcome.proof))
+    return 0 if outcome.proof.verdict is Verdict.PASSED else 1

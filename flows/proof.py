@@ -1,0 +1,111 @@
+"""The gate in words: what `uniform run` and `uniform proof` print of it, and what `--json` gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.cli.show import table
+from uniform_core.metrics.gate import Check, Rule, Verdict
+from uniform_core.metrics.proof import Proof, Refusal
+
+
+def proof_text(proof: Proof) -> str:
+    """The checks as a table, the controls as another, and the verdict."""
+    return "\n\n".join(
+        [
+            table([_check_row(check) for check in proof.checks]),
+            *([table([_refusal_row(refusal) for refusal in proof.refusals])] if proof.refusals else []),
+            verdict_text(proof),
+        ]
+    )
+
+
+def verdict_text(proof: Proof) -> str:
+    """The verdict in one sentence, and what stands against it."""
+    counts = proof.counts()
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    lines = [f"gate {proof.verdict}: of {len(proof.checks)} checks {said or 'none'}; {_controls_text(proof)}"]
+    for check in proof.checks:
+        if check.verdict is not Verdict.PASSED:
+            found = check.reason if check.found is None else f"{check.found:.4g}, wanted {bound_text(check.rule)}"
+            lines.append(f"  {check.verdict}: {check.task} {check.rule.name} ({check.name}): {found}")
+    for refusal in proof.refusals:
+        if refusal.missed:
+            rules = ", ".join(refusal.missed)
+            lines.append(f"  the gate let {refusal.system} through at {refusal.task}: {rules}")
+    return "\n".join(lines)
+
+
+def _controls_text(proof: Proof) -> str:
+    if not proof.refusals:
+        return "no controls"
+    refused = sum(refusal.verdict is Verdict.PASSED for refusal in proof.refusals)
+    return f"{refused} of {len(proof.refusals)} controls refused as they must be"
+
+
+def bound_text(rule: Rule) -> str:
+    """The bound, and which side of it is right."""
+    goal = "" if rule.goal is None else f" (goal {rule.goal:g})"
+    return f"{'≥' if rule.is_at_least else '≤'} {rule.bound:g}{goal}"
+
+
+def _check_row(check: Check) -> dict[str, Any]:
+    score = check.score or {}
+    return {
+        "task": check.task,
+        "check": check.rule.name,
+        "found": check.found,
+        "wanted": bound_text(check.rule),
+        "verdict": str(check.verdict),
+        "what": check.rule.words,
+        "score": check.name,
+        "value": score.get("value"),
+        "low": score.get("low"),
+        "high": score.get("high"),
+        "n": score.get("n_generated"),
+    }
+
+
+def _refusal_row(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "control": refusal.system,
+        "task": refusal.task,
+        "refused": {Verdict.PASSED: "yes", Verdict.FAILED: "NO", Verdict.UNKNOWN: "not computed"}[refusal.verdict],
+        "fails": ", ".join(refusal.failed) or None,
+        "should fail too": ", ".join((*refusal.missed, *refusal.unknown)) or None,
+    }
+
+
+def proof_json(proof: Proof) -> dict[str, Any]:
+    """The proof as plain values."""
+    return {
+        "verdict": str(proof.verdict),
+        "checks": [
+            {
+                "task": check.task,
+                "check": check.rule.name,
+                "score": check.name,
+                "quantity": check.rule.quantity,
+                "found": check.found,
+                "bound": check.rule.bound,
+                "at_least": check.rule.is_at_least,
+                "goal": check.rule.goal,
+                "reaches_goal": check.reaches_goal,
+                "verdict": str(check.verdict),
+                "reason": check.reason,
+                **{name: (check.score or {}).get(name) for name in ("value", "low", "high", "p", "n_generated")},
+            }
+            for check in proof.checks
+        ],
+        "controls": [
+            {
+                "system": refusal.system,
+                "task": refusal.task,
+                "verdict": str(refusal.verdict),
+                "failed": list(refusal.failed),
+                "missed": list(refusal.missed),
+                "unknown": list(refusal.unknown),
+            }
+            for refusal in proof.refusals
+        ],
+    }

@@ -1,0 +1,98 @@
+"""The proof of learning: the model passes every check of the gate, and every control is refused by those named here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from uniform_core.metrics.gate import Check, GateConfig, Verdict, judge
+from uniform_core.types import Task
+
+_COPIES = ("no copying", "few near copies")
+_OUT_OF_STEP = {
+    Task.T2AV: ("synchrony by text", "synchrony of own partners"),
+    Task.A2V: ("synchrony given", "synchrony of own partners"),
+    Task.V2A: ("synchrony given", "synchrony of own partners", "onsets", "onsets of own partners"),
+}
+_FAITHFUL = {
+    Task.T2AV: ("video fidelity", "audio fidelity"),
+    Task.A2V: ("video fidelity",),
+    Task.V2A: ("audio fidelity",),
+}
+_VARIED = ("enough diversity", "coverage")
+_BLIND = ("class", "no more diversity")
+
+# Which rules each control has to fail, by task. A rule that no control fails would prove nothing; that of the losses
+# speaks of a model, not of clips: its control is a model that knows one batch by heart (in the tests).
+MUST_FAIL: Final[Mapping[str, Mapping[Task, tuple[str, ...]]]] = {
+    "retrieval": dict.fromkeys(Task, _COPIES),
+    "copier": dict.fromkeys(Task, _COPIES),
+    "prototypes": dict.fromkeys(Task, (*_VARIED, *_COPIES)),
+    "class_mean": {task: (*_FAITHFUL[task], *_VARIED) for task in Task},
+    "text_blind": {Task.T2AV: (*_BLIND, "colour as asked", "size as asked", "pitch as asked")},
+    "given_blind": {task: (*_BLIND, *_OUT_OF_STEP[task]) for task in (Task.A2V, Task.V2A)},
+    "shuffled": _OUT_OF_STEP,
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What the gate says of a control at a task: `missed` are the rules that it had to fail and did not."""
+
+    system: str
+    task: str
+    failed: tuple[str, ...]
+    missed: tuple[str, ...]
+    unknown: tuple[str, ...]  # had to fail, and could not be computed
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASSED where the control was refused as it must be: the gate passes its own test."""
+        if self.missed:
+            return Verdict.FAILED
+        return Verdict.UNKNOWN if self.unknown else Verdict.PASSED
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Every check of the model, and how the gate did on the controls."""
+
+    checks: tuple[Check, ...]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAILED where one check or one control did; UNKNOWN where something could not be computed."""
+        found = {check.verdict for check in self.checks} | {refusal.verdict for refusal in self.refusals}
+        if Verdict.FAILED in found:
+            return Verdict.FAILED
+        return Verdict.UNKNOWN if Verdict.UNKNOWN in found or not self.checks else Verdict.PASSED
+
+    def counts(self) -> Mapping[Verdict, int]:
+        """How many checks came to each verdict."""
+        return {verdict: sum(check.verdict is verdict for check in self.checks) for verdict in Verdict}
+
+
+def prove(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, tasks: Sequence[Task]) -> Proof:
+    """The proof that rows of `scores` of one evaluation are. Controls that were not evaluated have no part in it."""
+    systems = {row["system"] for row in scores}
+    checks = [check for task in tasks for check in judge(scores, gate, system="uniform", task=task)]
+    refusals = [
+        _refusal(judge(scores, gate, system=system, task=task), system, task, rules)
+        for system, by_task in MUST_FAIL.items()
+        if system in systems
+        for task, rules in by_task.items()
+        if task in tasks
+    ]
+    return Proof(tuple(checks), tuple(refusals))
+
+
+def _refusal(checks: Sequence[Check], system: str, task: Task, rules: Sequence[str]) -> Refusal:
+    """A rule that is asked of both streams is failed where one of them fails it."""
+    by_rule = {rule: [check.verdict for check in checks if check.rule.name == rule] for rule in rules}
+    failed = [rule for rule, verdicts in by_rule.items() if Verdict.FAILED in verdicts]
+    left = [rule for rule in rules if rule not in failed]
+    unknown = [rule for rule in left if Verdict.UNKNOWN in by_rule[rule] or not by_rule[rule]]
+    missed = [rule for rule in left if rule not in unknown]
+    return Refusal(system, str(task), tuple(failed), tuple(missed), tuple(unknown))
