@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from prefect.runtime import flow_run
 
 from flows.cli.show import ProgressPrinter
+from flows.seed import seeded
 from tasks.context import RunContext
 from tasks.ray_session import ray_session
 from uniform_core.build import build_run, require_items
@@ -25,7 +26,7 @@ def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iter
 
     Raises ConfigError, StorageError before anything is started.
     """
-    config = build_run(preset, overrides=overrides, data=data)
+    config = build_run(preset, overrides=seeded(preset, overrides, data), data=data)
     outer = _OPEN.get()
     if outer is not None and outer.config == config:
         yield outer

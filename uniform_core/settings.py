@@ -1,4 +1,7 @@
-"""Where things live: the only module that reads the environment. Nothing here changes a number or a fingerprint."""
+"""Where things live: the only module that reads the environment.
+
+Nothing here changes a number or a fingerprint, but `procedural_seed`, which becomes a word of the run's config.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,9 @@ class Settings(Frozen):
 
     home: Path = Field(default=Path("data"), description="the root of all data; ./data where unset")
     cpus: Count | None = Field(default=None, strict=False, description="cores that workers may use; all where unset")
+    procedural_seed: int | None = Field(
+        default=None, ge=0, strict=False, description="the seed of procedural clips; the preset's own where unset"
+    )
     prefect_api_url: str | None = Field(default=None, description="a Prefect server to use; a local one where unset")
     mlflow_uri: str | None = Field(default=None, description="an MLflow server to use; sqlite under home where unset")
 

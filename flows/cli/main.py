@@ -29,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, _, function = arguments.handler.partition(":")
     try:
         whole = right_words(arguments)
+        if "overrides" in whole:
+            from flows.seed import seeded  # here: not every command needs a config
+
+            whole.overrides = seeded(whole.preset, whole.overrides, whole.data)
         with _termination_unwinds():
             result: int = getattr(importlib.import_module(module), function)(whole)
     except UniformError as error:
