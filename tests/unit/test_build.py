@@ -130,6 +130,6 @@ def test_what_is_wrong_with_the_only_part_of_a_list_does_not_make_it_too_short(m
 
 
 def test_a_part_of_a_list_is_not_set_alone_and_the_error_does_not_print_the_list() -> None:
-    with pytest.raises(ConfigError, match="it is a list of 15, which is set whole, as JSON") as caught:
+    with pytest.raises(ConfigError, match="it is a list of 33, which is set whole, as JSON") as caught:
         build_run("nano", overrides=["evaluate.metrics.0.ddof=0"])
     assert len(str(caught.value)) < 300

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from catalog_rows import caption_row, open_catalog, sha, stamp
 
-from tasks.evaluate import Evaluation
+from tasks.evaluation_inputs import EvaluationInputs
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
@@ -24,6 +23,7 @@ from uniform_core.corpus.evaluation import (
     generation_candidates,
     in_turns,
 )
+from uniform_core.corpus.lineup import Lineup
 from uniform_core.fingerprint import digest, text_digest
 from uniform_core.metrics.base import LABELS_OF, Side
 from uniform_core.metrics.features import FeatureSet
@@ -43,6 +43,8 @@ def held_out_clips(labels: str = "ab", each: int = 2, *, caption: str | None = N
                 "dataset": "toy",
                 "source_id": f"{label}-{n}",
                 "source_caption": caption,
+                "attributes": "{}",
+                "event_times_s": [0.5],
                 "start_ms": 0.0,
                 "end_ms": 1500.0,
                 "path": f"{label}-{n}.mp4",
@@ -126,7 +128,8 @@ def test_another_caption_makes_a_clip_anew_where_it_is_made_from_text_and_only_t
         for system, rows in current_generations(catalog, config, otherwise, model_id=MODEL).items()
     }
     assert made == {(name, task): 4 * (task is not Task.T2AV) for name in ("uniform", "untrained") for task in Task} | {
-        ("codec_round_trip", None): 4
+        ("codec_round_trip", None): 4,
+        ("class_mean", None): 2,
     }
     assert evaluation_digest(catalog, config, model_id=MODEL, clips=otherwise) != before
 
@@ -154,23 +157,25 @@ def test_distributions_meet_other_clips_than_their_conditions_and_pairs_meet_the
     clips = pa.concat_tables([own, pa.Table.from_pylist(reference, schema=own.schema)])
     catalog = open_catalog(tmp_path)
     make(catalog, config, own)
-    context = SimpleNamespace(catalog=catalog, config=config, clips=lambda: clips)
-    evaluation = Evaluation(context, model_id=MODEL)
     seen: list[set[str]] = []
 
     class Store:
+        fingerprints: dict[str, str] = {}
+
         def feature_set(self, contents: dict[str, str], **_: str) -> FeatureSet:
             seen.append(set(contents))
             return FeatureSet.of(list(contents), [np.zeros(1)] * len(contents))
 
-    evaluation.__dict__["_store"] = Store()  # in place of what the cached property would read
+    lineup = Lineup.of(catalog, config, clips, model_id=MODEL)
+    evaluation = EvaluationInputs(lineup, Store(), losses={})  # type: ignore[arg-type]  # all that is asked of a store
     by_kind = {metric.kind: metric for metric in config.metrics}
     own_ids, reference_ids = (set(table["clip_id"].to_pylist()) for table in (own, clips.slice(own.num_rows)))
     for kind, against in (("frechet", reference_ids), ("kernel", reference_ids), ("kl", own_ids)):
         seen.clear()
-        inputs = evaluation._inputs(System("real", None), by_kind[kind])
-        assert seen == [own_ids, against]
-        assert set(inputs[LABELS_OF[Side.REFERENCE]].keys) == against
+        inputs = evaluation.of(System("real", None), by_kind[kind])
+        assert {frozenset(ids) for ids in seen} == {frozenset(own_ids), frozenset(against)}
+        if LABELS_OF[Side.REFERENCE] in inputs:
+            assert set(inputs[LABELS_OF[Side.REFERENCE]].keys) == against
 
 
 def test_classes_take_turns_in_the_order_of_their_names() -> None:
@@ -193,8 +198,8 @@ def test_the_untrained_model_may_make_fewer_clips_of_all_classes(tmp_path: Path)
 
     fewer = made(clips_per_task=9, untrained_clips=3)
     for (system, _), counts in fewer.items():
-        each = 1 if system == "untrained" else 3
+        each = 1 if system in ("untrained", "class_mean") else 3
         assert counts == {"a": each, "b": each, "c": each}, system
     assert set(made(clips_per_task=9)) == set(fewer)
-    assert {sum(counts.values()) for counts in made(clips_per_task=9).values()} == {9}
-    assert {sum(counts.values()) for counts in made(clips_per_task=6, untrained_clips=9).values()} == {6}
+    assert {sum(counts.values()) for counts in made(clips_per_task=9).values()} == {9, 3}
+    assert {sum(counts.values()) for counts in made(clips_per_task=6, untrained_clips=9).values()} == {6, 3}

@@ -41,7 +41,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(evaluate, "run_instruments", lambda _: nothing_to_do("instruments"))
     monkeypatch.setattr(evaluate, "run_features", lambda *_: nothing_to_do("features"))
     monkeypatch.setattr(evaluate.Evaluation, "score", lambda _, wanted: [(item, no_value(item)) for item in wanted])
-    monkeypatch.setattr(evaluate.Evaluation, "_store", SimpleNamespace(fingerprints=defaultdict(str)))
+    monkeypatch.setattr(evaluate.Evaluation, "_inputs", SimpleNamespace(fingerprints=defaultdict(str)))
     clips = current_clips(catalog, config, listed=())
     named = {"config": config, "catalog": catalog, "settings": Settings(home=tmp_path), "clips": lambda: clips}
     return SimpleNamespace(**named, run_id="a run", listener=silent)
