@@ -58,7 +58,7 @@ def evaluated(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
         nothing = StageSummary.complete(stage, 0, done=0, wall_s=0.0, cpu_s=0.0)
         monkeypatch.setattr(evaluate, stage, lambda *_, nothing=nothing: nothing)
     monkeypatch.setattr(evaluate.Evaluation, "score", lambda _, wanted: [(item, made_up(item)) for item in wanted])
-    monkeypatch.setattr(evaluate.Evaluation, "_store", SimpleNamespace(fingerprints=defaultdict(str)))
+    monkeypatch.setattr(evaluate.Evaluation, "_inputs", SimpleNamespace(fingerprints=defaultdict(str)))
     catalog = open_catalog(settings.home)
 
     def run(*overrides: str, catalog: Any = catalog, used: Settings = settings) -> list[StageSummary]:
