@@ -7,27 +7,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 
 from tasks.commits import ItemRows
+from tasks.conditions import Conditions, with_conditions
 from tasks.context import RunContext, item_name
 from tasks.pool import PoolLimits
 from tasks.stage import CommitRule, Stage, StageSummary, run_stage
 from tasks.train import trained_model
-from uniform_core.catalog.shards import ShardReader
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import generation_candidates
 from uniform_core.corpus.fingerprints import sample_fingerprint
-from uniform_core.corpus.samples import training_samples
-from uniform_core.errors import IntegrityError, Rejection
+from uniform_core.errors import Rejection
 from uniform_core.fingerprint import canonical_json, file_sha256
 from uniform_core.generation.decode import MediaCodecs
 from uniform_core.generation.generator import Generator, build_untrained
-from uniform_core.generation.requests import GeneratedClip, GenerationRequest, Given
-from uniform_core.media import CanonicalReader, write_mp4
+from uniform_core.generation.requests import GeneratedClip
+from uniform_core.media import write_mp4
 from uniform_core.training.export import load_exported
-from uniform_core.types import Modality, Task, TensorRef
+from uniform_core.types import Modality, Task
 
 
 class SampleWorker:
@@ -37,7 +35,7 @@ class SampleWorker:
         torch.set_num_threads(1)
         self._config = RunConfig.model_validate_json(config_json)
         self._media_dir = Path(media_dir)
-        self._reader, self._shards = CanonicalReader(), ShardReader(Path(tensors_dir))
+        self._conditions = Conditions(self._config, media_dir=Path(media_dir), tensors_dir=Path(tensors_dir))
         self._codecs = media_codecs(self._config)
         self._model = load_exported(Path(model_dir))
         self._generators: dict[str, Generator] = {}
@@ -55,7 +53,7 @@ class SampleWorker:
                 continue
             requests = []
             for row in rows:
-                request = self._request(row)
+                request = self._conditions.request(row)
                 if isinstance(request, Rejection):
                     failed[row["work_key"]] = request
                 else:
@@ -71,39 +69,11 @@ class SampleWorker:
             )
         return self._generators[system]
 
-    def _request(self, row: Mapping[str, Any]) -> GenerationRequest | Rejection:
-        task = Task(row["task"])
-        given = None if task.given is None else self._given(row, task.given)
-        if isinstance(given, Rejection):
-            return given
-        caption = row["caption"] if row["text_hash"] else None
-        return GenerationRequest(row["work_key"], task, row["seed"], caption=caption, given=given)
-
-    def _given(self, row: Mapping[str, Any], modality: Modality) -> Given | Rejection:
-        """The given modality as its stored latent, and as the media itself."""
-        spec = self._config.spec
-        size_px = (spec.height_px, spec.width_px)
-        try:
-            frames_THWC, waveform_N = self._reader.read(
-                self._media_dir / row["clip_path"], size_px=size_px, resize=self._config.resize
-            )
-        except IntegrityError as error:  # a canonical clip that was damaged after it was made
-            return Rejection("damaged_clip", str(error), terminal=False)
-        media = frames_THWC if modality is Modality.VIDEO else waveform_N
-        return Given(modality, self._latent(row, modality), media)
-
-    def _latent(self, row: Mapping[str, Any], modality: Modality) -> torch.Tensor:
-        return self._read(row[f"{modality}_ref"])
-
-    def _read(self, values: Mapping[str, Any]) -> torch.Tensor:
-        return torch.from_numpy(self._shards.read(TensorRef(**{**values, "shape": tuple(values["shape"])})))
-
     def _shown(self, row: Mapping[str, Any], modality: Modality) -> torch.Tensor:
         """The latent that a system without a model shows: the condition's own, or the mean of its class."""
         if row["system"] == "codec_round_trip":
-            return self._latent(row, modality)
-        latents = [self._read(refs[f"{modality}_ref"]) for refs in row["mean_of"]]
-        return torch.stack(latents).mean(dim=0, dtype=torch.float32)
+            return self._conditions.latent(row, modality)
+        return self._conditions.mean_latent(row, modality)
 
     def _decoded(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, GeneratedClip]:
         video, audio = (torch.stack([self._shown(row, modality) for row in rows]) for modality in Modality)
@@ -178,69 +148,10 @@ def run_sample(context: RunContext) -> list[StageSummary]:
     )
     summary = run_stage(
         stage,
-        _with_conditions(context, generation_candidates(context.catalog, config, clips, model_id=model.model_id)),
+        with_conditions(context, generation_candidates(context.catalog, config, clips, model_id=model.model_id)),
         catalog=context.catalog,
         ray=context.ray,
         run_id=context.run_id,
         listener=context.listener,
     )
     return [summary.require_accepted(max_reject_fraction=config.reject_limit)]
-
-
-MEAN_CLIPS = 512  # training clips of a class, at most, that its mean is taken over
-REF_NAMES = {"shard": "shard", "row_group": "row_group", "row_in_group": "row", "shape": "shape", "dtype": "dtype"}
-
-
-def _with_conditions(context: RunContext, candidates: pa.Table) -> pa.Table:
-    """The candidates whose clip has been encoded, each with its caption, its file and where its latents lie."""
-    config, clips = context.config, context.clips()
-    paths = dict(zip(clips["clip_id"].to_pylist(), clips["path"].to_pylist(), strict=True))
-    samples = {
-        split: training_samples(context.catalog, config, clips, split=split).to_pylist()
-        for split in (config.evaluate.split, config.train_split)
-    }
-    conditions = {
-        sample["clip_id"]: {
-            "caption": sample["caption"],
-            "clip_path": paths[sample["clip_id"]],
-            "label": sample["label"],
-            **_refs(sample),
-        }
-        for sample in samples[config.evaluate.split]
-    }
-    rows = [row | conditions[row["clip_id"]] for row in candidates.to_pylist() if row["clip_id"] in conditions]
-    of_class: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
-    for sample in samples[config.train_split]:
-        of_class[sample["label"]].append(_refs(sample))
-    for row in rows:
-        row["mean_of"] = of_class[row["label"]][:MEAN_CLIPS] if row["system"] == "class_mean" else None
-    rows = [row for row in rows if row["mean_of"] != []]  # a class that is not trained on has no mean
-    return pa.Table.from_pylist(rows, schema=pa.schema([*candidates.schema, *CONDITION_FIELDS]))
-
-
-def _refs(sample: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{modality}_ref": _ref_values(sample, modality) for modality in Modality}
-
-
-def _ref_values(sample: Mapping[str, Any], modality: Modality) -> dict[str, Any]:
-    names = {**REF_NAMES, "tensor_sha256": "sha256"}
-    return {field: sample[f"{modality}_{column}"] for column, field in names.items()}
-
-
-_REF_TYPE = pa.struct(
-    [
-        ("shard", pa.string()),
-        ("row_group", pa.int32()),
-        ("row", pa.int32()),
-        ("shape", pa.list_(pa.int64())),
-        ("dtype", pa.string()),
-        ("sha256", pa.string()),
-    ]
-)
-_REF_FIELDS = tuple(pa.field(f"{modality}_ref", _REF_TYPE) for modality in Modality)
-CONDITION_FIELDS = (
-    pa.field("caption", pa.string()),
-    pa.field("clip_path", pa.string()),
-    *_REF_FIELDS,
-    pa.field("mean_of", pa.list_(pa.struct(_REF_FIELDS))),  # of a class's mean: where the latents of its clips lie
-)

@@ -42,6 +42,7 @@ from uniform_core.files import lock, whole_file
 from uniform_core.fingerprint import file_sha256
 from uniform_core.progress import Listener, ProgressEvent
 from uniform_core.training.export import WEIGHTS, read_card
+from uniform_core.types import TensorRef
 
 READ = ("sources", "clips", "latents", "captions", "caption_texts", "text_features")
 # glibc gives freed memory of a step back and asks for it again in the next: up to a seventh of a step on a CPU.
@@ -96,7 +97,7 @@ def _what_is_read(context: RunContext, index: pa.Table) -> _Read:
     held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
     for samples in (index, held_out):
         require_text_features(samples)
-    return _Read(index, held_out, _null_ref(context))
+    return _Read(index, held_out, asdict(null_ref(context)))
 
 
 def _train(context: RunContext, read: _Read, key: str) -> float:
@@ -143,14 +144,14 @@ def _write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(table, temp)
 
 
-def _null_ref(context: RunContext) -> dict[str, Any]:
-    """Where the features of the null text lie."""
+def null_ref(context: RunContext) -> TensorRef:
+    """Where the features of the null text lie. Raises WorkFailedError before the text stage has run."""
     row = null_text(context.catalog, context.config)
     if row is None:
         raise WorkFailedError(
             "training", expected="features of the null text", found="none", fix="Run `uniform text` first."
         )
-    return {**asdict(ref_of(row))}
+    return ref_of(row)
 
 
 def _fit(setup: TrainSetup, *, workers: int) -> None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow.parquet as pq
+from torch import Tensor
 
 from tasks.results import model_run
 from tasks.tracking import DataVersion
@@ -25,7 +26,7 @@ from uniform_core.training.export import ModelCard, export_model
 from uniform_core.training.fit import ValidationReport, fit
 from uniform_core.training.index import TrainIndex
 from uniform_core.training.samples import BatchSource, padded_texts
-from uniform_core.training.scaling import fit_latent_scale
+from uniform_core.training.scaling import LatentScale, fit_latent_scale
 from uniform_core.training.tensors import TensorCache
 from uniform_core.training.trainer import StepReport, Trainer
 from uniform_core.types import TensorRef
@@ -90,16 +91,21 @@ def _prepared(setup: TrainSetup) -> tuple[Trainer, BatchSource, BatchSource | No
         for table in tables
     )
     assert source is not None, "the driver does not start a training without samples"
-    trainer = Trainer(
+    scale = fit_latent_scale(config.train.scaling, source.raw_latents())
+    return new_trainer(config, scale=scale, null_LD=null_LD, fingerprint=setup.model_id), source, held_out
+
+
+def new_trainer(config: RunConfig, *, scale: LatentScale, null_LD: Tensor, fingerprint: str) -> Trainer:
+    """A trainer at step 0, with a fresh model of the run's form."""
+    return Trainer(
         config.train,
         UniForm(config.model, config.layout, seed=config.train.seed),
         config.objective,
-        scale=fit_latent_scale(config.train.scaling, source.raw_latents()),
+        scale=scale,
         null_text=padded_texts([null_LD]),
         video_rate_hz=float(config.spec.video_rate_hz),
-        fingerprint=setup.model_id,
+        fingerprint=fingerprint,
     )
-    return trainer, source, held_out
 
 
 def _export(trainer: Trainer, setup: TrainSetup) -> None:

@@ -107,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     _run_commands(commands)
     _look_commands(commands)
     _care_commands(commands)
+    _debug_command(commands)
     return parser
 
 
@@ -224,3 +225,15 @@ def _care_commands(commands: Commands) -> None:
     option(catalog, "--source", of=("bury",), action="append", default=[], metavar="ID", help="a source to take down")
     option(catalog, "--reason", of=("bury",), metavar="WORDS", help="why")
     _json_word(catalog)
+
+
+def _debug_command(commands: Commands) -> None:
+    words = "Does the model work? `overfit`: a few clips learned by heart. `cut`: synchrony without its attention."
+    debug = _command(commands, "debug", "flows.cli.debug:debug", words)
+    _choice(debug, "action", ("overfit", "cut"))
+    help_words = "clips to learn (overfit: 4 unless said), or to make for each task (cut: 96 unless said)"
+    option(debug, "--clips", type=number("--clips", int, least=1), metavar="N", help=help_words)
+    steps = {"type": number("--steps", int, least=1), "default": 800, "metavar": "N"}
+    option(debug, "--steps", of=("overfit",), help="steps of training (default: 800)", **steps)
+    _config_words(debug)
+    _json_word(debug)

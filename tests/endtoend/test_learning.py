@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +16,19 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 
 @pytest.fixture(scope="module")
-def scores() -> Iterator[dict[tuple[str, str, str], dict[str, Any]]]:
-    """The scores of `uniform run --preset tiny` in a fresh home, by name, system and task."""
+def tiny_run() -> Iterator[tuple[Path, Any]]:
+    """A fresh home in which `uniform run --preset tiny` has ended well, and what it said."""
     home = short_home("tiny")
     done = uniform("run", "--preset", "tiny", "--json", home=home, timeout_s=7200)
     assert done.code == 0, done.err[-4000:]
-    yield {(row["name"], row["system"], row["task"]): row for row in done.json["scores"]}
+    yield home, done.json
     shutil.rmtree(home.parent)
+
+
+@pytest.fixture(scope="module")
+def scores(tiny_run: tuple[Path, Any]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """The scores of the run, by name, system and task."""
+    return {(row["name"], row["system"], row["task"]): row for row in tiny_run[1]["scores"]}
 
 
 @pytest.mark.parametrize(("name", "task"), [(name, task) for name, tasks in FRECHET.items() for task in tasks])
@@ -45,3 +52,20 @@ def test_real_clips_are_at_no_kernel_distance_from_real_ones(
 ) -> None:
     real, untrained = scores[name, "real", "all"], scores[name, "untrained", "t2av"]
     assert abs(real["value"]) < 0.02 * untrained["value"]
+
+
+def test_synchrony_falls_to_chance_where_sound_and_picture_do_not_attend_to_each_other(
+    tiny_run: tuple[Path, Any],
+) -> None:
+    done = uniform("debug", "cut", "--preset", "tiny", "--json", home=tiny_run[0], timeout_s=7200)
+    assert done.code == 0, done.err[-4000:]
+    by_task: dict[str, dict[str, Any]] = {}
+    for row in done.json:
+        by_task.setdefault(row["task"], {})[row["attention"]] = row
+    assert by_task.keys() == {"t2av", "a2v", "v2a"}
+    assert all(both["severed"]["high"] < both["whole"]["low"] for both in by_task.values())
+
+
+def test_the_preset_learns_a_few_clips_by_heart(tiny_run: tuple[Path, Any]) -> None:
+    done = uniform("debug", "overfit", "--preset", "tiny", "--json", home=tiny_run[0], timeout_s=7200)
+    assert done.code == 0, done.err[-4000:]

@@ -16,7 +16,7 @@ from uniform_core.errors import WorkFailedError
 from uniform_core.generation.config import SampleConfig
 from uniform_core.generation.decode import MediaCodecs
 from uniform_core.generation.requests import GeneratedClip, GenerationRequest
-from uniform_core.model import JointLatent, TextBatch, UniForm
+from uniform_core.model import JointLatent, SeveredUniForm, TextBatch, UniForm
 from uniform_core.progress import Listener, ProgressEvent, silent
 from uniform_core.seeds import torch_generator
 from uniform_core.text import TextEncoder
@@ -103,6 +103,16 @@ def build_untrained(exported: Exported, *, seed: int) -> Exported:
     model = UniForm(exported.card.model, exported.card.layout, seed=seed).eval().requires_grad_(False)
     device = next(exported.model.parameters()).device
     return Exported(model.to(device), replace(exported.card, steps=0), weights_sha256="")
+
+
+def build_severed(exported: Exported) -> Exported:
+    """The same model with attention between sound and picture severed.
+
+    Raises ConfigError where a token of its layout holds columns of both.
+    """
+    model = SeveredUniForm(exported.card.model, exported.card.layout, device="meta")
+    model.load_state_dict(exported.model.state_dict(), strict=True, assign=True)
+    return replace(exported, model=model.eval().requires_grad_(False))
 
 
 def _check_finite(latent: JointLatent, requests: Sequence[GenerationRequest]) -> None:

@@ -7,6 +7,7 @@ from uniform_core.model.config import ModelConfig as ModelConfig
 
 if TYPE_CHECKING:
     from uniform_core.model.ema import Ema as Ema
+    from uniform_core.model.severed import SeveredUniForm as SeveredUniForm
     from uniform_core.model.stdit3 import STDiT3 as STDiT3
     from uniform_core.model.uniform import Conditions as Conditions
     from uniform_core.model.uniform import UniForm as UniForm
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Ema": "ema",
     "STDiT3": "stdit3",
+    "SeveredUniForm": "severed",
     "Conditions": "uniform",
     "UniForm": "uniform",
     "JointLatent": "values",

@@ -65,8 +65,13 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(hidden, hidden)
 
     def forward(
-        self, x_NSM: Float[Tensor, "N S M"], *, rotation_T2d: Float[Tensor, "S two d"] | None = None
+        self,
+        x_NSM: Float[Tensor, "N S M"],
+        *,
+        rotation_T2d: Float[Tensor, "S two d"] | None = None,
+        sees_SS: Bool[Tensor, "S S"] | None = None,
     ) -> Float[Tensor, "N S M"]:
+        """`sees_SS` says which keys (second axis) each token reads; None: all."""
         n, length, hidden = x_NSM.shape
         qkv = self.qkv(x_NSM).view(n, length, 3, self.heads, hidden // self.heads)
         qk, values = qkv.split([2, 1], dim=2)  # one view, so that backward makes one copy
@@ -75,7 +80,8 @@ class SelfAttention(nn.Module):
         if rotation_T2d is not None:
             qk = rotate_pairs(qk, rotation_T2d)
         query, key = qk.unbind(2)
-        y: Tensor = self.proj(attend(query, key, values.squeeze(2)))
+        mask = None if sees_SS is None else sees_SS[None, None]
+        y: Tensor = self.proj(attend(query, key, values.squeeze(2), mask=mask))
         return y
 
 

@@ -6,7 +6,7 @@ Axes: B batch, T frames, S tokens of a frame, M hidden width, P values of a patc
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -51,21 +51,23 @@ class Block(nn.Module):
         text: TextKeys,
         *,
         rotation_T2d: Float[Tensor, "T two d"] | None = None,
+        sees_SS: Bool[Tensor, "S S"] | None = None,
         clean_codes: Float[Tensor, "6 B 1 1 M"] | None = None,
         is_clean: Tensor | None = None,
     ) -> Float[Tensor, "B T S M"]:
+        """A temporal block takes a rotation; `sees_SS` is for a spatial one."""
         table = self.scale_shift_table[:, None, None, None]
         shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = chosen(
             table + time_codes, None if clean_codes is None else table + clean_codes, is_clean
         )
-        attended = self._attend(modulated(x_BTSM, shift=shift_attn, scale=scale_attn), rotation_T2d)
+        attended = self._attend(modulated(x_BTSM, shift=shift_attn, scale=scale_attn), rotation_T2d, sees_SS)
         x_1 = torch.addcmul(x_BTSM, gate_attn, attended)
         x_2 = x_1 + self.cross_attn(x_1.flatten(1, 2), text).view_as(x_1)
         return torch.addcmul(x_2, gate_mlp, self.mlp(modulated(x_2, shift=shift_mlp, scale=scale_mlp)))
 
-    def _attend(self, x_BTSM: Tensor, rotation_T2d: Tensor | None) -> Tensor:
+    def _attend(self, x_BTSM: Tensor, rotation_T2d: Tensor | None, sees_SS: Tensor | None) -> Tensor:
         rows = x_BTSM.transpose(1, 2) if self.temporal else x_BTSM
-        attended: Tensor = self.attn(rows.flatten(0, 1), rotation_T2d=rotation_T2d).view(rows.shape)
+        attended: Tensor = self.attn(rows.flatten(0, 1), rotation_T2d=rotation_T2d, sees_SS=sees_SS).view(rows.shape)
         return attended.transpose(1, 2) if self.temporal else attended
 
 

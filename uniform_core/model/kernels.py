@@ -100,7 +100,7 @@ def attend(
     key: Float[Tensor, "N L h d"],
     value: Float[Tensor, "N L h d"],
     *,
-    mask: Bool[Tensor, "N 1 1 L"] | None = None,
+    mask: Bool[Tensor, "#N 1 #S L"] | None = None,
 ) -> Float[Tensor, "N S h*d"]:
     """Scaled dot-product attention of each sequence to its own keys, heads side by side."""
     q, k, v = (part.transpose(1, 2) for part in (query, key, value))

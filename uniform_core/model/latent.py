@@ -51,12 +51,17 @@ def split(unified_BCTHW: Float[Tensor, "B C T H W"], layout: LatentLayout) -> Jo
     return JointOutput(unified_BCTHW[..., :width_v], columns_to_audio(unified_BCTHW[..., width_v:audio_end], layout))
 
 
-def given_tokens(layout: LatentLayout, given: Modality) -> tuple[bool, ...]:
-    """For each token column, whether it holds columns of the given modality and none that is being made."""
+def token_owners(layout: LatentLayout) -> tuple[frozenset[Modality], ...]:
+    """For each token column, whose columns it holds; nobody's where it holds nothing but the task."""
     width_v = layout.video_CTHW[3]
     audio_end = width_v + layout.audio_columns
     owners = [Modality.VIDEO] * width_v + [Modality.AUDIO] * layout.audio_columns + [None] * layout.task_columns
     assert len(owners) == audio_end + layout.task_columns
     patch = layout.patch_THW[2]
-    tokens = [set(owners[start : start + patch]) for start in range(0, layout.width, patch)]
-    return tuple(given in token and not token - {given, None} for token in tokens)
+    tokens = [owners[start : start + patch] for start in range(0, layout.width, patch)]
+    return tuple(frozenset(owner for owner in token if owner is not None) for token in tokens)
+
+
+def given_tokens(layout: LatentLayout, given: Modality) -> tuple[bool, ...]:
+    """For each token column, whether it holds columns of the given modality and none that is being made."""
+    return tuple(owners == {given} for owners in token_owners(layout))

@@ -25,6 +25,7 @@ class GridConditions:
     rate_BM: Float[Tensor, "B_or_1 M"]
     position_SM: Float[Tensor, "S M"]
     rotation_T2d: Float[Tensor, "T two d"]
+    sees_SS: Bool[Tensor, "S S"] | None = None  # which tokens of its frame each token attends to; None: all
 
 
 class STDiT3(nn.Module):
@@ -81,8 +82,10 @@ class STDiT3(nn.Module):
         time_BM, codes = self._time(t_B, conditions)
         clean_BM, clean_codes = (None, None) if is_clean is None else self._time(torch.zeros_like(t_B), conditions)
         for block, text in zip(self.blocks(), conditions.text, strict=True):
-            rotation = conditions.rotation_T2d if block.temporal else None
-            x_BTSM = block(x_BTSM, codes, text, rotation_T2d=rotation, clean_codes=clean_codes, is_clean=is_clean)
+            rotation, sees = (conditions.rotation_T2d, None) if block.temporal else (None, conditions.sees_SS)
+            x_BTSM = block(
+                x_BTSM, codes, text, rotation_T2d=rotation, sees_SS=sees, clean_codes=clean_codes, is_clean=is_clean
+            )
         patches = self.final_layer(x_BTSM, time_BM, clean_time_BM=clean_BM, is_clean=is_clean)
         size_THW = (grid_BCTHW.shape[2], grid_BCTHW.shape[3], grid_BCTHW.shape[4])
         return unpatchify(patches.float(), patch_THW=self.config.patch_THW, size_THW=size_THW)

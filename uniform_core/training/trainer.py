@@ -96,18 +96,19 @@ class Trainer:
         sums, clips = ({modality: torch.zeros((), dtype=torch.float64) for modality in Modality} for _ in range(2))
         with self.ema.applied(self.model) if averaged else nullcontext():
             for batch in batches:
-                draws = draw_validation(
-                    batch.positions,
-                    seed=self.config.seed,
-                    like=batch.raw,
-                    text_drop=self.config.text_drop_of(batch.task),
-                )
-                for modality, loss in self._loss(batch, draws).by_modality.items():
+                for modality, loss in self.fixed_loss(batch).by_modality.items():
                     sums[modality] += loss.double().cpu() * len(batch)
                     clips[modality] += len(batch)
         totals = sum_over_ranks([*sums.values(), *clips.values()], self.place)
         means = zip(Modality, totals, totals[len(sums) :], strict=False)
         return {modality: float(total / count) for modality, total, count in means if count}
+
+    @torch.no_grad()
+    def fixed_loss(self, batch: Batch) -> TrainingLoss:
+        """The loss of a batch with times, noise and dropped texts that are the same every time, under its weights."""
+        text_drop = self.config.text_drop_of(batch.task)
+        draws = draw_validation(batch.positions, seed=self.config.seed, like=batch.raw, text_drop=text_drop)
+        return self._loss(batch, draws)
 
     def checkpoint(self, *, extra: Mapping[str, Any]) -> Checkpoint:
         """The whole state, as tensors that later steps alter: save it before the next one."""
