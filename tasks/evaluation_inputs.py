@@ -58,7 +58,7 @@ class EvaluationInputs:
 
     def _filled(self, need: Need, clips: Clips, system: System) -> FeatureSet:
         if need.extractor == MODEL:
-            return self._losses_on(need.side, system.task)
+            return losses_on(self._losses, need.side, system.task)
         if need.extractor == CLIPS:
             return FeatureSet.of(list(clips), [_fact(self._lineup.known[key], need.layer) for key in clips])
         if need.extractor == MEMORY:
@@ -71,13 +71,6 @@ class EvaluationInputs:
         modality = modality_of(need)
         contents = {key: clip.of(modality) for key, clip in clips.items()}
         return self._store.feature_set(contents, extractor=need.extractor, layer=need.layer)
-
-    def _losses_on(self, side: Side, task: Task | None) -> FeatureSet:
-        """The losses of a task on training or held-out clips, by modality."""
-        name = {Side.TRAINED: "train", Side.HELD_OUT: "held_out"}[side]
-        found = {m.value: self._losses.get(f"{name}.{task}.{m}") for m in Modality}
-        kept = {key: np.array(loss) for key, loss in found.items() if loss}
-        return FeatureSet.of(list(kept), list(kept.values()))
 
     def _distances(self, modality: Modality) -> dict[str, float]:
         """The distance of every content of the line-up to the nearest training clip."""
@@ -101,6 +94,14 @@ class EvaluationInputs:
             for looked in [self._looked({row["clip_id"]: Clip.of_file(row["clip_sha256"]) for row in rows}, need)]
         )
         return np.asarray(given @ known.T)
+
+
+def losses_on(losses: Losses, side: Side, task: Task | None) -> FeatureSet:
+    """The losses of a task on training or held-out clips, by modality."""
+    name = {Side.TRAINED: "train", Side.HELD_OUT: "held_out"}[side]
+    found = {m.value: losses.get(f"{name}.{task}.{m}") for m in Modality}
+    kept = {key: np.array(loss) for key, loss in found.items() if loss}
+    return FeatureSet.of(list(kept), list(kept.values()))
 
 
 def _fact(row: Mapping[str, Any], name: str) -> np.ndarray:

@@ -6,7 +6,7 @@ Axes: N, M clips, T frames of the picture, F mel bins, D values of a step.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Real, UInt8
 
 SKETCH_PX = 8
 SKETCH_BINS = 32
@@ -30,7 +30,7 @@ def mel_sketch(mel_TF: Float[np.ndarray, "T F"], *, steps: int) -> Float32[np.nd
 
 
 def nearest_distances(
-    clips_NTD: Float[np.ndarray, "N T D"], others_MTD: Float[np.ndarray, "M T D"]
+    clips_NTD: Real[np.ndarray, "N T D"], others_MTD: Real[np.ndarray, "M T D"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each clip the least distance to any of the others over shifts in time, and which one that is.
 

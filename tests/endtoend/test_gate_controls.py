@@ -1,0 +1,114 @@
+"""The gate against what it has to refuse: lookup tables, means, models that do not look, sound out of step.
+
+Everything goes through the code of a run. The other side of it: a perfect answer passes, and each rule is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from gate_stage import LOSSES, measured, stage_config
+from training_toy import make_config, make_source, make_trainer
+
+from tasks.evaluation_inputs import losses_on
+from uniform_core.metrics import LossGapConfig, gate
+from uniform_core.metrics.gate import CONTROLS, GateConfig, Rule, Verdict, judge, rules_of
+from uniform_core.metrics.proof import MUST_FAIL, Proof, prove
+from uniform_core.training.fit import validate
+from uniform_core.types import Task
+
+Rows = Sequence[Mapping[str, Any]]
+RULES = [rule.name for rule in rules_of(GateConfig())]
+LOSS_RULE = "no gap of losses"
+
+
+@pytest.fixture(scope="module")
+def rows() -> Iterator[Rows]:
+    """Scores of the perfect answer and of every control: a minute of one core."""
+    threads = torch.get_num_threads()
+    yield measured(stage_config())
+    torch.set_num_threads(threads)
+
+
+def proof_of(rows: Rows) -> Proof:
+    return prove(rows, GateConfig(), tasks=tuple(Task))
+
+
+def test_a_perfect_answer_passes_and_every_control_is_refused(rows: Rows) -> None:
+    proof = proof_of(rows)
+    assert not [(c.task, c.rule.name, c.name, c.found) for c in proof.checks if c.verdict is not Verdict.PASSED]
+    assert {refusal.system for refusal in proof.refusals} == {"retrieval", *CONTROLS}
+    assert proof.verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("control", "task", "named"),
+    [(control, task, rules) for control, by_task in MUST_FAIL.items() for task, rules in by_task.items()],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_control_fails_the_checks_that_are_named_for_it(
+    rows: Rows, control: str, task: Task, named: tuple[str, ...]
+) -> None:
+    checks = judge(rows, GateConfig(), system=control, task=task)
+    failed = {check.rule.name for check in checks if check.verdict is Verdict.FAILED}
+    assert set(named) <= failed
+
+
+def test_retrieval_would_pass_what_does_not_ask_for_memory(rows: Rows) -> None:
+    """What the three-sample test is for: by text, a lookup table passes every other check."""
+    checks = judge(rows, GateConfig(), system="retrieval", task=Task.T2AV)
+    failed = {check.rule.name for check in checks if check.verdict is Verdict.FAILED}
+    assert failed == {"no copying", "few near copies"}
+
+
+def test_every_rule_is_failed_by_a_control() -> None:
+    named = {rule for by_task in MUST_FAIL.values() for rules in by_task.values() for rule in rules}
+    assert named | {LOSS_RULE} == set(RULES)
+
+
+@pytest.mark.parametrize("name", [rule for rule in RULES if rule != LOSS_RULE])
+def test_with_its_sign_flipped_a_rule_lets_a_control_through(
+    rows: Rows, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "rules_of", flipped(gate.rules_of, name))
+    proof = proof_of(rows)
+    assert any(name in refusal.missed for refusal in proof.refusals)
+    assert proof.verdict is Verdict.FAILED
+
+
+def flipped(rules: Callable[[GateConfig], tuple[Rule, ...]], name: str) -> Callable[[GateConfig], tuple[Rule, ...]]:
+    def of(config: GateConfig) -> tuple[Rule, ...]:
+        return tuple(
+            replace(rule, is_at_least=not rule.is_at_least) if rule.name == name else rule for rule in rules(config)
+        )
+
+    return of
+
+
+def test_a_model_that_knows_its_clips_by_heart_fails_the_gap_of_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the rule that speaks of a model, not of clips."""
+    config = make_config(steps=400, batch=6, lr=1e-2, validation_clips=6, text_drop=0.0)
+    source, others = make_source(config, clips=6), make_source(config, clips=6, seed=1)
+    trainer = make_trainer(config)
+    while trainer.step < config.steps:
+        trainer.train_step(source.batch_at(trainer.step))
+    by_heart = validate(trainer, source, others).numbers()
+
+    def verdict(losses: Mapping[str, float], task: Task) -> Verdict:
+        metric = LossGapConfig.example()
+        score = metric.score({need: losses_on(losses, need.side, task) for need in metric.needs})
+        row = {**score.as_row(), "system": "uniform", "task": str(task)}
+        [found] = [
+            check for check in judge([row], GateConfig(), system="uniform", task=task) if check.rule.name == LOSS_RULE
+        ]
+        return found.verdict
+
+    for task in Task:
+        assert verdict(by_heart, task) is Verdict.FAILED, by_heart
+        assert verdict(LOSSES, task) is Verdict.PASSED
+    monkeypatch.setattr(gate, "rules_of", flipped(gate.rules_of, LOSS_RULE))
+    assert verdict(by_heart, Task.T2AV) is Verdict.PASSED
