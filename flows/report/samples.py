@@ -80,6 +80,13 @@ def _given_words(task: Task, row: Row) -> str:
     return f"from {GIVEN[task.given]}" + (" and the caption" if row["text"] else " alone")
 
 
+def _origin(kind: str, modality: Modality) -> str:
+    """Whether a stream of a clip is `real`, `given` to the model, or `made` by it."""
+    if kind == "truth":
+        return "real"
+    return "made" if modality in Task(kind).made else "given"
+
+
 class Watcher:
     """Reads real and generated clips at the size of the spec; what cannot be read is a reason."""
 
@@ -125,9 +132,12 @@ class Watcher:
         frames_THWC, waveform_N = watched
         sound_N = np.pad(waveform_N, (0, max(0, self._spec.samples - len(waveform_N))))[: self._spec.samples]
         strip_HWC = strip_of(frames_THWC)
+        picture_is, sound_is = (_origin(kind, modality) for modality in Modality)
         return Tile(
             kind=str(kind),
             given=given,
+            picture_is=picture_is,
+            sound_is=sound_is,
             video_uri=mp4_uri(frames_THWC, sound_N, self._spec),
             poster_uri=png_uri(enlarged(frames_THWC[len(frames_THWC) // 2])),
             strip_uri=png_uri(strip_HWC),

@@ -8,9 +8,10 @@ from typing import Any
 from flows.outcome import against
 from flows.report.axes import linear_axis, log_axis, number, tick_text
 from flows.report.data import Cell, Headline, Mark, Plot, PlotRow, ScoreColumn, ScoreRow, Tick
+from uniform_core.metrics.gate import CONTROLS
 from uniform_core.types import Task
 
-SYSTEMS = ("uniform", "untrained", "codec_round_trip", "real")
+SYSTEMS = ("uniform", "untrained", "retrieval", "codec_round_trip", "real")
 TASKS = (*(str(task) for task in Task), "all")
 LEFT, RIGHT = 60.0, 402.0  # of the axis inside a plot that is 420 wide
 GOAL_BELOW_UNTRAINED = 10.0
@@ -24,18 +25,23 @@ def by_place(rows: Sequence[Mapping[str, Any]]) -> Found:
 
 
 def score_table(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[ScoreColumn, ...], tuple[ScoreRow, ...]]:
-    """A row for each metric, a column for each system at each task; those that are known come first."""
+    """A row for each metric, a column for each system at each task; those that are known come first.
+
+    Controls are left out: what they are there for is to be refused, and the gate's own table says so.
+    """
     found = by_place(rows)
-    places = sorted({(row["system"], row["task"]) for row in rows}, key=_column_order)
+    places = sorted({(row["system"], row["task"]) for row in rows if row["system"] not in CONTROLS}, key=_column_order)
     columns = tuple(ScoreColumn(system, task) for system, task in places)
     names = sorted({row["name"] for row in rows}, key=_metric_order)
-    table = [ScoreRow(name, tuple(_cell(found.get((name, c.system, c.task))) for c in columns)) for name in names]
-    return columns, tuple(table)
+    return columns, tuple(
+        ScoreRow(name, tuple(None if row is None else cell_of(row) for row in cells))
+        for name in names
+        for cells in [[found.get((name, column.system, column.task)) for column in columns]]
+    )
 
 
-def _cell(row: Mapping[str, Any] | None) -> Cell | None:
-    if row is None:
-        return None
+def cell_of(row: Mapping[str, Any]) -> Cell:
+    """A score, with what it stands on."""
     return Cell(**{name: row[name] for name in ("value", "low", "high", "n_generated", "n_reference", "reason")})
 
 
