@@ -12,6 +12,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,6 +36,15 @@ FLAGS: Final = (
     "--autoplay-policy=no-user-gesture-required",
 )
 
+# Every film has its first frame.
+FILMS_READY: Final = """
+Promise.all([...document.querySelectorAll("video")].map(video => new Promise(done =>
+  video.readyState > 1 || video.error ? done() : ["loadeddata", "error"].forEach(on => video.addEventListener(on, done))
+)))
+"""
+ENDS_S = 10.0
+SETTLES_S = 1.0  # players put their waiting sign away by a timer of their own
+
 
 def find_chromium() -> str:
     """The path of a Chromium. Raises ServiceError, which says what to install."""
@@ -53,40 +63,36 @@ class Browser:
     """One page in one Chromium. Raises ServiceError where it cannot be started, ends, or does not answer."""
 
     def __init__(self) -> None:
+        program = find_chromium()
         self._events: list[dict[str, Any]] = []
         self._rest = b""
         self._sent = 0
         self._session: str | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="uniform-browser-", ignore_cleanup_errors=True)
-        self._pid = self._start(find_chromium())
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
+        theirs_in, self._to = map(_moved, os.pipe())
+        self._from, theirs_out = map(_moved, os.pipe())
+        self._pid = 0
+        try:
+            self._pid = self._start(program, theirs_in, theirs_out)
+            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.call(f"{domain}.enable")
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ServiceError):
-            self._session = None
-            self.call("Browser.close")
-        os.close(self._to)
-        os.close(self._from)
-        os.waitpid(self._pid, 0)
-        self._folder.cleanup()
+        self.close()
 
-    def _start(self, program: str) -> int:
-        """Its process id, with `_to` and `_from` as the ends of the pipes that are ours."""
-        theirs_in, self._to = map(_moved, os.pipe())
-        self._from, theirs_out = map(_moved, os.pipe())
+    def _start(self, program: str, theirs_in: int, theirs_out: int) -> int:
+        """Its process id. The ends of the pipes that are Chromium's are closed here."""
         # Root has no sandbox in a container; the page that is opened here is our own.
-        words = [
-            program,
-            *FLAGS,
-            *(["--no-sandbox"] if os.geteuid() == 0 else []),
-            f"--user-data-dir={self._folder.name}",
-        ]
+        no_sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        words = [program, *FLAGS, *no_sandbox, f"--user-data-dir={self._folder.name}"]
         actions = [
             (os.POSIX_SPAWN_DUP2, theirs_in, READS),
             (os.POSIX_SPAWN_DUP2, theirs_out, WRITES),
@@ -94,9 +100,23 @@ class Browser:
         ]
         try:
             return os.posix_spawn(program, words, dict(os.environ), file_actions=actions)
+        except OSError as error:
+            raise _gone("its start", str(error)) from error
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
+
+    def close(self) -> None:
+        """End it, and take away what it has left."""
+        if self._pid:
+            with contextlib.suppress(ServiceError):
+                self._session = None
+                self.call("Browser.close")
+        os.close(self._to)
+        os.close(self._from)
+        if self._pid:
+            _ended(self._pid)
+        self._folder.cleanup()
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """The answer to a command of the protocol."""
@@ -148,8 +168,16 @@ class Browser:
         """Load a file and wait until all of it is there."""
         self._events.clear()
         self.call("Page.navigate", url=page.resolve().as_uri())
-        self.run("new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))")
-        self.run("Promise.all([...document.images].map(image => image.decode()))")
+        if not any(event.get("method") == "Page.loadEventFired" for event in self._events):
+            for event in self._messages("the load of a page"):
+                self._events.append(event)
+                if event.get("method") == "Page.loadEventFired":
+                    break
+
+    def settle(self) -> None:
+        """Wait for the first frames of films, and give what moves the time to come to rest."""
+        self.run(FILMS_READY)
+        time.sleep(SETTLES_S)
 
     def run(self, script: str) -> Any:
         """The value of an expression of JavaScript, of a promise what it comes to."""
@@ -174,6 +202,17 @@ class Browser:
         """PNG of what the window shows, or of a rectangle of the page (x, y, width, height in CSS px)."""
         where = {} if clip is None else {"clip": {**clip, "scale": 1}, "captureBeyondViewport": True}
         return base64.b64decode(self.call("Page.captureScreenshot", format="png", **where)["data"])
+
+
+def _ended(pid: int) -> None:
+    """Wait for a process that was asked to end; one that does not is killed."""
+    until = time.monotonic() + ENDS_S
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > until:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.02)
 
 
 def _moved(descriptor: int) -> int:
