@@ -9,9 +9,10 @@ import numpy as np
 from flows.report.data import ClipCard, Fact, LostTile, ReportData, Tile
 from flows.report.gate import gate_view
 from flows.report.losses import loss_charts
-from flows.report.pictures import enlarged, mel_picture, mp4_uri, png_uri, strip_of
+from flows.report.pictures import mp4_uri, png_uri
 from flows.report.scores import headlines, score_plots, score_table
 from uniform_core.build import build_run
+from uniform_core.corpus.pictures import enlarged, mel_picture, strip_of
 from uniform_core.metrics.gate import GateConfig, Rule, rules_of
 from uniform_core.metrics.proof import MUST_FAIL, prove
 from uniform_core.types import Task

@@ -42,7 +42,7 @@ def write_report(
     """
     page = render(gather(settings, catalog, config, model_id=model_id, summaries=summaries))
     stands_on = evaluation_digest(catalog, config, model_id=model_id)
-    path = report_path(settings, model_id=model_id, stands_on=stands_on)
+    path = report_path(settings, config, model_id=model_id, stands_on=stands_on)
     for place in (path, settings.reports_dir / "index.html"):
         write_text(place, page)
     return path

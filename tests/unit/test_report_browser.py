@@ -18,8 +18,8 @@ SIZES = [(1280, 900), (390, 844), (320, 640)]
 # The contrast of every text with what is behind it, where that is one colour (WCAG 2.2, 1.4.3); the worst comes first.
 CONTRAST = """(() => {
   const parts = text => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const linear = level => level <= .04045 ? level / 12.92 : ((level + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
   const behind = node => { for (; node; node = node.parentElement) {
     const colour = parts(getComputedStyle(node).backgroundColor);
     if (colour.length < 4 || colour[3] > 0) return colour;
