@@ -61,6 +61,11 @@ class ClipCard:
     duration_s: float
     tiles: tuple[Tile | LostTile, ...]
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether times of events are shown."""
+        return any(tile.marks_s for tile in self.tiles if isinstance(tile, Tile))
+
 
 @dataclass(frozen=True)
 class Tick:

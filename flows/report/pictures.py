@@ -1,4 +1,4 @@
-"""Pictures and films as data URIs, for a page that has no file beside it. Axes: T time, H height, W width, N samples."""
+"""Pictures and films as data URIs, for a page without files beside it. Axes: T time, H height, W width, N samples."""
 
 from __future__ import annotations
 

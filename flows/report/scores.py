@@ -14,6 +14,7 @@ from uniform_core.types import Task
 SYSTEMS = ("uniform", "untrained", "retrieval", "codec_round_trip", "real")
 TASKS = (*(str(task) for task in Task), "all")
 LEFT, RIGHT = 60.0, 402.0  # of the axis inside a plot that is 420 wide
+WIDEST = 1e4  # how many times its least value the greatest on an axis may be
 GOAL_BELOW_UNTRAINED = 10.0
 CHANCE = 0.5
 Found = Mapping[tuple[str, str, str], Mapping[str, Any]]  # rows of `scores` by metric, system and task
@@ -77,7 +78,8 @@ def _plot(name: str, found: Found) -> Plot:
             lines[task] = valued
     values = [row["value"] for line in lines.values() for row in line.values()]
     if is_log:
-        axis, ticks = log_axis(values, start=LEFT, end=RIGHT)
+        # A baseline that is all but equal to real clips must not press the others together: it lies at the end.
+        axis, ticks = log_axis([v for v in values if v >= max(values) / WIDEST], start=LEFT, end=RIGHT)
     else:
         axis, ticks = linear_axis([0.0, 1.0], start=LEFT, end=RIGHT)
 

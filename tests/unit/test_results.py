@@ -230,9 +230,10 @@ def test_the_verdict_of_the_gate_is_a_tag_with_what_failed_and_the_numbers_are_m
     assert run.data.metrics["gate/t2av/few near copies.melsketch"] == 1.5
     judged = [check for check in proof.checks if check.found is not None]
     assert len([name for name in run.data.metrics if name.startswith("gate/")]) == len(judged)
-    table = list(csv.DictReader(artifact_path(run, "gate.csv").open()))
+    table = list(csv.DictReader(artifact_path(run, "gate.csv").read_text().splitlines()))
     assert [row["verdict"] for row in table] == [str(check.verdict) for check in proof.checks]
-    assert len(list(csv.DictReader(artifact_path(run, "controls.csv").open()))) == len(proof.refusals)
+    controls = list(csv.DictReader(artifact_path(run, "controls.csv").read_text().splitlines()))
+    assert len(controls) == len(proof.refusals)
 
 
 def test_other_bounds_of_the_gate_are_a_verdict_of_their_own(evaluated: Evaluate, settings: Settings) -> None:

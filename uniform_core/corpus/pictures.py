@@ -13,7 +13,7 @@ STRIP_FRAMES = 8
 STRIP_HEIGHT_PX = 64
 QUIETEST, LOUDEST = -7.5, 1.5  # log-mel at the ends of the colours: one scale for all, so that eyes can compare
 VIEW_PX = 192  # players on some systems refuse pictures of less than 48 px, and nobody can see them
-STILL_WIDTH_PX = 1024
+STILL_WIDTH_PX, STILL_MEL_PX = 1024, 256
 
 
 def png_of(picture_HWC: np.ndarray) -> bytes:
@@ -44,12 +44,11 @@ def mel_picture(waveform_N: np.ndarray, spec: AVSpec) -> np.ndarray:
 
 def still_of(frames_THWC: np.ndarray, waveform_N: np.ndarray, spec: AVSpec) -> np.ndarray:
     """A clip in one picture, 1024 wide: its strip of frames, and below it, on the same axis of time, its log-mel."""
-    rows = []
-    for picture_HWC in (strip_of(frames_THWC), mel_picture(fitted(waveform_N, spec), spec)):
-        height, width = picture_HWC.shape[:2]
-        height_px = max(1, round(height * STILL_WIDTH_PX / width))
-        rows.append(cv2.resize(picture_HWC, (STILL_WIDTH_PX, height_px), interpolation=cv2.INTER_NEAREST))
-    return np.concatenate(rows, axis=0)
+    strip_HWC, mel_HWC = strip_of(frames_THWC), mel_picture(fitted(waveform_N, spec), spec)
+    strip_px = max(1, round(strip_HWC.shape[0] * STILL_WIDTH_PX / strip_HWC.shape[1]))
+    strip_HWC = cv2.resize(strip_HWC, (STILL_WIDTH_PX, strip_px), interpolation=cv2.INTER_NEAREST)
+    mel_HWC = cv2.resize(mel_HWC, (STILL_WIDTH_PX, STILL_MEL_PX), interpolation=cv2.INTER_NEAREST)
+    return np.concatenate([strip_HWC, mel_HWC], axis=0)
 
 
 def fitted(waveform_N: np.ndarray, spec: AVSpec) -> np.ndarray:
