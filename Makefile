@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup pipeline test test-long check format bench clean
+.PHONY: help setup pipeline test test-long check format bench screenshots clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ format: setup    ## write the format that `check` wants
 
 bench: setup     ## speed and memory, as ratios side by side
 	$(BIN)/pytest tests/bench -s -q -o python_files='bench_*.py' -o timeout=1800
+
+screenshots: setup ## pictures of the report for docs/, with a headless Chromium, after `make pipeline`
+	$(BIN)/uniform report --preset tiny --screenshots docs/report
 
 clean:           ## remove the virtual environment and caches; data/ stays
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

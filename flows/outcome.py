@@ -47,7 +47,7 @@ def outcome_of(settings: Settings, config: RunConfig, *, ask_mlflow: bool) -> Ou
     kept = kept_scores(catalog, wanted_scores(catalog, config, model_id=model_id, clips=clips))
     rows = sorted(kept.values(), key=lambda s: (s["name"], s["system"] != "uniform", s["system"], s["task"]))
     candidates = {
-        "report": report_path(settings, model_id=model_id, stands_on=stands_on),
+        "report": report_path(settings, config, model_id=model_id, stands_on=stands_on),
         "model": settings.checkpoints_dir / model_id / "model",
         "samples": settings.media_dir / "generated" / model_id[:12] / "uniform",
         "catalog": settings.catalog_dir,
@@ -55,7 +55,7 @@ def outcome_of(settings: Settings, config: RunConfig, *, ask_mlflow: bool) -> Ou
     paths = {name: str(path) for name, path in candidates.items() if path.exists()}
     paths["mlflow"] = _mlflow_address(settings.tracking_uri)
     proof = prove(rows, config.evaluate.gate, tasks=config.evaluate.tasks)
-    runs = _mlflow_runs(settings, model_id, rows) if ask_mlflow else {}
+    runs = _mlflow_runs(settings, config, model_id, rows) if ask_mlflow else {}
     return Outcome(rows, headlines(rows), proof, paths, runs)
 
 
@@ -66,10 +66,12 @@ def _mlflow_address(uri: str) -> str:
     return shlex.join([str(Path(sys.executable).with_name("mlflow")), "ui", "--backend-store-uri", uri])
 
 
-def _mlflow_runs(settings: Settings, model_id: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _mlflow_runs(
+    settings: Settings, config: RunConfig, model_id: str, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
     from tasks.results import mlflow_runs  # here: it imports what quick commands do without
 
-    return mlflow_runs(settings, model_id, rows) if rows else {}
+    return mlflow_runs(settings, config, model_id, rows) if rows else {}
 
 
 def column_of(score: Mapping[str, Any]) -> str:

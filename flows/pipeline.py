@@ -9,7 +9,8 @@ from flows.context import run_context
 from flows.report.files import report_path
 from flows.report.write import write_report
 from flows.stages import STAGE_FLOWS, Summaries
-from uniform_core.corpus.evaluation import evaluation_digest
+from tasks.results import log_report
+from uniform_core.corpus.evaluation import evaluation_digest, kept_scores, wanted_scores
 from uniform_core.corpus.samples import current_model_id
 
 
@@ -25,8 +26,11 @@ def pipeline(
         clips = context.clips()
         model_id = current_model_id(context.catalog, context.config, clips=clips)
         stands_on = evaluation_digest(context.catalog, context.config, model_id=model_id, clips=clips)
-        report = report_path(context.settings, model_id=model_id, stands_on=stands_on)
+        report = report_path(context.settings, context.config, model_id=model_id, stands_on=stands_on)
         if not report.exists() or any(row["done"] or row["failed"] for row in rows):
             write_report(context.settings, context.catalog, context.config, model_id=model_id, summaries=rows)
+        wanted = wanted_scores(context.catalog, context.config, model_id=model_id, clips=clips)
+        scores = list(kept_scores(context.catalog, wanted).values())
+        log_report(context.settings, context.config, model_id, scores, page=report)
         create_markdown_artifact(key="report", markdown=f"`{report}`", description="The report of this run.")
         return rows

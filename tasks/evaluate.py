@@ -60,7 +60,7 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
 def _told(context: RunContext, model_id: str, rows: Sequence[Mapping[str, Any]]) -> list[StageSummary]:
     """Tell MLflow scores that the catalog has and it has not: it is another one than then, or was emptied."""
     started, cpu_before_s = time.monotonic(), time.process_time()
-    if is_logged(context.settings, model_id, rows):
+    if is_logged(context.settings, context.config, model_id, rows):
         return []
     log_evaluation(context, model_id, rows)
     wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s

@@ -7,26 +7,30 @@ stands alone where this MLflow has no run of the model (another server was confi
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tasks.context import RunContext
-from tasks.tracking import DataVersion, TrackedRun, Tracker
+from tasks.stills import chosen_samples, write_samples
+from tasks.tracking import LONGEST_VALUE, DataVersion, TrackedRun, Tracker
+from tasks.verdict import gate_metrics, gate_tables, gate_tags
 from uniform_core.config import RunConfig
-from uniform_core.corpus.evaluation import current_generations, in_turns
-from uniform_core.errors import IntegrityError
 from uniform_core.files import lock
-from uniform_core.fingerprint import set_digest
+from uniform_core.fingerprint import digest, set_digest
+from uniform_core.metrics.proof import prove
 from uniform_core.settings import Settings
 
 KIND_TAG, MODEL_TAG, EVALUATION_TAG = "uniform.kind", "uniform.model_id", "uniform.evaluation"
 SCORES_TAG = "uniform.evaluation.scores"  # which scores: other metrics are told by a run of their own too
+BOUNDS_TAG = "uniform.gate.bounds"  # the same scores under other bounds are another verdict, told by its own run
+REPORT_TAG, REPORT = "uniform.report.sha256", "report.html"
 PARENT_TAG = "mlflow.parentRunId"
 LOCK = ".mlflow.lock"
-SAMPLES_A_TASK = 6
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -55,12 +59,15 @@ def log_evaluation(context: RunContext, model_id: str, rows: Rows) -> None:
     """Tell MLflow the scores of an evaluation, with sample clips: in a new run, or once more in the one that it has.
 
     Metrics are named `task/metric.extractor.protocol`, those of baselines with the system before; the ends of the 95 %
-    interval, the p value and the number of clips have `.low`, `.high`, `.p` and `.n_generated` after it.
+    interval, the p value and the number of clips have `.low`, `.high`, `.p` and `.n_generated` after it. What the gate
+    says of the scores is in tags, in metrics `gate/task/check.extractor`, and in tables.
 
     Raises ServiceError, and IntegrityError where a sample clip has no file.
     """
-    samples = _sample_files(context, model_id)
-    tracker, config, own = Tracker.open(context.settings), context.config, _evaluation_tags(model_id, rows)
+    samples = chosen_samples(context, model_id)
+    tracker, config = Tracker.open(context.settings), context.config
+    own = _evaluation_tags(config, model_id, rows)
+    proof = prove(rows, config.evaluate.gate, tasks=config.evaluate.tasks)
     with lock(context.settings.checkpoints_dir / model_id / LOCK, shared=False):  # two drivers would make two runs
         parent = tracker.find(_model_tags(model_id))
         with tracker.run(
@@ -70,30 +77,57 @@ def log_evaluation(context: RunContext, model_id: str, rows: Rows) -> None:
                 **_config_tags(config),
                 **own,
                 **_lineage_tags(rows),
+                **gate_tags(proof, longest=LONGEST_VALUE),
                 **({PARENT_TAG: parent} if parent else {}),
             },
             data=_stands_on(rows),
             run_id=tracker.find(own),
         ) as run:
             run.log_metrics({name: value for row in rows for name, value in _metrics(row)})
+            run.log_metrics(dict(gate_metrics(proof)))
             run.log_json([{**row, "created_at": str(row["created_at"])} for row in rows], "scores.json")
-            for path, folder in samples:
-                run.log_file(path, folder=folder)
+            with tempfile.TemporaryDirectory(prefix="uniform-mlflow-") as folder:
+                for name, text in gate_tables(proof):
+                    Path(folder, name).write_text(text, "utf-8")
+                write_samples(context, samples, Path(folder, "samples"))
+                run.log_file(Path(folder))
 
 
-def is_logged(settings: Settings, model_id: str, rows: Rows) -> bool:
+def is_logged(settings: Settings, config: RunConfig, model_id: str, rows: Rows) -> bool:
     """Whether MLflow has a finished run of just these scores. Raises ServiceError."""
-    return Tracker.open(settings).find(_evaluation_tags(model_id, rows), status="FINISHED") is not None
+    return Tracker.open(settings).find(_evaluation_tags(config, model_id, rows), status="FINISHED") is not None
 
 
-def mlflow_runs(settings: Settings, model_id: str, rows: Rows) -> dict[str, str]:
+def log_report(settings: Settings, config: RunConfig, model_id: str, rows: Rows, *, page: Path) -> bool:
+    """Give MLflow the page of an evaluation, as `report.html` in its run; whether it was told anything.
+
+    It is not where its run has the same page already. Raises ServiceError.
+    """
+    tracker = Tracker.open(settings)
+    with lock(settings.checkpoints_dir / model_id / LOCK, shared=False):
+        run_id = tracker.find(_evaluation_tags(config, model_id, rows))
+        if run_id is None:
+            return False
+        run, text = tracker.existing(run_id), page.read_bytes()
+        sha256 = hashlib.sha256(text).hexdigest()
+        if run.tag(REPORT_TAG) == sha256:
+            return False
+        with tempfile.TemporaryDirectory(prefix="uniform-mlflow-") as folder:
+            named = Path(folder, REPORT)
+            named.write_bytes(text)
+            run.log_file(named)
+        run.set_tags({REPORT_TAG: sha256})  # after the page: a kill between them tells it again
+        return True
+
+
+def mlflow_runs(settings: Settings, config: RunConfig, model_id: str, rows: Rows) -> dict[str, str]:
     """The ids of the runs that MLflow has of these scores (`evaluation`) and of their model (`model`).
 
     Raises ServiceError.
     """
     tracker = Tracker.open(settings)
     found = {
-        "evaluation": tracker.find(_evaluation_tags(model_id, rows)),
+        "evaluation": tracker.find(_evaluation_tags(config, model_id, rows)),
         "model": tracker.find(_model_tags(model_id)),
     }
     return {name: run_id for name, run_id in found.items() if run_id is not None}
@@ -112,13 +146,14 @@ def _model_tags(model_id: str) -> dict[str, str]:
     return {KIND_TAG: "model", MODEL_TAG: model_id}
 
 
-def _evaluation_tags(model_id: str, rows: Rows) -> dict[str, str]:
+def _evaluation_tags(config: RunConfig, model_id: str, rows: Rows) -> dict[str, str]:
     """What an evaluation's run is found by."""
     return {
         KIND_TAG: "evaluation",
         MODEL_TAG: model_id,
         EVALUATION_TAG: rows[0]["stage_fp"],
         SCORES_TAG: set_digest(row["work_key"] for row in rows),
+        BOUNDS_TAG: digest(config.evaluate.gate.model_dump(mode="json")),
     }
 
 
@@ -150,25 +185,3 @@ def _metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for part in ("low", "high", "p", "n_generated"):
         if row[part] is not None:
             yield f"{name}.{part}", row[part]
-
-
-def _sample_files(context: RunContext, model_id: str) -> list[tuple[Path, str]]:
-    """A few clips of each task, of different classes, each with the folder of artifacts that it belongs in."""
-    clips = context.clips()
-    labels = dict(zip(clips["clip_id"].to_pylist(), clips["label"].to_pylist(), strict=True))
-    made = current_generations(context.catalog, context.config, clips, model_id=model_id)
-    chosen = [
-        (context.settings.media_dir / row["path"], f"samples/{row['task']}")
-        for system, rows in made.items()
-        if system.name == "uniform"
-        for row in in_turns(rows, label_of=lambda row: labels[row["clip_id"]])[:SAMPLES_A_TASK]
-    ]
-    for path, _ in chosen:
-        if not path.is_file():
-            raise IntegrityError(
-                f"sample clip {path}",
-                expected="the file that the table generations names, for MLflow",
-                found="none",
-                fix="Run `uniform catalog verify --repair`: the next run makes it again.",
-            )
-    return chosen

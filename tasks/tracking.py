@@ -117,6 +117,10 @@ class Tracker:
         )
         return str(found[0].info.run_id) if found else None
 
+    def existing(self, run_id: str) -> TrackedRun:
+        """A run as it is, to add something to: its status stays."""
+        return TrackedRun(self._client, run_id)
+
     def _create(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
         cut = {tag: value[:LONGEST_VALUE] for tag, value in tags.items()}
         made = _patient(lambda: self._client.create_run(self._experiment_id, run_name=name, tags=cut))
@@ -184,6 +188,11 @@ class TrackedRun:
         if tags:
             every = [RunTag(name, value[:LONGEST_VALUE]) for name, value in tags.items()]
             _patient(lambda: self._client.log_batch(self.run_id, tags=every))
+
+    def tag(self, name: str) -> str | None:
+        """The value of a tag that the run has."""
+        value: str | None = _patient(lambda: self._client.get_run(self.run_id)).data.tags.get(name)
+        return value
 
     def log_data(self, data: Sequence[DataVersion]) -> None:
         """Say which tables, at which versions and with which digest, the run stands on."""

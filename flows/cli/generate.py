@@ -35,7 +35,7 @@ def generate(arguments: argparse.Namespace) -> int:
     settings = load_settings()
     model = choose_model(Catalog.open(settings).rows(MODELS), arguments.model)
     clip, config = _made(order, settings, model)
-    from flows.report.pictures import viewing_scale
+    from uniform_core.corpus.pictures import viewing_scale
     from uniform_core.media import write_mp4
 
     spec = config.spec

@@ -168,6 +168,7 @@ def _run_commands(commands: Commands) -> None:
     _json_word(generate)
     report = _command(commands, "report", "flows.cli.report:report", "Write the HTML report of what is in the catalog.")
     _config_words(report)
+    option(report, "--screenshots", metavar="DIR", help="also take pictures of it, with a headless Chromium")
     _json_word(report)
     words = "What the gate says of the model: every check, and every control. Exit code 1 where it is not passed."
     proof = _command(commands, "proof", "flows.cli.proof:proof", words)

@@ -23,12 +23,15 @@ class Fact:
 class Tile:
     """A clip that can be watched: data URIs of its mp4, of its middle frame, of eight of its frames, of its log-mel.
 
-    `kind` is `truth` or the task; `given` says in words what it was made from. `strip_aspect` is the height of the
-    strip of frames over its width. `marks_s` are known times of events.
+    `kind` is `truth` or the task; `given` says in words what it was made from, `picture_is` and `sound_is` whether
+    they are `real`, `given` or `made`. `strip_aspect` is the height of the strip of frames over its width. `marks_s`
+    are known times of events.
     """
 
     kind: str
     given: str
+    picture_is: str
+    sound_is: str
     video_uri: str
     poster_uri: str
     strip_uri: str
@@ -57,6 +60,11 @@ class ClipCard:
     caption: str
     duration_s: float
     tiles: tuple[Tile | LostTile, ...]
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether times of events are shown."""
+        return any(tile.marks_s for tile in self.tiles if isinstance(tile, Tile))
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,82 @@ class Headline:
 
 
 @dataclass(frozen=True)
+class GateLine:
+    """One check of the gate. `found` is None where it could not be computed, then `reason` says why.
+
+    `stream` says what was looked at, `cell` is the score behind the number, None where nothing was measured; `beside`
+    are the values that the baselines have of the same metric, in the order of `Gate.baselines`.
+    """
+
+    task: str
+    rule: str
+    stream: str
+    words: str
+    metric: str
+    verdict: str
+    found: float | None
+    bound: float
+    wanted: str
+    reaches_goal: bool | None
+    cell: Cell | None
+    p: float | None
+    reason: str | None
+    beside: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One rule in the overview: its checks at each task of `Gate.tasks`, none where it is not asked."""
+
+    rule: str
+    wanted: str
+    words: str
+    cells: tuple[tuple[GateLine, ...], ...]
+
+
+@dataclass(frozen=True)
+class ControlCell:
+    """What the gate says of a control at a task: `missed` are rules that it had to fail and did not."""
+
+    verdict: str
+    failed: tuple[str, ...]
+    missed: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ControlRow:
+    """A control at each task of `Gate.tasks`; None where it means nothing there."""
+
+    control: str
+    cells: tuple[ControlCell | None, ...]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Why some checks could not be computed."""
+
+    reason: str
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The gate: its verdict, the overview, every check, and how it did on the controls."""
+
+    verdict: str
+    counts: Mapping[str, int]
+    tasks: tuple[str, ...]
+    baselines: tuple[str, ...]
+    rows: tuple[GateRow, ...]
+    lines: tuple[GateLine, ...]
+    unknown: tuple[Unknown, ...]
+    controls: tuple[ControlRow, ...]
+    controls_asked: int
+    controls_refused: int
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything on the page. A part that is not there yet is empty, and the page says so."""
 
@@ -164,6 +248,7 @@ class ReportData:
     model_id: str
     written_at: str
     facts: tuple[Fact, ...]
+    gate: Gate
     headlines: tuple[Headline, ...]
     cards: tuple[ClipCard, ...]
     charts: tuple[LossChart, ...]

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from flows.cli.show import seconds
 from flows.report.data import Fact, ReportData
+from flows.report.gate import gate_view
 from flows.report.losses import loss_charts, read_history
 from flows.report.repeat import command_of
 from flows.report.samples import sample_cards
@@ -23,6 +24,7 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import kept_scores, wanted_scores
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import WorkFailedError
+from uniform_core.metrics.proof import prove
 from uniform_core.settings import Settings
 
 HISTORY = "history.jsonl"  # beside the model's folder, written by training
@@ -48,6 +50,7 @@ def gather(
         model_id=model_id,
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         facts=tuple(_facts(clips, config, model, history)),
+        gate=gate_view(prove(scores, config.evaluate.gate, tasks=config.evaluate.tasks), scores),
         headlines=headlines(scores),
         cards=sample_cards(catalog, config, clips, model_id=model_id),
         charts=loss_charts(history),

@@ -1,4 +1,5 @@
 "use strict";
+document.documentElement.classList.add("scripted"); // the arrows of headings that sort are shown where they do
 // A click on a heading sorts its table by that column, again the other way round; empty cells stay last.
 for (const button of document.querySelectorAll("table.sorts thead button")) {
   button.addEventListener("click", () => {

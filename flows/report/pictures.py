@@ -1,4 +1,4 @@
-"""Pictures for the page: PNG and mp4 as data URIs. Axes: T time, H height, W width, F mel bins, N samples."""
+"""Pictures and films as data URIs, for a page without files beside it. Axes: T time, H height, W width, N samples."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import base64
 import tempfile
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 
-from uniform_core.codecs.mel import log_mel
+from uniform_core.corpus.pictures import png_of, viewing_scale
 from uniform_core.media import write_mp4
 from uniform_core.spec import AVSpec
-
-STRIP_FRAMES = 8
-STRIP_HEIGHT_PX = 64
-QUIETEST, LOUDEST = -7.5, 1.5  # log-mel at the ends of the colours: one scale for all, so that eyes can compare
-VIEW_PX = 192  # players on some systems refuse pictures of less than 48 px, and nobody can see them
 
 
 def data_uri(data: bytes, kind: str) -> str:
@@ -27,39 +20,7 @@ def data_uri(data: bytes, kind: str) -> str:
 
 def png_uri(picture_HWC: np.ndarray) -> str:
     """An RGB picture, uint8."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture_HWC, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    return data_uri(encoded.tobytes(), "image/png")
-
-
-def strip_of(frames_THWC: np.ndarray) -> np.ndarray:
-    """Eight frames side by side: each the middle of its eighth of the clip, so that time runs evenly to the right."""
-    places = (np.arange(STRIP_FRAMES) + 0.5) / STRIP_FRAMES * len(frames_THWC)
-    chosen = [frames_THWC[int(place)] for place in places]
-    height, width = frames_THWC.shape[1:3]
-    if height > STRIP_HEIGHT_PX:
-        size_WH = (max(1, round(width * STRIP_HEIGHT_PX / height)), STRIP_HEIGHT_PX)
-        chosen = [cv2.resize(frame, size_WH, interpolation=cv2.INTER_AREA) for frame in chosen]
-    return np.concatenate(chosen, axis=1)
-
-
-def mel_picture(waveform_N: np.ndarray, spec: AVSpec) -> np.ndarray:
-    """The log-mel of a sound as colours, low notes at the bottom; dark is silent."""
-    wave_BN = torch.from_numpy(np.ascontiguousarray(waveform_N, dtype=np.float32))[None]
-    mel_TF = log_mel(wave_BN, spec)[0].numpy()
-    share_FT = np.clip((mel_TF.T[::-1] - QUIETEST) / (LOUDEST - QUIETEST), 0.0, 1.0)
-    levels_FT = (share_FT * 255).round().astype(np.uint8)
-    return np.ascontiguousarray(cv2.cvtColor(cv2.applyColorMap(levels_FT, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB))
-
-
-def viewing_scale(height_px: int, width_px: int) -> int:
-    """How many times a picture grows so that it can be watched; 1 where it is large enough."""
-    return max(1, VIEW_PX // min(height_px, width_px))
-
-
-def enlarged(frame_HWC: np.ndarray) -> np.ndarray:
-    """A frame as large as the film that it stands for."""
-    scale = viewing_scale(*frame_HWC.shape[:2])
-    return frame_HWC.repeat(scale, axis=0).repeat(scale, axis=1)
+    return data_uri(png_of(picture_HWC), "image/png")
 
 
 def mp4_uri(frames_THWC: np.ndarray, waveform_N: np.ndarray, spec: AVSpec) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 from flows.outcome import against
 from flows.report.axes import linear_axis, log_axis, number, tick_text
 from flows.report.data import Cell, Headline, Mark, Plot, PlotRow, ScoreColumn, ScoreRow, Tick
+from uniform_core.metrics.gate import CONTROLS
 from uniform_core.types import Task
 
-SYSTEMS = ("uniform", "untrained", "codec_round_trip", "real")
+SYSTEMS = ("uniform", "untrained", "retrieval", "codec_round_trip", "real")
 TASKS = (*(str(task) for task in Task), "all")
 LEFT, RIGHT = 60.0, 402.0  # of the axis inside a plot that is 420 wide
+WIDEST = 1e4  # how many times its least value the greatest on an axis may be
 GOAL_BELOW_UNTRAINED = 10.0
 CHANCE = 0.5
 Found = Mapping[tuple[str, str, str], Mapping[str, Any]]  # rows of `scores` by metric, system and task
@@ -24,18 +26,23 @@ def by_place(rows: Sequence[Mapping[str, Any]]) -> Found:
 
 
 def score_table(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[ScoreColumn, ...], tuple[ScoreRow, ...]]:
-    """A row for each metric, a column for each system at each task; those that are known come first."""
+    """A row for each metric, a column for each system at each task; those that are known come first.
+
+    Controls are left out: what they are there for is to be refused, and the gate's own table says so.
+    """
     found = by_place(rows)
-    places = sorted({(row["system"], row["task"]) for row in rows}, key=_column_order)
+    places = sorted({(row["system"], row["task"]) for row in rows if row["system"] not in CONTROLS}, key=_column_order)
     columns = tuple(ScoreColumn(system, task) for system, task in places)
     names = sorted({row["name"] for row in rows}, key=_metric_order)
-    table = [ScoreRow(name, tuple(_cell(found.get((name, c.system, c.task))) for c in columns)) for name in names]
-    return columns, tuple(table)
+    return columns, tuple(
+        ScoreRow(name, tuple(None if row is None else cell_of(row) for row in cells))
+        for name in names
+        for cells in [[found.get((name, column.system, column.task)) for column in columns]]
+    )
 
 
-def _cell(row: Mapping[str, Any] | None) -> Cell | None:
-    if row is None:
-        return None
+def cell_of(row: Mapping[str, Any]) -> Cell:
+    """A score, with what it stands on."""
     return Cell(**{name: row[name] for name in ("value", "low", "high", "n_generated", "n_reference", "reason")})
 
 
@@ -71,7 +78,8 @@ def _plot(name: str, found: Found) -> Plot:
             lines[task] = valued
     values = [row["value"] for line in lines.values() for row in line.values()]
     if is_log:
-        axis, ticks = log_axis(values, start=LEFT, end=RIGHT)
+        # A baseline that is all but equal to real clips must not press the others together: it lies at the end.
+        axis, ticks = log_axis([v for v in values if v >= max(values) / WIDEST], start=LEFT, end=RIGHT)
     else:
         axis, ticks = linear_axis([0.0, 1.0], start=LEFT, end=RIGHT)
 

@@ -19,7 +19,7 @@ from flows.report.axes import number
 from flows.report.data import ReportData, ScoreColumn
 from flows.report.files import report_path
 from flows.report.gather import gather
-from flows.report.words import SYSTEMS, TASKS, better, described
+from flows.report.words import CONTROLS, RULES, SYSTEMS, TASKS, better, described
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import evaluation_digest
@@ -42,7 +42,7 @@ def write_report(
     """
     page = render(gather(settings, catalog, config, model_id=model_id, summaries=summaries))
     stands_on = evaluation_digest(catalog, config, model_id=model_id)
-    path = report_path(settings, model_id=model_id, stands_on=stands_on)
+    path = report_path(settings, config, model_id=model_id, stands_on=stands_on)
     for place in (path, settings.reports_dir / "index.html"):
         write_text(place, page)
     return path
@@ -59,12 +59,14 @@ def render(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "size": size, "seconds": seconds}
+    environment.filters |= {"number": number, "size": size, "seconds": seconds, "first_upper": _first_upper}
     environment.globals |= {"better": better, "described": described, "groups": _groups, "breakable": _breakable}
     return environment.get_template("page.html.j2").render(
         data=data,
         systems=SYSTEMS,
         tasks=TASKS,
+        rules=RULES,
+        controls=CONTROLS,
         style=Markup(style),  # noqa: S704  (our own file, not what a run brought)
         script=Markup(script),  # noqa: S704
         style_hash=_hash(style),
@@ -80,6 +82,10 @@ def _groups(columns: Sequence[ScoreColumn]) -> list[tuple[str, int]]:
 def _breakable(name: str) -> Markup:
     """A name that a narrow column may break after a dot or a low line."""
     return Markup("").join(part + Markup("<wbr>") if part in (".", "_") else part for part in re.split(r"([._])", name))
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _hash(text: str) -> str:

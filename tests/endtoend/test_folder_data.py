@@ -105,7 +105,10 @@ def test_every_stage_ends_well_and_gives_scores_and_a_report(folder_home: tuple[
     assert all((row["value"] is None) != (row["reason"] is None) for row in scores)
     found = {row["name"].split(".")[0] for row in scores if row["value"] is not None}
     assert {"fvd", "fad", "kvd", "av_align", "synchrony"} <= found
-    assert Path(said["paths"]["report"]).is_file()
+    page = Path(said["paths"]["report"]).read_text("utf-8")
+    assert "<video" in page
+    for why in ("no clip has known events", "no clip has a known colour", "No times of events are known"):
+        assert why in page, "what cannot be computed says why"
     assert uniform("catalog", "verify", "--json", home=home).json == []
 
 

@@ -108,13 +108,20 @@ def test_mlflow_has_the_training_in_the_models_run_and_the_scores_in_its_child(n
     artifacts = Path(kept[runs["evaluation"]][1].removeprefix("file://"))
     assert len(list((artifacts / "samples").rglob("*.mp4"))) >= 3
     assert len(json.loads((artifacts / "scores.json").read_text())) == len(said["scores"])
+    assert {"uniform.gate", "uniform.gate.bounds", "uniform.report.sha256"} <= of_run["tags", "evaluation"]
+    assert "gate/v2a/few near copies.melsketch" in scores
+    films = list((artifacts / "samples").rglob("*.mp4"))
+    assert all(film.with_suffix(".png").is_file() for film in films), "a picture of each previews there"
+    assert (artifacts / "report.html").read_bytes() == Path(said["paths"]["report"]).read_bytes()
+    assert len((artifacts / "gate.csv").read_text().splitlines()) == len(said["gate"]["checks"]) + 1
 
 
 def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, Any]) -> None:
     _, said = nano_run
     report = Path(said["paths"]["report"])
-    assert report.is_file()
-    assert "<video" in report.read_text()
+    page = report.read_text()
+    assert "<video" in page
+    assert page.count('class="chip ') > len(said["gate"]["checks"])
 
 
 def test_the_run_had_no_network_and_only_ray_asked_for_one(nano_run: tuple[Path, Any]) -> None:
@@ -138,9 +145,11 @@ def test_the_catalog_verifies(nano_run: tuple[Path, Any]) -> None:
 
 
 def mlflow_ends(home: Path) -> list[Any]:
-    """Every run of MLflow, and when it ended."""
+    """Every run of MLflow, and when it ended; every artifact, and when it was written."""
     with sqlite3.connect(f"file:{home / 'mlflow.db'}?mode=ro", uri=True) as database:
-        return sorted(database.execute("SELECT run_uuid, end_time FROM runs"))
+        runs = sorted(database.execute("SELECT run_uuid, end_time FROM runs"))
+    files = sorted(path for path in (home / "mlartifacts").rglob("*") if path.is_file())
+    return [*runs, *((str(path), path.stat().st_mtime_ns) for path in files)]
 
 
 def cpu_of_children_s() -> float:

@@ -112,7 +112,7 @@ class Made:
     def page(self) -> Path:
         """Where the report of now belongs."""
         stands_on = evaluation_digest(self.catalog, self.config, model_id=self.model_id)
-        return report_path(self.settings, model_id=self.model_id, stands_on=stands_on)
+        return report_path(self.settings, self.config, model_id=self.model_id, stands_on=stands_on)
 
     def write(self, **words) -> str:
         path = write_report(self.settings, self.catalog, self.config, model_id=self.model_id, **words)

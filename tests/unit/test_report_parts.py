@@ -154,6 +154,13 @@ def test_a_plot_has_each_task_beside_its_baselines():
     assert "20.0× below untrained" in plot.rows[0].words
 
 
+def test_a_baseline_that_is_all_but_real_does_not_press_the_others_together():
+    rows = [score(FRECHET, "uniform", "a2v", 2.0), score(FRECHET, "untrained", "a2v", 40.0)]
+    (plot,) = score_plots([*rows, score(FRECHET, "retrieval", "a2v", 1e-16)])
+    places = {mark.kind: mark.at for mark in plot.rows[0].marks}
+    assert places["retrieval"] < places["uniform"] < places["untrained"] - 100
+
+
 def summary(stage: str, *, done: int, wall_s: float = 1.0) -> dict:
     return {"stage": stage, "done": done, "failed": 0, "wall_s": wall_s}
 

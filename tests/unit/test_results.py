@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,8 +16,8 @@ import pytest
 from catalog_rows import clip_row, open_catalog
 from services import seed_tracking
 
-from tasks import evaluate, results
-from tasks.results import mlflow_runs, model_run
+from tasks import evaluate, results, stills
+from tasks.results import log_report, mlflow_runs, model_run
 from tasks.stage import StageSummary
 from tasks.tracking import TrackedRun, Tracker
 from uniform_core.build import build_run
@@ -25,6 +26,7 @@ from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import IntegrityError
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.base import Score
+from uniform_core.metrics.proof import prove
 from uniform_core.progress import silent
 from uniform_core.settings import Settings
 from uniform_core.types import Task
@@ -89,8 +91,12 @@ def runs_of(settings: Settings, *, kind: str = "evaluation") -> list[Any]:
     )
 
 
+def artifact_path(run: Any, name: str) -> Path:
+    return Path(urlparse(run.info.artifact_uri).path) / name
+
+
 def artifact(run: Any, name: str) -> Any:
-    return json.loads((Path(urlparse(run.info.artifact_uri).path) / name).read_text())
+    return json.loads(artifact_path(run, name).read_text())
 
 
 def test_two_evaluations_of_one_model_are_two_children_of_its_run_each_with_its_own_parameters(
@@ -138,8 +144,10 @@ def test_another_mlflow_is_told_what_the_catalog_has_in_runs_that_stand_alone(
     assert again.data.params == told.data.params
     assert artifact(again, "scores.json") == artifact(told, "scores.json")
     assert "mlflow.parentRunId" not in again.data.tags
-    assert mlflow_runs(other, MODEL, artifact(again, "scores.json")) == {"evaluation": again.info.run_id}
-    assert mlflow_runs(settings, MODEL, artifact(told, "scores.json")) == {
+    assert mlflow_runs(other, build_run("nano"), MODEL, artifact(again, "scores.json")) == {
+        "evaluation": again.info.run_id
+    }
+    assert mlflow_runs(settings, build_run("nano"), MODEL, artifact(told, "scores.json")) == {
         "evaluation": told.info.run_id,
         "model": trained,
     }
@@ -206,6 +214,85 @@ def test_a_number_has_its_interval_and_how_many_clips_it_stands_on_and_none_has_
     assert not [key for key in run.data.metrics if f"/{WITHOUT_VALUE}" in key]
 
 
+def test_the_verdict_of_the_gate_is_a_tag_with_what_failed_and_the_numbers_are_metrics(
+    evaluated: Evaluate, settings: Settings
+) -> None:
+    evaluated()
+    (run,) = runs_of(settings)
+    tags = run.data.tags
+    proof = prove(artifact(run, "scores.json"), build_run("nano").evaluate.gate, tasks=tuple(Task))
+    assert tags["uniform.gate"] == proof.verdict == "failed"
+    failed = tags["uniform.gate.failed"].split(", ")
+    assert "t2av no more diversity.tinymel" not in failed, "1.5 is the bound"
+    assert "t2av few near copies.melsketch" in failed
+    assert "t2av class.tinyvideo" in tags["uniform.gate.not_computed"]
+    assert tags["uniform.gate.controls"].endswith(f"of {len(proof.refusals)} refused")
+    assert run.data.metrics["gate/t2av/few near copies.melsketch"] == 1.5
+    judged = [check for check in proof.checks if check.found is not None]
+    assert len([name for name in run.data.metrics if name.startswith("gate/")]) == len(judged)
+    table = list(csv.DictReader(artifact_path(run, "gate.csv").read_text().splitlines()))
+    assert [row["verdict"] for row in table] == [str(check.verdict) for check in proof.checks]
+    controls = list(csv.DictReader(artifact_path(run, "controls.csv").read_text().splitlines()))
+    assert len(controls) == len(proof.refusals)
+
+
+def test_other_bounds_of_the_gate_are_a_verdict_of_their_own(evaluated: Evaluate, settings: Settings) -> None:
+    evaluated()
+    summaries = evaluated("evaluate.gate.copied_share=1.0")
+    assert [summary.stage for summary in summaries] == ["evaluate", "tracking"]
+    first, second = runs_of(settings)
+    assert "copied_share" not in second.data.tags["uniform.gate.failed"]
+    assert first.data.tags["uniform.gate.bounds"] != second.data.tags["uniform.gate.bounds"]
+    assert second.data.params["evaluate.gate.copied_share"] == "1.0"
+
+
+def test_the_page_of_an_evaluation_is_told_once_and_again_where_it_changed(
+    evaluated: Evaluate, settings: Settings, tmp_path: Path
+) -> None:
+    page, config = tmp_path / "report-of-now.html", build_run("nano")
+    page.write_text("<p>first")
+    evaluated()
+    (run,) = runs_of(settings)
+    rows = artifact(run, "scores.json")
+    assert log_report(settings, config, MODEL, rows, page=page)
+    place = artifact_path(run, "report.html")
+    told_at = place.stat().st_mtime_ns
+    assert not log_report(settings, config, MODEL, rows, page=page)
+    assert (place.read_text(), place.stat().st_mtime_ns) == ("<p>first", told_at)
+    page.write_text("<p>second")
+    assert log_report(settings, config, MODEL, rows, page=page)
+    assert place.read_text() == "<p>second"
+    assert [(one.info.run_id, one.info.status) for one in runs_of(settings)] == [(run.info.run_id, "FINISHED")]
+    assert [summary.stage for summary in evaluated()] == ["evaluate"], "and the scores stay told"
+
+
+def test_a_kill_between_the_page_and_its_tag_tells_the_page_again(
+    evaluated: Evaluate, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    page, config = tmp_path / "report.html", build_run("nano")
+    page.write_text("<p>")
+    evaluated()
+    (run,) = runs_of(settings)
+    rows = artifact(run, "scores.json")
+    with monkeypatch.context() as patched:
+        patched.setattr(TrackedRun, "set_tags", dies)
+        with pytest.raises(KeyboardInterrupt):
+            log_report(settings, config, MODEL, rows, page=page)
+    assert log_report(settings, config, MODEL, rows, page=page)
+    assert not log_report(settings, config, MODEL, rows, page=page)
+
+
+def test_no_run_of_these_scores_takes_no_page(settings: Settings, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("<p>")
+    row = {"stage_fp": "a", "work_key": digest("b")}
+    assert not log_report(settings, build_run("nano"), MODEL, [row], page=page)
+    assert runs_of(settings) == []
+
+
 def test_an_evaluation_says_what_it_stands_on(evaluated: Evaluate, settings: Settings) -> None:
     evaluated()
     (run,) = runs_of(settings)
@@ -247,7 +334,7 @@ def test_a_sample_clip_without_its_file_is_told_before_a_run_is_made(
 ) -> None:
     clip = clip_row(1)
     row = {"path": "generated/gone.mp4", "task": "t2av", "clip_id": clip["clip_id"]}
-    monkeypatch.setattr(results, "current_generations", lambda *_, **__: {System("uniform", Task.T2AV): [row]})
+    monkeypatch.setattr(stills, "current_generations", lambda *_, **__: {System("uniform", Task.T2AV): [row]})
     context: Any = SimpleNamespace(
         settings=settings, config=build_run("nano"), catalog=None, clips=lambda: pa.Table.from_pylist([clip])
     )
