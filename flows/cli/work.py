@@ -65,7 +65,7 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     evaluated = only is None or "evaluate" in only
     outcome = outcome_of(settings, config, ask_mlflow=evaluated)
     if arguments.json:
-        proof = {"proof": proof_json(outcome.proof)} if outcome.scores else {}
+        proof = {"gate": proof_json(outcome.proof)} if outcome.scores else {}
         said = {"scores": outcome.scores, **proof, "paths": outcome.paths, "mlflow_runs": outcome.mlflow_runs}
         print_json({"wall_s": wall_s, "stages": summaries, **said})
         return 0
