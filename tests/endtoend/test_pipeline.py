@@ -114,7 +114,7 @@ def test_mlflow_has_the_training_in_the_models_run_and_the_scores_in_its_child(n
     films = list((artifacts / "samples").rglob("*.mp4"))
     assert all(film.with_suffix(".png").is_file() for film in films), "a picture of each previews there"
     assert (artifacts / "report.html").read_bytes() == Path(said["paths"]["report"]).read_bytes()
-    assert len((artifacts / "gate.csv").read_text().splitlines()) == len(said["gate"]["checks"]) + 1
+    assert len((artifacts / "gate.csv").read_text().splitlines()) == len(said["proof"]["checks"]) + 1
 
 
 def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, Any]) -> None:
@@ -122,7 +122,7 @@ def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, A
     report = Path(said["paths"]["report"])
     page = report.read_text()
     assert "<video" in page
-    assert page.count('class="chip ') > len(said["gate"]["checks"])
+    assert page.count('class="chip ') > len(said["proof"]["checks"])
 
 
 def test_the_run_had_no_network_and_only_ray_asked_for_one(nano_run: tuple[Path, Any]) -> None:
