@@ -207,7 +207,7 @@ def test_what_was_damaged_is_made_again_as_it_was_and_no_more_is_scored_than_the
     assert again.code == 0, again.err[-4000:]
     assert uniform("catalog", "verify", "--json", home=home).json == []
     new = [row for row in uniform("query", SCORES, "--json", home=home).json if row["work_key"] not in before]
-    assert {row["n_generated"] for row in new if row["system"] == "untrained" and "unseen" not in row["name"]} == {2}
+    assert {row["n_generated"] for row in new if row["system"] == "untrained" and "attribute" not in row["name"]} == {2}
     values = {(row["name"], row["system"], row["task"]): row["value"] for row in before.values()}
     of_others = {k: value for k, value in values.items() if k[1] != "untrained"}
     made_again = {

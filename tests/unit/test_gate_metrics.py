@@ -271,3 +271,11 @@ def test_labels_and_facts_are_known_and_not_looked_at() -> None:
     assert Need(Side.GENERATED, CLIPS, "attributes") in metric.needs
     assert all(need.extractor != CLIPS for need in metric.features)
     assert LABELS_OF[Side.GENERATED] in metric.needs
+
+
+def test_few_clips_cannot_show_that_they_are_copies() -> None:
+    labels = ["a"] * 4
+    sets = {"held_out_video": [5.0, 6.0, 7.0, 8.0], "generated_label": labels, "held_out_label": labels}
+    score = scored(MemorisationConfig.example(), generated_video=[0.0] * 4, **sets)
+    assert score.value is None
+    assert "too near to chance" in (score.reason or "")

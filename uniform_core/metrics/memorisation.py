@@ -13,6 +13,7 @@ from uniform_core.metrics.layers import SKETCH_LAYER, SKETCHES
 from uniform_core.metrics.protocol import Protocol
 from uniform_core.types import Fraction, Modality
 
+LEAST_REACH = 4.0  # normal deviations that a whole set of copies must be able to stand out by
 COMPARED = (Side.GENERATED, Side.HELD_OUT)
 
 
@@ -66,6 +67,9 @@ class MemorisationConfig(MetricConfig):
             share = float((ours_N < np.quantile(theirs_M, self.percentile)).mean())
             low, high = wilson_interval(share, n_effective=n)
             return Measured(share, low, high, n_generated=n, n_reference=m)
+        furthest = float(np.sqrt(3.0 * n * m / (n + m + 1)))  # from 0, where every clip is a copy
+        if furthest < LEAST_REACH:
+            return f"{n} against {m} clips: if all were copies, z would be −{furthest:.1f}, too near to chance"
         of_class = {
             label: (ours_N[_is(labels.texts(), label)], theirs_M[_is(held_out_labels.texts(), label)])
             for label in sorted({*labels.texts()} & {*held_out_labels.texts()})
