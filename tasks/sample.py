@@ -63,9 +63,13 @@ class SampleWorker:
 
     def _generator(self, system: str) -> Generator:
         if system not in self._generators:
-            model = self._model if system == "uniform" else build_untrained(self._model, seed=self._config.train.seed)
+            sample = self._config.sample
+            model = self._model
+            if system != "uniform":
+                model = build_untrained(self._model, seed=self._config.train.seed)
+                sample = sample.model_copy(update={"guidance": sample.guidance.without_guide()})
             self._generators[system] = Generator(
-                model, self._config.sample, codecs=self._codecs, text_encoder=self._config.text.build()
+                model, sample, codecs=self._codecs, text_encoder=self._config.text.build()
             )
         return self._generators[system]
 
@@ -102,11 +106,13 @@ class SampleWorker:
         """How a row's clip was sampled; one without a model was not."""
         task, sample = Task(row["task"]), self._config.sample
         if row["system"] in UNSAMPLED:
-            return {"steps": 0, "sampler": None, "guidance": 1.0, "modality_guidance": 1.0}
+            return {"steps": 0, "sampler": None, "guidance": 1.0, "modality_guidance": 1.0, "guide_scale": None}
         sampler = sample.sampler_of(task)
         text, given = sample.scales_of(task, with_text=row["text_hash"] is not None)
         way = {"steps": sampler.steps, "sampler": canonical_json(sampler.fingerprint_params())}
-        return way | {"guidance": text, "modality_guidance": given}
+        scales = {str(m): sample.guidance.guide_scale.of(m) for m in sample.guidance.by_guide(task)}
+        guide = canonical_json(scales) if scales and row["system"] == "uniform" else None
+        return way | {"guidance": text, "modality_guidance": given, "guide_scale": guide}
 
 
 UNSAMPLED = ("codec_round_trip", "class_mean")  # latents of real clips, decoded

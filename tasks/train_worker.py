@@ -120,7 +120,7 @@ def _export(trainer: Trainer, setup: TrainSetup) -> None:
         steps=trainer.step,
         made_with=json.loads(setup.config_json),
     )
-    export_model(Path(setup.folder) / "model", trainer.averaged_weights(), card=card)
+    export_model(Path(setup.folder) / "model", trainer.averaged_weights(), card=card, guide=trainer.guide)
 
 
 class _Rank0Log:

@@ -114,6 +114,8 @@ class RunConfig(Frozen):
         self._splits_exist()
         if self.evaluate.split == self.train_split:
             raise ValueError(f"evaluate.split {self.evaluate.split!r} must not be train_split: it would score memory")
+        if self.train.guide_at is None and self.sample.guidance != self.sample.guidance.without_guide():
+            raise ValueError("sample.guidance.guide_scale needs a guide: set train.guide_at, or leave the scales at 1")
         CanonicalForm.of(self.spec)
         for name, dataset in (("data", self.data), ("instrument", self.instrument)):
             self._cut_fits(name, dataset)

@@ -11,6 +11,7 @@ CREATE TABLE generations (
     steps INTEGER NOT NULL CHECK (steps >= 0),  -- sampling steps
     guidance DOUBLE NOT NULL,  -- scale of text guidance; 1 is none
     modality_guidance DOUBLE,  -- scale of guidance by the given sound or picture; 1 is none; null in rows of before it was kept
+    guide_scale VARCHAR,  -- scales of guidance by an early average of the model, by modality made, a JSON object; null where there is none
     sampler VARCHAR,  -- sampler with its parameters, a JSON object; null where nothing was sampled, or before it was kept
     path VARCHAR NOT NULL,  -- the mp4, relative to the root's media/
     file_sha256 VARCHAR NOT NULL CHECK (length(file_sha256) = 64),  -- sha256 of the mp4

@@ -21,7 +21,11 @@ def sampling_facts(config: RunConfig) -> Iterator[Fact]:
         words = f"caption given, guidance {text:g}" if with_text else "no caption"
         if task.given is not None:
             words += f", guidance by the given {given:g}"
-        if (text, given) != (1.0, 1.0) and config.sample.guidance.interval != (0.0, 1.0):
+        guided = config.sample.guidance.by_guide(task)
+        if guided:
+            scales = (f"{m} {config.sample.guidance.guide_scale.of(m):g}" for m in guided)
+            words += f", guidance by its early average {', '.join(scales)}"
+        if ((text, given) != (1.0, 1.0) or guided) and config.sample.guidance.interval != (0.0, 1.0):
             words += " from {:g} to {:g} of the way to noise".format(*config.sample.guidance.interval)
         tasks_of[f"{steps} steps", f"{', '.join(how)}; {words}"].append(str(task).upper())
     for (steps, words), tasks in tasks_of.items():

@@ -67,6 +67,7 @@ def make(catalog: Catalog, config: RunConfig, clips: pa.Table) -> None:
                 steps=2,
                 guidance=1.0,
                 modality_guidance=1.0,
+                guide_scale=None,
                 sampler=None,
                 path=f"{row['work_key']}.mp4",
                 file_sha256=sha(row["work_key"]),

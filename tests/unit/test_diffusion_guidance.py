@@ -9,7 +9,7 @@ from torch import Tensor
 
 from uniform_core.diffusion import GuidanceConfig, IddpmConfig
 from uniform_core.diffusion.base import Denoiser, Objective, Tensors
-from uniform_core.diffusion.guidance import guided_denoiser
+from uniform_core.diffusion.guidance import GuideScale, guided_denoiser
 from uniform_core.model import Conditions, JointLatent, JointOutput, TextBatch
 from uniform_core.types import Modality, Task
 
@@ -133,3 +133,65 @@ def test_modality_guidance_has_nothing_to_compare_in_t2av() -> None:
 def test_an_interval_the_wrong_way_round_is_refused() -> None:
     with pytest.raises(ValueError, match="cleaner to the noisier"):
         GuidanceConfig(interval=(0.6, 0.2))
+
+
+def with_guide(guidance: GuidanceConfig, *, task: Task) -> tuple[Tensors, int]:
+    """What is said at t = 500 with a guide that says half of what the model says, and how often the guide was asked."""
+    asked = []
+
+    class Half(Counted):
+        def __call__(self, noisy: Tensors, t_B: Tensor, conditions: Conditions) -> JointOutput:
+            asked.append(len(t_B))
+            said = MODEL(noisy, t_B, conditions)
+            return JointOutput(said.video_BCTHW * 0.5, said.audio_BCTF * 0.5)
+
+    guided = guided_denoiser(
+        Counted(),
+        task=task,
+        text=TEXT,
+        null_text=NULL,
+        batch=2,
+        video_rate_hz=RATE_HZ,
+        guidance=guidance,
+        objective=OBJECTIVE,
+        given_noise=None if task.given is None or guidance.modality_scale == 1 else GIVEN_NOISE[task.given],
+        guide=Half(),
+    )
+    return guided(LATENT, torch.full((2,), 500.0)), len(asked)
+
+
+@torch.no_grad()
+def test_a_guide_moves_the_modalities_that_have_a_scale() -> None:
+    found, asked = with_guide(GuidanceConfig(guide_scale=GuideScale(audio=1.5)), task=Task.T2AV)
+    said = plain(Task.T2AV, TEXT, 500.0)
+    assert asked == 1
+    torch.testing.assert_close(found[Modality.VIDEO], said.video_BCTHW)
+    (moved, variance), (own, own_variance) = (x.chunk(2, dim=1) for x in (found[Modality.AUDIO], said.audio_BCTF))
+    torch.testing.assert_close(moved, own + 0.5 * (own - 0.5 * own), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(variance, own_variance)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("guidance", "task"),
+    [
+        (GuidanceConfig(), Task.T2AV),
+        (GuidanceConfig(guide_scale=GuideScale(audio=2.0)), Task.A2V),  # which makes no sound
+        (GuidanceConfig(guide_scale=GuideScale(audio=2.0), interval=(0.6, 1.0)), Task.V2A),
+    ],
+)
+def test_a_guide_that_moves_nothing_is_not_asked(guidance: GuidanceConfig, task: Task) -> None:
+    found, asked = with_guide(guidance, task=task)
+    said = plain(task, TEXT, 500.0)
+    assert asked == 0
+    for modality in task.made:
+        torch.testing.assert_close(found[modality], said[modality])
+
+
+@torch.no_grad()
+def test_guidance_by_guide_and_by_the_given_modality_add_up() -> None:
+    both = GuidanceConfig(modality_scale=1.5, guide_scale=GuideScale(audio=2.0))
+    parts = (GuidanceConfig(modality_scale=1.5), GuidanceConfig(guide_scale=GuideScale(audio=2.0)))
+    together, by_given, by_guide = (with_guide(g, task=Task.V2A)[0][Modality.AUDIO] for g in (both, *parts))
+    own = plain(Task.V2A, TEXT, 500.0).audio_BCTF
+    torch.testing.assert_close(together - own, (by_given - own) + (by_guide - own), rtol=1e-4, atol=1e-5)

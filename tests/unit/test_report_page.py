@@ -86,7 +86,7 @@ class Made:
         by_place = {(row["clip_id"], row["task"], row["system"]): row for row in candidates}
         for clip, task, path in wanted:
             candidate = by_place[clip["clip_id"], str(task), "uniform"]
-            how = {"steps": 2, "guidance": 1.0, "modality_guidance": 1.0, "sampler": None}
+            how = {"steps": 2, "guidance": 1.0, "modality_guidance": 1.0, "guide_scale": None, "sampler": None}
             row = stamp(path=path, bytes=10, file_sha256=sha(path), **how)
             row |= {name: candidate[name] for name in ROW_NAMES}
             self.catalog.insert("generations", [row])

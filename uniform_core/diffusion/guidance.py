@@ -51,15 +51,37 @@ class JointModel(Protocol[TextT_contra, ConditionsT, LatentT_co]):
     def __call__(self, noisy: Tensors, t_B: Tensor, conditions: ConditionsT) -> Tensors: ...
 
 
+class GuideScale(Frozen):
+    """A scale for each modality."""
+
+    video: float = Field(default=1.0, ge=0)
+    audio: float = Field(default=1.0, ge=0)
+
+    def of(self, modality: Modality) -> float:
+        """That of a modality."""
+        return self.video if modality is Modality.VIDEO else self.audio
+
+
 class GuidanceConfig(Frozen):
     """A scale of 1 guides not at all; the paper guides by text with 5 (§4.1.2), and by the given modality not.
+
+    `guide_scale`: away from what the model said early in its training (Karras et al. 2024, autoguidance).
 
     `interval` says where on the way from clean (0) to noise (1) guidance acts; elsewhere one forward pass is made.
     """
 
     text_scale: float = Field(default=1.0, ge=0)
     modality_scale: float = Field(default=1.0, ge=0)
+    guide_scale: GuideScale = GuideScale()
     interval: tuple[Fraction, Fraction] = (0.0, 1.0)
+
+    def by_guide(self, task: Task) -> tuple[Modality, ...]:
+        """The modalities that a task makes and that the guide acts on."""
+        return tuple(modality for modality in task.made if self.guide_scale.of(modality) != 1)
+
+    def without_guide(self) -> GuidanceConfig:
+        """The same, for a model that has no guide."""
+        return self.model_copy(update={"guide_scale": GuideScale()})
 
     @model_validator(mode="after")
     def _ordered(self) -> GuidanceConfig:
@@ -79,13 +101,21 @@ def guided_denoiser(
     guidance: GuidanceConfig,
     objective: Objective,
     given_noise: Tensor | None,
+    guide: JointModel[TextT, ConditionsT, object] | None = None,
 ) -> Denoiser:
     """The guided network of one batch: (latents, t) → outputs.
 
     Text: said(∅) + s·(said(c) − said(∅)), both in one forward pass of 2B; without text one of B, since there is
     nothing to guide by. Given modality: + (s − 1)·(said as its task − said as T2AV with that modality noised by
-    `given_noise`), which needs no further training. The variance is always the conditional one's.
+    `given_noise`), which needs no further training. Guide: + (s − 1)·(said − said by the guide under the same
+    conditions), of the modalities whose scale is not 1. The variance is always the conditional one's.
     """
+    by_guide = guidance.by_guide(task) if guide is not None else ()
+    early = (
+        guide.prepare(task, null_text.repeated(batch) if text is None else text, video_rate_hz)
+        if guide and by_guide
+        else None
+    )
     empty = null_text.repeated(batch)
     plain = model.prepare(task, empty if text is None else text, video_rate_hz)
     pair = None
@@ -105,6 +135,10 @@ def guided_denoiser(
             halves = model(twice, torch.cat([t_B, t_B]), pair)
             said = {m: halves[m][:batch] for m in task.made}
             outputs = {m: extrapolated(said[m], halves[m][batch:], scale=guidance.text_scale) for m in task.made}
+        if guide is not None and early is not None and is_guided:
+            weaker = guide(latents, t_B, early)
+            for m in by_guide:
+                outputs[m] = outputs[m] + extrapolated(said[m], weaker[m], scale=guidance.guide_scale.of(m)) - said[m]
         if blind is None or task.given is None or given_noise is None or not is_guided:
             return outputs
         hidden = objective.noised(latents[task.given], noise=given_noise, t_B=t_B)

@@ -91,12 +91,21 @@ def sample_joint(
     generators: Sequence[torch.Generator],
     device: str | torch.device = "cpu",
     on_step: OnStep | None = None,
+    guide: JointModel[TextT, ConditionsT, LatentT_co] | None = None,
 ) -> LatentT_co:
     """Latents of a batch, one item a generator (paper Eq. 1). The given modality returns unchanged, to the bit.
 
     An item depends on its own generator, text and given latent: not on the batch around it (noise to the bit, samples
-    within float rounding). Of `given` only `task.given` is read. Raises ConfigError where sizes disagree.
+    within float rounding). Of `given` only `task.given` is read. Raises ConfigError where sizes disagree, or where
+    guidance asks for a guide and there is none.
     """
+    if guide is None and guidance.by_guide(task):
+        raise ConfigError(
+            "guidance.guide_scale",
+            expected="a model that kept a guide in its training, or scales of 1",
+            found=f"scales {guidance.guide_scale.model_dump()} and no guide",
+            fix="Train with train.guide_at, or set the scales to 1.",
+        )
     batch = len(generators)
     shapes = made_shapes(model.layout, batch)
     kept = {} if task.given is None else {task.given: _given(given, task.given, shapes[task.given])}
@@ -118,6 +127,7 @@ def sample_joint(
             guidance=guidance,
             objective=objective,
             given_noise=noise(next(iter(kept.values()))) if needs_noise else None,
+            guide=guide,
         )
         made = sample(objective, denoise, sampler, start=start, given=kept, noise=noise, on_step=on_step)
     return model.latent({**made, **kept})

@@ -30,5 +30,8 @@ class SampleConfig(Frozen):
         return text if with_text else 1.0, 1.0 if task.given is None else given
 
     def fingerprint_params(self) -> dict[str, Any]:
-        """What changes the clips: everything but the size of a batch."""
-        return self.model_dump(mode="json", exclude={"batch"})
+        """What changes the clips: everything but the size of a batch, and scales that do nothing."""
+        params = self.model_dump(mode="json", exclude={"batch"})
+        if self.guidance == self.guidance.without_guide():
+            del params["guidance"]["guide_scale"]
+        return params

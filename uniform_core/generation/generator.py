@@ -20,7 +20,7 @@ from uniform_core.model import JointLatent, SeveredUniForm, TextBatch, UniForm
 from uniform_core.progress import Listener, ProgressEvent, silent
 from uniform_core.seeds import torch_generator
 from uniform_core.text import TextEncoder
-from uniform_core.training.export import Exported
+from uniform_core.training.export import Exported, ModelCard
 from uniform_core.training.samples import padded_texts
 from uniform_core.types import Modality, Task
 
@@ -34,7 +34,7 @@ class Generator:
         self, exported: Exported, config: SampleConfig, *, codecs: MediaCodecs, text_encoder: TextEncoder
     ) -> None:
         self.config = config
-        self._model, self._card, self._codecs = exported.model, exported.card, codecs
+        self._model, self._guide, self._card, self._codecs = exported.model, exported.guide, exported.card, codecs
         self._objective = exported.card.objective.build()
         self._text_encoder = text_encoder
         self._device = next(exported.model.parameters()).device
@@ -69,6 +69,7 @@ class Generator:
             guidance=self.config.guidance,
             generators=[torch_generator("generate", task.value, request.seed) for request in requests],
             device=self._device,
+            guide=self._guide,
         )
         _check_finite(latent, requests)
         scale = self._card.scale
@@ -110,9 +111,14 @@ def build_severed(exported: Exported) -> Exported:
 
     Raises ConfigError where a token of its layout holds columns of both.
     """
-    model = SeveredUniForm(exported.card.model, exported.card.layout, device="meta")
-    model.load_state_dict(exported.model.state_dict(), strict=True, assign=True)
-    return replace(exported, model=model.eval().requires_grad_(False))
+    guide = None if exported.guide is None else _severed(exported.guide, exported.card)
+    return replace(exported, model=_severed(exported.model, exported.card), guide=guide)
+
+
+def _severed(whole: UniForm, card: ModelCard) -> UniForm:
+    model = SeveredUniForm(card.model, card.layout, device="meta")
+    model.load_state_dict(whole.state_dict(), strict=True, assign=True)
+    return model.eval().requires_grad_(False)
 
 
 def _check_finite(latent: JointLatent, requests: Sequence[GenerationRequest]) -> None:

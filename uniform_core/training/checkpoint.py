@@ -1,6 +1,7 @@
 """Checkpoints that are there whole or not at all: safetensors and JSON in a folder, its marker written last.
 
     step_000000600/  model.safetensors  ema.safetensors  optimizer.safetensors  state.json  COMPLETE
+                     guide.safetensors, where the run keeps a guide of sampling and has come so far
 
 COMPLETE is JSON: the size and sha256 of every other file. A folder without it, or that disagrees with it, is no
 checkpoint. The folder is filled under a temporary name, flushed to the disk, and renamed.
@@ -13,7 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ FORMAT = 1
 MARKER = "COMPLETE"
 PREFIX = "step_"
 TEMPORARY = ".partial-"
+PARTS = ("model", "ema", "optimizer")
+GUIDE = "guide.safetensors"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Checkpoint:
     ema: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
     extra: Mapping[str, Any]  # JSON: latent scale, world size, …
+    guide: Mapping[str, Tensor] = field(default_factory=dict)  # an early moving average; empty where there is none
 
 
 class CheckpointStore:
@@ -57,8 +61,10 @@ class CheckpointStore:
         """
         target = self.directory / f"{PREFIX}{checkpoint.step:09d}"
         with whole_folder(target) as folder:
-            for name in ("model", "ema", "optimizer"):
+            for name in PARTS:
                 save_tensors(folder / f"{name}.safetensors", getattr(checkpoint, name))
+            if checkpoint.guide:
+                save_tensors(folder / GUIDE, checkpoint.guide)
             state = {
                 "format": FORMAT,
                 "step": checkpoint.step,
@@ -98,8 +104,9 @@ class CheckpointStore:
                 found=state["fingerprint"],
                 fix="Give the run the configuration and data that it was started with, or another checkpoint folder.",
             )
-        parts = {name: load_tensors(folder / f"{name}.safetensors") for name in ("model", "ema", "optimizer")}
-        return Checkpoint(step=step, fingerprint=fingerprint, extra=state["extra"], **parts)
+        parts = {name: load_tensors(folder / f"{name}.safetensors") for name in PARTS}
+        guide = load_tensors(folder / GUIDE) if (folder / GUIDE).exists() else {}
+        return Checkpoint(step=step, fingerprint=fingerprint, extra=state["extra"], guide=guide, **parts)
 
     def _folders(self) -> list[tuple[int, Path]]:
         """Folders that are named like checkpoints, newest first."""

@@ -78,6 +78,9 @@ class TrainConfig(Frozen):
     grad_clip: PositiveFloat = 1.0
     # The paper is silent; Open-Sora v1.2: 0.99 in its configs, 0.9999 as its code's default. 0.99 forgets in 69 steps.
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    # The share of the steps after which the moving average is kept as well: sampling can be guided by it
+    # (GuidanceConfig.guide_scale). None: it is not. Not in the paper.
+    guide_at: Annotated[float, Field(gt=0, lt=1)] | None = None
     text_drop: Fraction = 0.5  # paper §3.1: text is dropped with probability 0.5
     # The same for tasks that are given a sound or a picture; None: `text_drop`, as in the paper.
     text_drop_given: Fraction | None = None
@@ -104,8 +107,14 @@ class TrainConfig(Frozen):
         return self.text_drop if own is None else own
 
     def fingerprint_params(self) -> dict[str, object]:
-        """What changes the weights: everything but how often is logged, validated and saved."""
-        return self.model_dump(mode="json", exclude=set(BOOKKEEPING))
+        """What changes what is exported: everything but how often is logged, validated and saved."""
+        unused = {"guide_at"} if self.guide_at is None else set()
+        return self.model_dump(mode="json", exclude={*BOOKKEEPING, *unused})
+
+    @property
+    def guide_step(self) -> int | None:
+        """The number of optimizer steps after which the guide is kept."""
+        return None if self.guide_at is None else max(1, round(self.guide_at * self.steps))
 
 
 BOOKKEEPING = frozenset(

@@ -1,6 +1,7 @@
 """The trained model as it leaves training: averaged weights and everything that is needed to use them.
 
     <folder>/  model.safetensors (moving average)  model.json  COMPLETE
+               guide.safetensors (an early moving average), where training kept one
 
 model.json holds the model's and the objective's config, the latent layout and scale, and `made_with`: what the weights
 expect around them (spec, codecs, text encoder), as the caller described it.
@@ -23,7 +24,7 @@ from uniform_core.errors import ConfigError, FormatTooNewError, IntegrityError
 from uniform_core.fingerprint import file_sha256
 from uniform_core.model import ModelConfig, UniForm
 from uniform_core.spec import LatentLayout
-from uniform_core.training.checkpoint import find_damage, load_tensors, save_tensors, whole_folder
+from uniform_core.training.checkpoint import GUIDE, find_damage, load_tensors, save_tensors, whole_folder
 from uniform_core.training.scaling import LatentScale
 
 FORMAT = 1
@@ -47,17 +48,22 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class Exported:
-    """A model ready to use, in evaluation mode, and its card."""
+    """A model ready to use, in evaluation mode, and its card; `guide` is what it was early in its training, if kept."""
 
     model: UniForm
     card: ModelCard
     weights_sha256: str
+    guide: UniForm | None = None
 
 
-def export_model(folder: Path, weights: Mapping[str, Tensor], *, card: ModelCard) -> str:
+def export_model(
+    folder: Path, weights: Mapping[str, Tensor], *, card: ModelCard, guide: Mapping[str, Tensor] | None = None
+) -> str:
     """The sha256 of the weights file; `folder` appears whole, or not at all (StorageError)."""
     with whole_folder(folder) as partial:
         save_tensors(partial / WEIGHTS, weights)
+        if guide:
+            save_tensors(partial / GUIDE, guide)
         value = {
             "format": FORMAT,
             "model": card.model.model_dump(mode="json"),
@@ -118,20 +124,27 @@ def load_exported(folder: Path, *, device: str = "cpu") -> Exported:
     problem = find_damage(folder)
     if problem is not None:
         raise IntegrityError(f"model {folder}", expected="the files as they were written", found=problem, fix=AGAIN)
-    weights = load_tensors(folder / WEIGHTS)
+    guide = _model_of(card, folder, GUIDE, device=device) if (folder / GUIDE).exists() else None
+    model = _model_of(card, folder, WEIGHTS, device=device)
+    return Exported(model, card, file_sha256(folder / WEIGHTS), guide)
+
+
+def _model_of(card: ModelCard, folder: Path, name: str, *, device: str) -> UniForm:
+    """The model whose weights a file has: every one, and no other. Raises IntegrityError."""
+    weights = load_tensors(folder / name)
     model = UniForm(card.model, card.layout, device="meta")
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     differing = sorted(name for name in expected | found if expected.get(name) != found.get(name))
     if differing:
         raise IntegrityError(
-            f"model {folder}",
+            f"model {folder}, {name}",
             expected="the weights that model.json describes",
             found=f"{len(differing)} that differ, such as {', '.join(differing[:3])}",
             fix=AGAIN,
         )
     model.load_state_dict(weights, strict=True, assign=True)
-    return Exported(model.to(device).eval().requires_grad_(False), card, file_sha256(folder / WEIGHTS))
+    return model.to(device).eval().requires_grad_(False)
 
 
 def _layout_of(value: Mapping[str, Any]) -> LatentLayout:

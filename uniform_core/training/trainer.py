@@ -61,6 +61,7 @@ class Trainer:
         self.place: Place = current_place()
         self.ema = Ema(model, decay=config.ema_decay)
         self.step = 0  # optimizer steps done
+        self.guide: dict[str, Tensor] = {}  # the moving average at `guide_step`, from then on
         self._objective: Objective = objective.build()
         self._optimizer = VectorAdamW(config, model)
         self._device = next(model.parameters()).device
@@ -83,6 +84,8 @@ class Trainer:
         self._optimizer.step(gradient_N, lr=lr)
         self.ema.update(self.model)
         self.step += 1
+        if self.step == self.config.guide_step:
+            self.guide = {name: value.clone() for name, value in self.averaged_weights().items()}
         return StepReport(batch.step, batch.task, loss, losses, terms, norm, lr, self.config.batch)
 
     @torch.no_grad()
@@ -119,6 +122,7 @@ class Trainer:
             ema=self.ema.state_dict(),
             optimizer=self._optimizer.tensors(),
             extra=extra,
+            guide=self.guide,
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -131,12 +135,16 @@ class Trainer:
             "ema": forms_of(self.ema.state_dict()),
             "optimizer": self._optimizer.forms() if checkpoint.step else {},
         }
+        guide_step = self.config.guide_step
+        if guide_step is not None and checkpoint.step >= guide_step:
+            expected["guide"] = forms_of(self.model.state_dict())
         found = {part: forms_of(getattr(checkpoint, part)) for part in expected}
         require_forms(f"checkpoint of step {checkpoint.step}", joined(expected), found=joined(found))
         self.model.load_state_dict(checkpoint.model, strict=True)
         self.ema.load_state_dict(checkpoint.ema)
         self._optimizer.load(checkpoint.optimizer)
         self.step = checkpoint.step
+        self.guide = dict(checkpoint.guide)
 
     def averaged_weights(self) -> dict[str, Tensor]:
         """The state dict to export: averages, and the model's own buffers."""
