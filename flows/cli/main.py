@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, _, function = arguments.handler.partition(":")
     try:
         whole = right_words(arguments)
-        if "overrides" in whole:
+        if "overrides" in whole and "preset" in whole:
             from flows.seed import seeded  # here: not every command needs a config
 
             whole.overrides = seeded(whole.preset, whole.overrides, whole.data)
@@ -174,6 +174,13 @@ def _run_commands(commands: Commands) -> None:
     proof = _command(commands, "proof", "flows.cli.proof:proof", words)
     _config_words(proof)
     _json_word(proof)
+    words = "The gate over several training seeds and both objectives: hours. Exit code 1 unless each passes."
+    nightly = _command(commands, "nightly", "flows.cli.nightly:nightly", words)
+    presets = {"nargs": "+", "default": ["tiny", "tiny_iddpm"], "metavar": "P"}
+    option(nightly, "--presets", help="the presets (default: tiny tiny_iddpm)", **presets)
+    option(nightly, "--seeds", type=number("--seeds", int, least=1), default=3, metavar="N", help="seeds (default: 3)")
+    option(nightly, "--set", action="append", default=[], metavar="K=V", dest="overrides", help="as for run")
+    _json_word(nightly)
 
 
 def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:

@@ -1,0 +1,110 @@
+"""The nightly form of the proof: several training seeds and presets, and what the gate's bounds would be by them.
+
+Every run is a process of its own in the same root of data: a night that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uniform_core.errors import WorkFailedError
+from uniform_core.progress import Listener, ProgressEvent, silent
+
+STAGE = "nightly"
+DEVIATIONS = 2.0  # of the seeds, by which a frozen bound lies below what is reached (above, where less is better)
+Gate = Mapping[str, Any]  # what `uniform run --json` says under `gate`
+Runner = Callable[[str, int], Gate]
+
+
+@dataclass(frozen=True)
+class Night:
+    """The gates of some presets and training seeds."""
+
+    gates: Mapping[tuple[str, int], Gate]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether every one passed."""
+        return bool(self.gates) and all(gate["verdict"] == "passed" for gate in self.gates.values())
+
+    def frozen(self) -> list[dict[str, Any]]:
+        """Each check of each preset over its seeds: mean, deviation, and the bound that lies two deviations beyond.
+
+        Without a deviation where fewer than two seeds have a number; `passed` counts seeds.
+        """
+        found: defaultdict[tuple[str, str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
+        for (preset, _), gate in self.gates.items():
+            for check in gate["checks"]:
+                found[preset, check["task"], check["check"], check["score"]].append(check)
+        return [_row(key, checks) for key, checks in found.items()]
+
+    def as_json(self) -> dict[str, Any]:
+        """The night as plain values."""
+        runs = [
+            {"preset": preset, "seed": seed, "verdict": gate["verdict"]} for (preset, seed), gate in self.gates.items()
+        ]
+        return {"passed": self.is_passed, "runs": runs, "checks": self.frozen()}
+
+
+def _row(key: tuple[str, str, str, str], checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    preset, task, name, score = key
+    numbers = [check["found"] for check in checks if check["found"] is not None]
+    mean = statistics.fmean(numbers) if numbers else None
+    deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
+    first = checks[0]
+    frozen = None
+    if mean is not None and deviation is not None:
+        frozen = mean + math.copysign(DEVIATIONS * deviation, -1.0 if first["at_least"] else 1.0)
+    return {
+        "preset": preset,
+        "task": task,
+        "check": name,
+        "score": score,
+        "passed": sum(check["verdict"] == "passed" for check in checks),
+        "seeds": len(checks),
+        "mean": mean,
+        "deviation": deviation,
+        "frozen": frozen,
+        "bound": first["bound"],
+        "at_least": first["at_least"],
+    }
+
+
+def spend_night(presets: Sequence[str], seeds: Sequence[int], *, run: Runner, listener: Listener = silent) -> Night:
+    """The gates of every preset with every training seed, one run after another."""
+    every = [(preset, seed) for preset in presets for seed in seeds]
+    gates: dict[tuple[str, int], Gate] = {}
+    for done, (preset, seed) in enumerate(every):
+        listener(ProgressEvent(STAGE, done, len(every), note=f"{preset}, training seed {seed}"))
+        gates[preset, seed] = run(preset, seed)
+    listener(ProgressEvent(STAGE, len(every), len(every)))
+    return Night(gates)
+
+
+def run_in_process(overrides: Sequence[str] = ()) -> Runner:
+    """A runner that calls `uniform run`, whose progress goes to stderr. It raises WorkFailedError where a run fails."""
+
+    def run(preset: str, seed: int) -> Gate:
+        words = ["run", "--preset", preset, "--json"]
+        for override in (*overrides, f"train.seed={seed}"):
+            words += ["--set", override]
+        done = subprocess.run([sys.executable, "-m", "flows", *words], stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise WorkFailedError(
+                f"uniform {' '.join(words)}",
+                expected="exit code 0",
+                found=f"exit code {done.returncode}",
+                fix="See what it said above; the same command goes on where this one was.",
+            )
+        gate: Gate = json.loads(done.stdout)["gate"]
+        return gate
+
+    return run

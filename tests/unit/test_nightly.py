@@ -1,0 +1,74 @@
+"""The nightly form: what is made of the gates of several runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import said
+
+from flows.cli import nightly as command
+from flows.nightly import Night, spend_night
+from uniform_core.build import build_run
+from uniform_core.diffusion import AncestralConfig, IddpmConfig
+
+
+def gate_of(value: float | None, *, verdict: str = "passed", at_least: bool = True) -> dict[str, Any]:
+    check = {"task": "v2a", "check": "class", "score": "class_accuracy.net.test", "found": value, "bound": 0.8}
+    return {"verdict": verdict, "checks": [{**check, "at_least": at_least, "verdict": verdict}]}
+
+
+@pytest.mark.parametrize(("at_least", "frozen"), [(True, 0.9 - 0.2), (False, 0.9 + 0.2)])
+def test_a_frozen_bound_lies_two_deviations_on_the_worse_side(at_least: bool, frozen: float) -> None:
+    night = Night({("tiny", seed): gate_of(value, at_least=at_least) for seed, value in enumerate((0.8, 0.9, 1.0))})
+    (row,) = night.frozen()
+    assert (row["mean"], row["deviation"], row["frozen"]) == pytest.approx((0.9, 0.1, frozen))
+    assert (row["passed"], row["seeds"]) == (3, 3)
+    assert night.is_passed
+
+
+def test_a_seed_that_fails_or_has_no_number_fails_the_night() -> None:
+    night = Night({("tiny", 0): gate_of(0.9), ("tiny", 1): gate_of(None, verdict="not computed")})
+    (row,) = night.frozen()
+    assert (row["passed"], row["seeds"], row["mean"], row["deviation"], row["frozen"]) == (1, 2, 0.9, None, None)
+    assert not night.is_passed
+    assert not Night({}).is_passed
+
+
+def test_every_preset_is_run_with_every_seed() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def run(preset: str, seed: int) -> dict[str, Any]:
+        asked.append((preset, seed))
+        return gate_of(0.9)
+
+    night = spend_night(["tiny", "tiny_iddpm"], range(2), run=run)
+    assert asked == [("tiny", 0), ("tiny", 1), ("tiny_iddpm", 0), ("tiny_iddpm", 1)]
+    assert [row["preset"] for row in night.frozen()] == ["tiny", "tiny_iddpm"]
+
+
+def test_the_command_keeps_its_table_and_says_by_its_code_whether_all_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNIFORM_HOME", str(tmp_path))
+    gates = {0: gate_of(0.9), 1: gate_of(0.7, verdict="failed")}
+    monkeypatch.setattr(command, "run_in_process", lambda _: lambda _preset, seed: gates[seed])
+    assert said(["nightly", "--presets", "nano", "--seeds", "1"], capsys)[0] == 0
+    code, words = said(["nightly", "--presets", "nano", "--seeds", "2"], capsys)
+    assert code == 1
+    assert "nano, training seed 1: gate failed" in words
+    assert json.loads((tmp_path / "reports" / "nightly.json").read_text())["passed"] is False
+    code, words = said(["nightly", "--presets", "nobody"], capsys)
+    assert code == 2
+    assert "nobody" in words
+
+
+def test_the_second_preset_is_the_papers_algorithm() -> None:
+    config = build_run("tiny_iddpm")
+    assert isinstance(config.objective, IddpmConfig)
+    assert (config.objective.variance, config.objective.min_snr) == ("learned_range", 5.0)
+    assert isinstance(config.sample.sampler, AncestralConfig)
+    assert (config.sample.sampler.steps, config.sample.sampler_given) == (30, None)
+    assert config.train == build_run("tiny").train
