@@ -18,6 +18,7 @@ from tasks.train import trained_model
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import generation_candidates
 from uniform_core.corpus.fingerprints import sample_fingerprint
+from uniform_core.diffusion import GuidanceConfig
 from uniform_core.errors import Rejection
 from uniform_core.fingerprint import canonical_json, file_sha256
 from uniform_core.generation.decode import MediaCodecs
@@ -63,14 +64,10 @@ class SampleWorker:
 
     def _generator(self, system: str) -> Generator:
         if system not in self._generators:
-            sample = self._config.sample
-            model = self._model
-            if system != "uniform":
-                model = build_untrained(self._model, seed=self._config.train.seed)
-                sample = sample.model_copy(update={"guidance": sample.guidance.without_guide()})
-            self._generators[system] = Generator(
-                model, sample, codecs=self._codecs, text_encoder=self._config.text.build()
-            )
+            config = self._config
+            model = self._model if system == "uniform" else build_untrained(self._model, seed=config.train.seed)
+            sample = config.sample.model_copy(update={"guidance": guidance_of(config, system)})
+            self._generators[system] = Generator(model, sample, codecs=self._codecs, text_encoder=config.text.build())
         return self._generators[system]
 
     def _shown(self, row: Mapping[str, Any], modality: Modality) -> torch.Tensor:
@@ -95,28 +92,40 @@ class SampleWorker:
         size = path.stat().st_size
         columns = {
             **{name: row[name] for name in ROW_NAMES},
-            **self._way(row),
+            **way_of(self._config, row),
             "path": relative.as_posix(),
             "file_sha256": file_sha256(path),
             "bytes": size,
         }
         return ItemRows(rows={"generations": [columns]}, bytes=size)
 
-    def _way(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """How a row's clip was sampled; one without a model was not."""
-        task, sample = Task(row["task"]), self._config.sample
-        if row["system"] in UNSAMPLED:
-            return {"steps": 0, "sampler": None, "guidance": 1.0, "modality_guidance": 1.0, "guide_scale": None}
-        sampler = sample.sampler_of(task)
-        text, given = sample.scales_of(task, with_text=row["text_hash"] is not None)
-        way = {"steps": sampler.steps, "sampler": canonical_json(sampler.fingerprint_params())}
-        scales = {str(m): sample.guidance.guide_scale.of(m) for m in sample.guidance.by_guide(task)}
-        guide = canonical_json(scales) if scales and row["system"] == "uniform" else None
-        return way | {"guidance": text, "modality_guidance": given, "guide_scale": guide}
-
 
 UNSAMPLED = ("codec_round_trip", "class_mean")  # latents of real clips, decoded
 ROW_NAMES = ("work_key", "stage_fp", "model_id", "task", "system", "clip_id", "text_hash", "seed")
+
+
+def way_of(config: RunConfig, row: Mapping[str, Any]) -> dict[str, Any]:
+    """How a row's clip is sampled, as columns of `generations`; a system without a model does not sample."""
+    if row["system"] in UNSAMPLED:
+        return {"steps": 0, "sampler": None, "guidance": 1.0, "modality_guidance": 1.0, "guide_scale": None}
+    task, sample = Task(row["task"]), config.sample
+    sampler = sample.sampler_of(task)
+    text, given = sample.scales_of(task, with_text=row["text_hash"] is not None)
+    guidance = guidance_of(config, row["system"])
+    scales = {str(modality): guidance.guide_scale.of(modality) for modality in guidance.by_guide(task)}
+    return {
+        "steps": sampler.steps,
+        "sampler": canonical_json(sampler.fingerprint_params()),
+        "guidance": text,
+        "modality_guidance": given,
+        "guide_scale": canonical_json(scales) if scales else None,
+    }
+
+
+def guidance_of(config: RunConfig, system: str) -> GuidanceConfig:
+    """The guidance of a system's clips: only the trained model has an early average to be guided by."""
+    guidance = config.sample.guidance
+    return guidance if system == "uniform" else guidance.without_guide()
 
 
 def media_codecs(config: RunConfig) -> MediaCodecs:

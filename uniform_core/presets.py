@@ -14,6 +14,7 @@ from uniform_core.diffusion import (
     DdimConfig,
     EulerConfig,
     GuidanceConfig,
+    GuideScale,
     IddpmConfig,
     RectifiedFlowConfig,
 )
@@ -64,7 +65,7 @@ def tiny() -> RunConfig:
             # Fresh noise mends what tokens disagreed on near pure noise; T2AV bears less of it (docs/experiments.md).
             sampler=DdimConfig(steps=24, eta=0.8),
             sampler_given=DdimConfig(steps=10, eta=1.0),
-            guidance=GuidanceConfig(modality_scale=1.25),
+            guidance=GuidanceConfig(modality_scale=1.25, guide_scale=GuideScale(video=1.25, audio=1.5)),
             batch=24,
         ),
         evaluate=EvaluateConfig(
@@ -86,6 +87,7 @@ def _tiny_training() -> TrainConfig:
         lr_decay="cosine",
         lr_final=0.05,
         ema_decay=0.99,
+        guide_at=0.3,
         betas=(0.9, 0.98),
         # Departs from the paper's 0.5 (§3.1): what a sound looks like is learned where no text tells it, and T2AV
         # is sampled with guidance 1, for which its loss without text is worth little.

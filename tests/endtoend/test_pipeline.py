@@ -43,12 +43,12 @@ def test_the_clips_that_were_made_are_mp4_files_with_sound(nano_run: tuple[Path,
 
 def test_every_clip_that_was_made_says_how(nano_run: tuple[Path, Any]) -> None:
     home, _ = nano_run
-    sql = "SELECT DISTINCT task, system, steps, guidance, modality_guidance, sampler FROM generations"
+    sql = "SELECT DISTINCT task, system, steps, guidance, modality_guidance, guide_scale, sampler FROM generations"
     sample = build_run("nano").sample
     ways = {(row.pop("system"), row.pop("task")): row for row in uniform("query", sql, "--json", home=home).json}
     for unsampled in ("codec_round_trip", "class_mean"):
         assert ways.pop((unsampled, "t2av")) == {
-            **{"steps": 0, "guidance": 1.0, "modality_guidance": 1.0, "sampler": None}
+            **{"steps": 0, "guidance": 1.0, "modality_guidance": 1.0, "guide_scale": None, "sampler": None}
         }
     assert sample.guidance.modality_scale != 1.0, "so that the numbers below are not those of no guidance"
     for (_, task), way in ways.items():
@@ -114,7 +114,7 @@ def test_mlflow_has_the_training_in_the_models_run_and_the_scores_in_its_child(n
     films = list((artifacts / "samples").rglob("*.mp4"))
     assert all(film.with_suffix(".png").is_file() for film in films), "a picture of each previews there"
     assert (artifacts / "report.html").read_bytes() == Path(said["paths"]["report"]).read_bytes()
-    assert len((artifacts / "gate.csv").read_text().splitlines()) == len(said["proof"]["checks"]) + 1
+    assert len((artifacts / "gate.csv").read_text().splitlines()) == len(said["gate"]["checks"]) + 1
 
 
 def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, Any]) -> None:
@@ -122,7 +122,7 @@ def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, A
     report = Path(said["paths"]["report"])
     page = report.read_text()
     assert "<video" in page
-    assert page.count('class="chip ') > len(said["proof"]["checks"])
+    assert page.count('class="chip ') > len(said["gate"]["checks"])
 
 
 def test_the_run_had_no_network_and_only_ray_asked_for_one(nano_run: tuple[Path, Any]) -> None:

@@ -7,9 +7,9 @@ import torch
 from model_cases import LAYOUT, NULL, RATE_HZ, lively_model, random_latent, random_text
 from torch import Tensor
 
-from uniform_core.diffusion import GuidanceConfig, IddpmConfig
+from uniform_core.diffusion import GuidanceConfig, IddpmConfig, ModalityScale
 from uniform_core.diffusion.base import Denoiser, Objective, Tensors
-from uniform_core.diffusion.guidance import GuideScale, guided_denoiser
+from uniform_core.diffusion.guidance import guided_denoiser
 from uniform_core.model import Conditions, JointLatent, JointOutput, TextBatch
 from uniform_core.types import Modality, Task
 
@@ -162,7 +162,7 @@ def with_guide(guidance: GuidanceConfig, *, task: Task) -> tuple[Tensors, int]:
 
 @torch.no_grad()
 def test_a_guide_moves_the_modalities_that_have_a_scale() -> None:
-    found, asked = with_guide(GuidanceConfig(guide_scale=GuideScale(audio=1.5)), task=Task.T2AV)
+    found, asked = with_guide(GuidanceConfig(guide_scale=ModalityScale(audio=1.5)), task=Task.T2AV)
     said = plain(Task.T2AV, TEXT, 500.0)
     assert asked == 1
     torch.testing.assert_close(found[Modality.VIDEO], said.video_BCTHW)
@@ -176,8 +176,8 @@ def test_a_guide_moves_the_modalities_that_have_a_scale() -> None:
     ("guidance", "task"),
     [
         (GuidanceConfig(), Task.T2AV),
-        (GuidanceConfig(guide_scale=GuideScale(audio=2.0)), Task.A2V),  # which makes no sound
-        (GuidanceConfig(guide_scale=GuideScale(audio=2.0), interval=(0.6, 1.0)), Task.V2A),
+        (GuidanceConfig(guide_scale=ModalityScale(audio=2.0)), Task.A2V),  # which makes no sound
+        (GuidanceConfig(guide_scale=ModalityScale(audio=2.0), interval=(0.6, 1.0)), Task.V2A),
     ],
 )
 def test_a_guide_that_moves_nothing_is_not_asked(guidance: GuidanceConfig, task: Task) -> None:
@@ -189,9 +189,13 @@ def test_a_guide_that_moves_nothing_is_not_asked(guidance: GuidanceConfig, task:
 
 
 @torch.no_grad()
-def test_guidance_by_guide_and_by_the_given_modality_add_up() -> None:
-    both = GuidanceConfig(modality_scale=1.5, guide_scale=GuideScale(audio=2.0))
-    parts = (GuidanceConfig(modality_scale=1.5), GuidanceConfig(guide_scale=GuideScale(audio=2.0)))
-    together, by_given, by_guide = (with_guide(g, task=Task.V2A)[0][Modality.AUDIO] for g in (both, *parts))
+def test_guidance_by_text_by_the_given_modality_and_by_the_guide_adds_up() -> None:
+    scales = ({"text_scale": 3.0}, {"modality_scale": 1.5}, {"guide_scale": ModalityScale(audio=2.0)})
+    together = GuidanceConfig.model_validate(scales[0] | scales[1] | scales[2])
     own = plain(Task.V2A, TEXT, 500.0).audio_BCTF
-    torch.testing.assert_close(together - own, (by_given - own) + (by_guide - own), rtol=1e-4, atol=1e-5)
+    moved = [
+        with_guide(guidance, task=Task.V2A)[0][Modality.AUDIO] - own
+        for guidance in (together, *(GuidanceConfig.model_validate(scale) for scale in scales))
+    ]
+    assert all(difference.abs().max() > 1e-3 for difference in moved)
+    torch.testing.assert_close(moved[0], sum(moved[1:]), rtol=1e-4, atol=1e-5)

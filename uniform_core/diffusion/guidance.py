@@ -51,8 +51,8 @@ class JointModel(Protocol[TextT_contra, ConditionsT, LatentT_co]):
     def __call__(self, noisy: Tensors, t_B: Tensor, conditions: ConditionsT) -> Tensors: ...
 
 
-class GuideScale(Frozen):
-    """A scale for each modality."""
+class ModalityScale(Frozen):
+    """A scale of guidance for each modality; 1 guides not at all."""
 
     video: float = Field(default=1.0, ge=0)
     audio: float = Field(default=1.0, ge=0)
@@ -65,14 +65,15 @@ class GuideScale(Frozen):
 class GuidanceConfig(Frozen):
     """A scale of 1 guides not at all; the paper guides by text with 5 (§4.1.2), and by the given modality not.
 
-    `guide_scale`: away from what the model said early in its training (Karras et al. 2024, autoguidance).
+    `guide_scale` drives away from what the model said early in its training. `interval` says where on the way from
+    clean (0) to noise (1) guidance acts; elsewhere one forward pass is made.
 
-    `interval` says where on the way from clean (0) to noise (1) guidance acts; elsewhere one forward pass is made.
+    Source: Karras et al. 2024, Guiding a Diffusion Model with a Bad Version of Itself (`guide_scale`).
     """
 
     text_scale: float = Field(default=1.0, ge=0)
     modality_scale: float = Field(default=1.0, ge=0)
-    guide_scale: GuideScale = GuideScale()
+    guide_scale: ModalityScale = ModalityScale()
     interval: tuple[Fraction, Fraction] = (0.0, 1.0)
 
     def by_guide(self, task: Task) -> tuple[Modality, ...]:
@@ -81,7 +82,7 @@ class GuidanceConfig(Frozen):
 
     def without_guide(self) -> GuidanceConfig:
         """The same, for a model that has no guide."""
-        return self.model_copy(update={"guide_scale": GuideScale()})
+        return self.model_copy(update={"guide_scale": ModalityScale()})
 
     @model_validator(mode="after")
     def _ordered(self) -> GuidanceConfig:
@@ -110,14 +111,12 @@ def guided_denoiser(
     `given_noise`), which needs no further training. Guide: + (s − 1)·(said − said by the guide under the same
     conditions), of the modalities whose scale is not 1. The variance is always the conditional one's.
     """
-    by_guide = guidance.by_guide(task) if guide is not None else ()
-    early = (
-        guide.prepare(task, null_text.repeated(batch) if text is None else text, video_rate_hz)
-        if guide and by_guide
-        else None
-    )
+    by_guide = guidance.by_guide(task)
     empty = null_text.repeated(batch)
     plain = model.prepare(task, empty if text is None else text, video_rate_hz)
+    early = None
+    if guide is not None and by_guide:
+        early = guide.prepare(task, empty if text is None else text, video_rate_hz)
     pair = None
     if text is not None and guidance.text_scale != 1:
         pair = model.prepare(task, text.followed_by(empty), video_rate_hz)

@@ -78,8 +78,8 @@ class TrainConfig(Frozen):
     grad_clip: PositiveFloat = 1.0
     # The paper is silent; Open-Sora v1.2: 0.99 in its configs, 0.9999 as its code's default. 0.99 forgets in 69 steps.
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
-    # The share of the steps after which the moving average is kept as well: sampling can be guided by it
-    # (GuidanceConfig.guide_scale). None: it is not. Not in the paper.
+    # The share of the steps after which the moving average is kept as well, for sampling to be guided away from it
+    # (GuidanceConfig.guide_scale). None: it is not kept. Not in the paper.
     guide_at: Annotated[float, Field(gt=0, lt=1)] | None = None
     text_drop: Fraction = 0.5  # paper §3.1: text is dropped with probability 0.5
     # The same for tasks that are given a sound or a picture; None: `text_drop`, as in the paper.

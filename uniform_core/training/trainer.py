@@ -61,7 +61,7 @@ class Trainer:
         self.place: Place = current_place()
         self.ema = Ema(model, decay=config.ema_decay)
         self.step = 0  # optimizer steps done
-        self.guide: dict[str, Tensor] = {}  # the moving average at `guide_step`, from then on
+        self.guide: dict[str, Tensor] = {}  # the moving average as of `guide_step`, on the CPU; empty before
         self._objective: Objective = objective.build()
         self._optimizer = VectorAdamW(config, model)
         self._device = next(model.parameters()).device
@@ -85,7 +85,7 @@ class Trainer:
         self.ema.update(self.model)
         self.step += 1
         if self.step == self.config.guide_step:
-            self.guide = {name: value.clone() for name, value in self.averaged_weights().items()}
+            self.guide = {name: value.to("cpu", copy=True) for name, value in self.averaged_weights().items()}
         return StepReport(batch.step, batch.task, loss, losses, terms, norm, lr, self.config.batch)
 
     @torch.no_grad()
@@ -137,7 +137,7 @@ class Trainer:
         }
         guide_step = self.config.guide_step
         if guide_step is not None and checkpoint.step >= guide_step:
-            expected["guide"] = forms_of(self.model.state_dict())
+            expected["guide"] = forms_of(self.averaged_weights())
         found = {part: forms_of(getattr(checkpoint, part)) for part in expected}
         require_forms(f"checkpoint of step {checkpoint.step}", joined(expected), found=joined(found))
         self.model.load_state_dict(checkpoint.model, strict=True)
