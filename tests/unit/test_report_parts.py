@@ -205,9 +205,8 @@ def test_the_classes_take_turns_and_the_number_is_bounded():
 
 
 def test_each_task_is_said_to_be_sampled_as_it_was() -> None:
-    facts = sampling_facts(
-        build_run("tiny", overrides=["sample.guidance.text_scale=2", "sample.guidance.modality_scale=1.5"])
-    )
+    changes = ("text_scale=2", "modality_scale=1.5", "guide_scale.video=1", "guide_scale.audio=1")
+    facts = sampling_facts(build_run("tiny", overrides=[f"sample.guidance.{change}" for change in changes]))
     assert [(fact.name, fact.value, fact.remark) for fact in facts] == [
         ("Sampling T2AV", "24 steps", "ddim, eta 0.8; caption given, guidance 2"),
         ("Sampling A2V, V2A", "10 steps", "ddim, eta 1.0; no caption, guidance by the given 1.5"),
@@ -215,8 +214,8 @@ def test_each_task_is_said_to_be_sampled_as_it_was() -> None:
 
 
 def test_guidance_by_an_early_average_is_said_where_it_acts() -> None:
-    changes = ("train.guide_at=0.3", "sample.guidance.guide_scale.audio=1.5", "sample.guidance.interval=[0,0.5]")
-    facts = sampling_facts(build_run("tiny", overrides=list(changes)))
+    changes = ("guide_scale.video=1", "guide_scale.audio=1.5", "interval=[0,0.5]")
+    facts = sampling_facts(build_run("tiny", overrides=[f"sample.guidance.{change}" for change in changes]))
     act = "guidance by its early average audio 1.5 from 0 to 0.5 of the way to noise"
     assert {fact.name: act in fact.remark for fact in facts} == {
         "Sampling T2AV": True,
