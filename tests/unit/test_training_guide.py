@@ -9,6 +9,7 @@ import torch
 from training_toy import make_config, make_source, make_trainer
 
 from uniform_core.build import build_run
+from uniform_core.catalog.verify import _model_fault
 from uniform_core.diffusion import GuidanceConfig, ModalityScale
 from uniform_core.errors import ConfigError, IntegrityError
 from uniform_core.generation.config import SampleConfig
@@ -86,3 +87,17 @@ def test_what_is_not_used_changes_no_fingerprint() -> None:
     assert guided.fingerprint_params()["guidance"]["guide_scale"] == {"video": 1.0, "audio": 2.0}
     assert "guide_at" not in make_config().fingerprint_params()
     assert CONFIG.fingerprint_params()["guide_at"] == 0.5
+
+
+def test_verify_reads_the_guide_beside_the_weights(tmp_path: Path) -> None:
+    trainer = make_trainer(CONFIG)
+    fit(trainer, make_source(CONFIG))
+    model = trainer.model
+    card = ModelCard(model.config, model.layout, trainer.objective_config, trainer.scale, 8.0, "f", 6, {})
+    sha256 = export_model(tmp_path / "model", trainer.averaged_weights(), card=card, guide=trainer.guide)
+    row = {"path": "model", "sha256": sha256}
+    assert _model_fault(tmp_path, row, deep=True) is None
+    (tmp_path / "model" / GUIDE).write_bytes(b"no weights")
+    assert "content differs" in (_model_fault(tmp_path, row, deep=True) or "")
+    (tmp_path / "model" / GUIDE).unlink()
+    assert _model_fault(tmp_path, row, deep=True) == f"no {GUIDE}"

@@ -3,6 +3,7 @@
 # ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from uniform_core.errors import CatalogError, IntegrityError
 from uniform_core.files import is_inside
 from uniform_core.fingerprint import file_sha256
 
+GUIDE = "guide.safetensors"  # an early average beside the weights of a model
 _REF = f"{KEY}, shard, row_group, row_in_group, shape, dtype, tensor_sha256"
 _MEDIA = {  # tables of files under media/, with their hash; a source's path is absolute where it stays with its owner
     "clips": "clip_sha256",
@@ -113,10 +115,23 @@ def _model_fault(root: Path, row: dict[str, Any], deep: bool) -> str | None:
         return f"outside {root}"
     if not folder.is_dir():
         return "no such folder"
-    weights = list(folder.glob("*.safetensors"))
+    weights = [path for path in folder.glob("*.safetensors") if path.name != GUIDE]
     if len(weights) != 1:
         return f"{len(weights)} files of weights where one belongs"
-    return _hash_fault(weights[0], row) if deep else None
+    if not deep:
+        return None
+    return _hash_fault(weights[0], row) or _guide_fault(folder)
+
+
+def _guide_fault(folder: Path) -> str | None:
+    """What is wrong with the guide that a model's marker names; a row names the weights alone."""
+    try:
+        marker = json.loads((folder / "COMPLETE").read_text())
+    except (OSError, ValueError):
+        return None  # a feature net has none; of a model, loading tells
+    if GUIDE not in marker:
+        return None
+    return _hash_fault(folder / GUIDE, marker[GUIDE]) if (folder / GUIDE).is_file() else f"no {GUIDE}"
 
 
 def _file_fault(root: Path, row: dict[str, Any], deep: bool) -> str | None:
