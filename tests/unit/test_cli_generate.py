@@ -117,7 +117,9 @@ def model_home(home):
         steps=0,
         made_with=config.model_dump(mode="json"),
     )
-    weights = export_model(home / "checkpoints" / "m" / "model", model.state_dict(), card=card)
+    weights = export_model(
+        home / "checkpoints" / "m" / "model", model.state_dict(), card=card, guide=model.state_dict()
+    )
     row = stamp(work_key="c" * 32, model_id="c" * 32, kind="uniform", path="m/model", weights_sha256=weights, steps=0)
     row |= {"parameters": 1, "data_digest": sha("d"), "versions": "{}", "metrics": "{}"}
     open_catalog(home).insert("models", [row])
