@@ -9,7 +9,7 @@ import pytest
 
 from uniform_core.errors import ConfigError
 from uniform_core.metrics import METRICS
-from uniform_core.metrics.base import CLIPS, KNOWN, LABELS_OF, MetricConfig, Need, Side
+from uniform_core.metrics.base import CLIPS, KNOWN, LABELS_OF, MetricConfig, Need, Score, Side
 from uniform_core.metrics.features import FeatureSet
 
 N = 24
@@ -97,6 +97,28 @@ def test_nothing_to_score_is_a_reason_not_a_number(metric: MetricConfig):
     assert score.low is None
     assert score.reason
     assert score.n_generated == 0
+
+
+@EVERY
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_few_items_give_a_number_or_a_reason(metric: MetricConfig, n: int):
+    assert_a_number_or_a_reason(metric.score(inputs_for(metric, n=n)))
+
+
+@EVERY
+def test_items_that_are_all_alike_give_a_number_or_a_reason(metric: MetricConfig):
+    inputs = inputs_for(metric)
+    alike = {need: FeatureSet.of(found.keys, [found.values[0]] * N) for need, found in inputs.items()}
+    assert_a_number_or_a_reason(metric.score(alike))
+
+
+def assert_a_number_or_a_reason(score: Score) -> None:
+    """Never an exception, and never a number that is none."""
+    numbers = [number for number in (score.value, score.low, score.high, score.p) if number is not None]
+    assert np.isfinite(numbers).all(), score
+    assert bool(numbers) != bool(score.reason)
+    if score.value is not None and score.low is not None and score.high is not None:
+        assert score.low <= score.value <= score.high
 
 
 @EVERY

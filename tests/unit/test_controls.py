@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,31 @@ def test_retrieval_takes_the_most_alike_or_the_caption() -> None:
     by_text = compose("retrieval", Task.T2AV, stock())
     assert {label_of(clip.video) for clip_id, clip in by_text.items() if label_of(clip_id) == "b"} == {"b"}
     assert all(clip.video == clip.audio for clip in by_text.values())
+
+
+def test_retrieval_by_text_takes_turns_among_clips_of_the_caption() -> None:
+    """Else of the class; never of another one."""
+    plain = stock()
+    said = {"known-a1": "a red a", "known-a3": "a red a", "given-a0": "a red a", "given-a1": "a blue a"}
+    given, known = (
+        [{**row, "caption": said.get(row["clip_id"], row["caption"])} for row in rows]
+        for rows in (plain.conditions, plain.trained)
+    )
+    made = compose("retrieval", Task.T2AV, replace(plain, conditions=given, trained=known))
+    assert made["given-a0"].video in ("known-a1", "known-a3")
+    assert label_of(made["given-a1"].video) == "a", "nobody says blue"
+    assert {made[f"given-a{n}"].video for n in (2, 3)} <= {"known-a0", "known-a2", "known-a4"}
+    assert "given-c0" not in made, "of class c nothing is known"
+
+
+@pytest.mark.parametrize(("name", "task"), [p for p in EVERY if p[0] in ("shuffled", "text_blind", "given_blind")])
+def test_a_condition_that_the_model_did_not_answer_is_left_out(name: str, task: Task) -> None:
+    plain = stock()
+    answered = {clip_id: clip for clip_id, clip in plain.made.items() if clip_id != "given-a1"}
+    made = compose(name, task, replace(plain, made=answered))
+    assert "given-a1" not in made
+    assert "made-a1" not in {clip.of(modality) for clip in made.values() for modality in Modality}
+    assert len(made) == (6 if name == "shuffled" else 7)
 
 
 def test_the_mean_of_a_class_is_all_that_its_conditions_get() -> None:

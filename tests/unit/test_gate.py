@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flows.proof import bound_text, proof_json, proof_text, verdict_text
+from uniform_core.metrics import proof as proof_module
 from uniform_core.metrics.gate import BESIDE, CONTROLS, GateConfig, Rule, Verdict, judge, rules_of, words_needed
 from uniform_core.metrics.proof import MUST_FAIL, prove
 from uniform_core.types import Task
@@ -139,10 +140,36 @@ def test_a_control_that_could_not_be_computed_leaves_the_proof_open() -> None:
     assert all(refusal.unknown and not refusal.missed for refusal in proof.refusals)
 
 
+@pytest.mark.parametrize(
+    ("video", "audio", "expected"),
+    [
+        (0.1, 0.9, Verdict.PASSED),  # one stream is enough to refuse it
+        (0.1, None, Verdict.PASSED),
+        (0.9, None, Verdict.UNKNOWN),
+        (0.9, 0.9, Verdict.FAILED),
+    ],
+)
+def test_a_control_is_refused_where_one_stream_of_it_is(
+    video: float, audio: float | None, expected: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof_module, "MUST_FAIL", {"text_blind": {Task.T2AV: ("class",)}})
+    [rule] = [rule for rule in RULES if rule.name == "class"]
+    rows = [
+        {**row(rule, found, system="text_blind", task=Task.T2AV), "name": f"class_accuracy.{net}.test", "reason": why}
+        for net, found, why in (("tinyvideo", video, None), ("tinymel", audio, None if audio else "no clips"))
+    ]
+    [refusal] = prove(rows, GATE, tasks=(Task.T2AV,)).refusals
+    assert refusal.verdict is expected
+
+
+def test_nothing_that_was_judged_proves_nothing() -> None:
+    assert prove([], GATE, tasks=()).verdict is Verdict.UNKNOWN
+    assert prove([], GATE, tasks=tuple(Task)).verdict is Verdict.UNKNOWN
+
+
 def test_what_is_named_exists() -> None:
     assert set(CONTROLS) | {"retrieval"} == set(MUST_FAIL)
-    assert {rule for by_task in MUST_FAIL.values() for rules in by_task.values() for rule in rules} <= {
-        rule.name for rule in RULES
-    }
+    named = {(task, rule) for by_task in MUST_FAIL.values() for task, rules in by_task.items() for rule in rules}
+    assert named <= {(task, rule.name) for rule in RULES for task in rule.tasks}
     assert len({rule.name for rule in RULES}) == len(RULES)
     assert set(words_needed()) == {rule.metric for rule in RULES}

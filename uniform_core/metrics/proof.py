@@ -28,7 +28,9 @@ _BLIND = ("class", "no more diversity")
 MUST_FAIL: Final[Mapping[str, Mapping[Task, tuple[str, ...]]]] = {
     "retrieval": dict.fromkeys(Task, _COPIES),
     "copier": dict.fromkeys(Task, _COPIES),
-    "prototypes": dict.fromkeys(Task, (*_VARIED, *_COPIES)),
+    # Half of the pairs of two prototypes in turns are equal: their diversity is about half of the real one, which is
+    # the bound itself. What refuses them is coverage.
+    "prototypes": dict.fromkeys(Task, ("coverage", *_COPIES)),
     "class_mean": {task: (*_FAITHFUL[task], *_VARIED) for task in Task},
     "text_blind": {Task.T2AV: (*_BLIND, "colour as asked", "size as asked", "pitch as asked")},
     "given_blind": {task: (*_BLIND, *_OUT_OF_STEP[task]) for task in (Task.A2V, Task.V2A)},
