@@ -51,11 +51,13 @@ def test_every_clip_that_was_made_says_how(nano_run: tuple[Path, Any]) -> None:
             **{"steps": 0, "guidance": 1.0, "modality_guidance": 1.0, "guide_scale": None, "sampler": None}
         }
     assert sample.guidance.modality_scale != 1.0, "so that the numbers below are not those of no guidance"
-    for (_, task), way in ways.items():
+    for (system, task), way in ways.items():
         sampler = sample.sampler_of(Task(task))
         assert json.loads(way["sampler"]) == sampler.fingerprint_params()
         assert (way["steps"], way["guidance"]) == (sampler.steps, 1.0)
         assert way["modality_guidance"] == (1.0 if task == "t2av" else sample.guidance.modality_scale)
+        by_guide = sample.guidance.by_guide(Task(task)) if system == "uniform" else ()
+        assert json.loads(way["guide_scale"] or "{}") == {str(m): sample.guidance.guide_scale.of(m) for m in by_guide}
 
 
 def test_every_score_has_a_value_or_a_reason_and_says_what_it_stands_on(nano_run: tuple[Path, Any]) -> None:
