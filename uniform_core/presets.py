@@ -14,8 +14,8 @@ from uniform_core.diffusion import (
     DdimConfig,
     EulerConfig,
     GuidanceConfig,
+    GuideScale,
     IddpmConfig,
-    ModalityScale,
     RectifiedFlowConfig,
 )
 from uniform_core.generation.config import SampleConfig
@@ -65,7 +65,7 @@ def tiny() -> RunConfig:
             # Fresh noise mends what tokens disagreed on near pure noise; T2AV bears less of it (docs/experiments.md).
             sampler=DdimConfig(steps=24, eta=0.8),
             sampler_given=DdimConfig(steps=10, eta=1.0),
-            guidance=GuidanceConfig(modality_scale=1.25, guide_scale=ModalityScale(video=1.25, audio=1.5)),
+            guidance=GuidanceConfig(modality_scale=1.25, guide_scale=GuideScale(video=1.25, audio=1.5)),
             batch=24,
         ),
         evaluate=EvaluateConfig(

@@ -7,7 +7,7 @@ import torch
 from model_cases import LAYOUT, NULL, RATE_HZ, lively_model, random_latent, random_text
 from torch import Tensor
 
-from uniform_core.diffusion import GuidanceConfig, IddpmConfig, ModalityScale
+from uniform_core.diffusion import GuidanceConfig, GuideScale, IddpmConfig
 from uniform_core.diffusion.base import Denoiser, Objective, Tensors
 from uniform_core.diffusion.guidance import guided_denoiser
 from uniform_core.model import Conditions, JointLatent, JointOutput, TextBatch
@@ -162,7 +162,7 @@ def with_guide(guidance: GuidanceConfig, *, task: Task) -> tuple[Tensors, int]:
 
 @torch.no_grad()
 def test_a_guide_moves_the_modalities_that_have_a_scale() -> None:
-    found, asked = with_guide(GuidanceConfig(guide_scale=ModalityScale(audio=1.5)), task=Task.T2AV)
+    found, asked = with_guide(GuidanceConfig(guide_scale=GuideScale(audio=1.5)), task=Task.T2AV)
     said = plain(Task.T2AV, TEXT, 500.0)
     assert asked == 1
     torch.testing.assert_close(found[Modality.VIDEO], said.video_BCTHW)
@@ -176,8 +176,8 @@ def test_a_guide_moves_the_modalities_that_have_a_scale() -> None:
     ("guidance", "task"),
     [
         (GuidanceConfig(), Task.T2AV),
-        (GuidanceConfig(guide_scale=ModalityScale(audio=2.0)), Task.A2V),  # which makes no sound
-        (GuidanceConfig(guide_scale=ModalityScale(audio=2.0), interval=(0.6, 1.0)), Task.V2A),
+        (GuidanceConfig(guide_scale=GuideScale(audio=2.0)), Task.A2V),  # which makes no sound
+        (GuidanceConfig(guide_scale=GuideScale(audio=2.0), interval=(0.6, 1.0)), Task.V2A),
     ],
 )
 def test_a_guide_that_moves_nothing_is_not_asked(guidance: GuidanceConfig, task: Task) -> None:
@@ -190,7 +190,7 @@ def test_a_guide_that_moves_nothing_is_not_asked(guidance: GuidanceConfig, task:
 
 @torch.no_grad()
 def test_guidance_by_text_by_the_given_modality_and_by_the_guide_adds_up() -> None:
-    scales = ({"text_scale": 3.0}, {"modality_scale": 1.5}, {"guide_scale": ModalityScale(audio=2.0)})
+    scales = ({"text_scale": 3.0}, {"modality_scale": 1.5}, {"guide_scale": GuideScale(audio=2.0)})
     together = GuidanceConfig.model_validate(scales[0] | scales[1] | scales[2])
     own = plain(Task.V2A, TEXT, 500.0).audio_BCTF
     moved = [

@@ -11,14 +11,14 @@ from generation_toy import LAYOUT, make_exported, make_generator, make_requests
 from tasks.sample import guidance_of, way_of
 from uniform_core.build import build_run
 from uniform_core.config import RunConfig
-from uniform_core.diffusion import GuidanceConfig, ModalityScale
+from uniform_core.diffusion import GuidanceConfig, GuideScale
 from uniform_core.errors import ConfigError
 from uniform_core.generation.generator import build_severed, build_untrained
 from uniform_core.model import SeveredUniForm, UniForm
 from uniform_core.training.export import Exported
 from uniform_core.types import Modality, Task
 
-GUIDED = GuidanceConfig(guide_scale=ModalityScale(audio=2.0))
+GUIDED = GuidanceConfig(guide_scale=GuideScale(audio=2.0))
 
 
 def with_guide() -> Exported:

@@ -10,7 +10,7 @@ from training_toy import make_config, make_source, make_trainer
 
 from uniform_core.build import build_run
 from uniform_core.catalog.verify import _model_fault
-from uniform_core.diffusion import GuidanceConfig, ModalityScale
+from uniform_core.diffusion import GuidanceConfig, GuideScale
 from uniform_core.errors import ConfigError, IntegrityError
 from uniform_core.generation.config import SampleConfig
 from uniform_core.training.checkpoint import GUIDE, CheckpointStore
@@ -83,7 +83,7 @@ def test_a_scale_without_a_guide_is_refused() -> None:
 def test_what_is_not_used_changes_no_fingerprint() -> None:
     sample = SampleConfig(sampler=build_run("nano").sample.sampler)
     assert "guide_scale" not in sample.fingerprint_params()["guidance"]
-    guided = sample.model_copy(update={"guidance": GuidanceConfig(guide_scale=ModalityScale(audio=2.0))})
+    guided = sample.model_copy(update={"guidance": GuidanceConfig(guide_scale=GuideScale(audio=2.0))})
     assert guided.fingerprint_params()["guidance"]["guide_scale"] == {"video": 1.0, "audio": 2.0}
     assert "guide_at" not in make_config().fingerprint_params()
     assert CONFIG.fingerprint_params()["guide_at"] == 0.5

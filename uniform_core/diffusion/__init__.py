@@ -9,7 +9,7 @@ from uniform_core.diffusion.base import TrainingLoss as TrainingLoss
 from uniform_core.diffusion.ddim import DdimConfig as DdimConfig
 from uniform_core.diffusion.euler import EulerConfig as EulerConfig
 from uniform_core.diffusion.guidance import GuidanceConfig as GuidanceConfig
-from uniform_core.diffusion.guidance import ModalityScale as ModalityScale
+from uniform_core.diffusion.guidance import GuideScale as GuideScale
 from uniform_core.diffusion.heun import HeunConfig as HeunConfig
 from uniform_core.diffusion.iddpm import IddpmConfig as IddpmConfig
 from uniform_core.diffusion.rectified_flow import RectifiedFlowConfig as RectifiedFlowConfig

@@ -51,7 +51,7 @@ class JointModel(Protocol[TextT_contra, ConditionsT, LatentT_co]):
     def __call__(self, noisy: Tensors, t_B: Tensor, conditions: ConditionsT) -> Tensors: ...
 
 
-class ModalityScale(Frozen):
+class GuideScale(Frozen):
     """A scale of guidance for each modality; 1 guides not at all."""
 
     video: float = Field(default=1.0, ge=0)
@@ -73,7 +73,7 @@ class GuidanceConfig(Frozen):
 
     text_scale: float = Field(default=1.0, ge=0)
     modality_scale: float = Field(default=1.0, ge=0)
-    guide_scale: ModalityScale = ModalityScale()
+    guide_scale: GuideScale = GuideScale()
     interval: tuple[Fraction, Fraction] = (0.0, 1.0)
 
     def by_guide(self, task: Task) -> tuple[Modality, ...]:
@@ -82,7 +82,7 @@ class GuidanceConfig(Frozen):
 
     def without_guide(self) -> GuidanceConfig:
         """The same, for a model that has no guide."""
-        return self.model_copy(update={"guide_scale": ModalityScale()})
+        return self.model_copy(update={"guide_scale": GuideScale()})
 
     @model_validator(mode="after")
     def _ordered(self) -> GuidanceConfig:
