@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from tasks.commits import ItemRows
 from tasks.context import RunContext, item_name
 from tasks.pool import PoolLimits
 from tasks.stage import CommitRule, Stage, StageSummary, run_stage
+from uniform_core.codecs.griffin_lim import GriffinLimVocoder
 from uniform_core.codecs.mel import log_mel
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import NETS
@@ -27,6 +28,9 @@ from uniform_core.fingerprint import digest, file_sha256, set_digest
 from uniform_core.media import CanonicalReader
 from uniform_core.metrics.train_nets import train_mel_net, train_sync_net, train_video_net
 from uniform_core.metrics.trained import WEIGHTS, TrainedNet, load_net, save_net
+from uniform_core.spec import AVSpec
+
+RESOUND_ITERATIONS = 4  # more change no feature of what is heard (docs/experiments.md)
 
 
 class InstrumentWorker:
@@ -51,7 +55,7 @@ class InstrumentWorker:
         if row["kind"] == "video":
             net: TrainedNet[Any] = train_video_net(self._frames, labels, seed=seed, training=nets.video)
         elif row["kind"] == "mel":
-            net = train_mel_net(self._mels, labels, seed=seed, training=nets.mel)
+            net = train_mel_net(self._mels, labels, seed=seed, training=nets.mel, resound=resounding(self._config.spec))
         else:
             net = train_sync_net(self._frames, self._mels, labels, seed=seed, training=nets.sync)
         folder = Path("instruments") / f"{row['kind']}-{row['work_key'][:12]}"
@@ -84,6 +88,12 @@ class InstrumentWorker:
         """Log-mels float32 [N, T, F] in the order of the clips; read by the first net that listens."""
         waves = [self._reader.sound(self._media_dir / clip["path"]) for clip in self._clips]
         return log_mel(torch.from_numpy(np.stack(waves)), self._config.spec).numpy()
+
+
+def resounding(spec: AVSpec) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Log-mels [N, T, F] → those of the sounds that Griffin-Lim makes of them, whatever vocoder the run has."""
+    vocoder = GriffinLimVocoder(spec, iterations=RESOUND_ITERATIONS)
+    return lambda mels_NTF: log_mel(vocoder.synthesise(mels_NTF), spec)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def way_of(config: RunConfig, row: Mapping[str, Any]) -> dict[str, Any]:
     sampler = sample.sampler_of(task)
     text, given = sample.scales_of(task, with_text=row["text_hash"] is not None)
     guidance = guidance_of(config, row["system"])
-    scales = {str(modality): guidance.guide_scale.of(modality) for modality in guidance.by_guide(task)}
+    scales = {str(modality): scale for modality, scale in guidance.by_guide(task).items()}
     return {
         "steps": sampler.steps,
         "sampler": canonical_json(sampler.fingerprint_params()),

@@ -16,6 +16,7 @@ import torch
 
 from tasks.evaluation_inputs import EvaluationInputs
 from tasks.features import extractors_of
+from tasks.instruments import resounding
 from tasks.sample import media_codecs
 from uniform_core.build import build_run
 from uniform_core.codecs.mel import log_mel
@@ -63,7 +64,7 @@ def stage_config(seed: int = SEED) -> RunConfig:
             f"data.seed={seed}",
             f"instrument.seed={seed}",
             f"evaluate.clips_per_task={CONDITIONS * len(SCENES)}",
-            f"evaluate.reference_clips={TRAINED * len(SCENES)}",
+            f"evaluate.reference_clips={CONDITIONS * len(SCENES)}",
             'evaluate.baselines=["retrieval","codec_round_trip"]',
         ],
     )
@@ -110,7 +111,7 @@ class Stage:
         self._extractors = extractors_of(
             {
                 "video": train_video_net(frames, labels, seed=0, training=nets.video),
-                "mel": train_mel_net(mels, labels, seed=0, training=nets.mel),
+                "mel": train_mel_net(mels, labels, seed=0, training=nets.mel, resound=resounding(self._spec)),
                 "sync": train_sync_net(frames, mels, labels, seed=0, training=nets.sync),
             },
             LAYERS,

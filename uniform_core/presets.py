@@ -63,13 +63,18 @@ def tiny() -> RunConfig:
         train=_tiny_training(),
         sample=SampleConfig(
             # Fresh noise mends what tokens disagreed on near pure noise; T2AV bears less of it (docs/experiments.md).
-            sampler=DdimConfig(steps=24, eta=0.8),
+            sampler=DdimConfig(steps=30, eta=0.8),
             sampler_given=DdimConfig(steps=10, eta=1.0),
-            guidance=GuidanceConfig(modality_scale=1.25, guide_scale=GuideScale(video=1.25, audio=1.5)),
+            guidance=GuidanceConfig(
+                modality_scale=1.5,
+                guide_scale=GuideScale(video=1.25, audio=1.5),
+                guide_scale_given=GuideScale(audio=2.0),
+            ),
             batch=24,
         ),
         evaluate=EvaluateConfig(
             clips_per_task=192,
+            reference_clips=192,  # as many as are made: what k of coverage is chosen for
             untrained_clips=48,
             metrics=tiny_metrics(classes=tuple(sorted(data.labels))),
             nets=NetsConfig(),

@@ -23,7 +23,7 @@ def sampling_facts(config: RunConfig) -> Iterator[Fact]:
             words += f", guidance by the given {given:g}"
         guided = config.sample.guidance.by_guide(task)
         if guided:
-            scales = (f"{m} {config.sample.guidance.guide_scale.of(m):g}" for m in guided)
+            scales = (f"{modality} {scale:g}" for modality, scale in guided.items())
             words += f", guidance by its early average {', '.join(scales)}"
         if ((text, given) != (1.0, 1.0) or guided) and config.sample.guidance.interval != (0.0, 1.0):
             words += " from {:g} to {:g} of the way to noise".format(*config.sample.guidance.interval)

@@ -178,6 +178,8 @@ def test_a_guide_moves_the_modalities_that_have_a_scale() -> None:
         (GuidanceConfig(), Task.T2AV),
         (GuidanceConfig(guide_scale=GuideScale(audio=2.0)), Task.A2V),  # which makes no sound
         (GuidanceConfig(guide_scale=GuideScale(audio=2.0), interval=(0.6, 1.0)), Task.V2A),
+        (GuidanceConfig(guide_scale=GuideScale(audio=2.0), guide_scale_given=GuideScale(video=2.0)), Task.V2A),
+        (GuidanceConfig(guide_scale_given=GuideScale(audio=2.0)), Task.T2AV),
     ],
 )
 def test_a_guide_that_moves_nothing_is_not_asked(guidance: GuidanceConfig, task: Task) -> None:
@@ -186,6 +188,15 @@ def test_a_guide_that_moves_nothing_is_not_asked(guidance: GuidanceConfig, task:
     assert asked == 0
     for modality in task.made:
         torch.testing.assert_close(found[modality], said[modality])
+
+
+@torch.no_grad()
+def test_a_task_that_is_given_a_picture_has_a_scale_of_its_own() -> None:
+    own = GuidanceConfig(guide_scale=GuideScale(audio=1.5), guide_scale_given=GuideScale(audio=3.0))
+    for task, alone in ((Task.V2A, 3.0), (Task.T2AV, 1.5)):
+        found, _ = with_guide(own, task=task)
+        expected, _ = with_guide(GuidanceConfig(guide_scale=GuideScale(audio=alone)), task=task)
+        torch.testing.assert_close(found[Modality.AUDIO], expected[Modality.AUDIO])
 
 
 @torch.no_grad()

@@ -107,6 +107,24 @@ def test_a_copied_class_shows_beside_others_that_are_not() -> None:
     assert scored(share, generated_video=copied, **sets).value == pytest.approx(0.25, abs=0.03)
 
 
+def test_the_share_of_near_copies_of_other_clips_is_the_percentile() -> None:
+    """Of fresh draws of the same distances, 1 in 100 lies below the 1st percentile of 199."""
+    rng = np.random.default_rng(0)
+    share = MemorisationConfig.example().model_copy(update={"word": "copied_share"})
+    labels = ["a"] * 199
+    shares = [
+        scored(
+            share,
+            generated_video=rng.normal(size=199),
+            held_out_video=rng.normal(size=199),
+            generated_label=labels,
+            held_out_label=labels,
+        ).value
+        for _ in range(500)
+    ]
+    assert np.mean([float(value or 0.0) for value in shares]) == pytest.approx(0.01, abs=0.0015)
+
+
 def test_copies_that_no_class_has_enough_of_show_in_all_classes_together() -> None:
     """Three clips against three at most come to z = −√(27 / 7) = −1.96; 24 against 24 to −√(1728 / 49) = −5.94."""
     labels = sorted("abcdefgh" * 3)

@@ -119,6 +119,22 @@ def test_the_same_clips_and_seed_give_the_same_net_whatever_the_threads(mel_net:
     assert again.metrics == mel_net.metrics
 
 
+def test_worn_clips_and_no_others_are_heard_again() -> None:
+    heard: list[torch.Tensor] = []
+
+    def resound(mels_NTF: torch.Tensor) -> torch.Tensor:
+        heard.append(mels_NTF)
+        return mels_NTF.clamp(min=-4.0)
+
+    training = NetTraining(steps=2, batch=8)
+    net = train_mel_net(TRAIN.mels, TRAIN.labels, seed=0, training=training, resound=resound)
+    assert net.fingerprint != train_mel_net(TRAIN.mels, TRAIN.labels, seed=0, training=training).fingerprint
+    worn = torch.cat(heard)
+    assert worn.shape == TRAIN.mels.shape
+    moved = (worn - torch.from_numpy(TRAIN.mels)).abs().mean(dim=(1, 2))
+    assert (moved > 0).all()  # each has been worn before
+
+
 def test_another_seed_gives_another_net_and_no_global_state_moves():
     training = NetTraining(steps=2, batch=8)
     before = torch.get_rng_state()

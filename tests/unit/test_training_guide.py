@@ -85,6 +85,11 @@ def test_what_is_not_used_changes_no_fingerprint() -> None:
     assert "guide_scale" not in sample.fingerprint_params()["guidance"]
     guided = sample.model_copy(update={"guidance": GuidanceConfig(guide_scale=GuideScale(audio=2.0))})
     assert guided.fingerprint_params()["guidance"]["guide_scale"] == {"video": 1.0, "audio": 2.0}
+    assert "guide_scale_given" not in guided.fingerprint_params()["guidance"]
+    apart = GuidanceConfig(guide_scale_given=GuideScale(audio=2.0))
+    assert apart != apart.without_guide()
+    params = sample.model_copy(update={"guidance": apart}).fingerprint_params()["guidance"]
+    assert params["guide_scale_given"] == {"video": 1.0, "audio": 2.0}
     assert "guide_at" not in make_config().fingerprint_params()
     assert CONFIG.fingerprint_params()["guide_at"] == 0.5
 

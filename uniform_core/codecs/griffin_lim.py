@@ -91,7 +91,7 @@ class GriffinLimConfig(VocoderConfig):
     """The offline vocoder: intelligible events, a slight ring; no weights."""
 
     kind: Literal["griffin_lim"] = "griffin_lim"
-    iterations: Count = 32
+    iterations: Count = 12  # more than 8 bring the log-mel no nearer (docs/experiments.md)
 
     def fingerprint_params(self) -> dict[str, Any]:
         return {**super().fingerprint_params(), "version": VERSION, "mel_version": mel.VERSION}

@@ -23,7 +23,7 @@ VERSIONS: Final = {
     "captions": 1,
     "text": 1,
     "train": 1,
-    "instruments": 1,
+    "instruments": 2,
     "sample": 3,
     "features": 1,
     "scores": 2,

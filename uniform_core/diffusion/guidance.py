@@ -65,8 +65,9 @@ class GuideScale(Frozen):
 class GuidanceConfig(Frozen):
     """A scale of 1 guides not at all; the paper guides by text with 5 (§4.1.2), and by the given modality not.
 
-    `guide_scale` drives away from what the model said early in its training. `interval` says where on the way from
-    clean (0) to noise (1) guidance acts; elsewhere one forward pass is made.
+    `guide_scale` drives away from what the model said early in its training; tasks that are given a sound or a picture
+    may have a `guide_scale_given` of their own. `interval` says where on the way from clean (0) to noise (1) guidance
+    acts; elsewhere one forward pass is made.
 
     Source: Karras et al. 2024, Guiding a Diffusion Model with a Bad Version of Itself (`guide_scale`).
     """
@@ -74,15 +75,18 @@ class GuidanceConfig(Frozen):
     text_scale: float = Field(default=1.0, ge=0)
     modality_scale: float = Field(default=1.0, ge=0)
     guide_scale: GuideScale = GuideScale()
+    guide_scale_given: GuideScale | None = None
     interval: tuple[Fraction, Fraction] = (0.0, 1.0)
 
-    def by_guide(self, task: Task) -> tuple[Modality, ...]:
-        """The modalities that a task makes and that the guide acts on."""
-        return tuple(modality for modality in task.made if self.guide_scale.of(modality) != 1)
+    def by_guide(self, task: Task) -> dict[Modality, float]:
+        """The modalities that a task makes and that the guide acts on, each with its scale."""
+        own = None if task.given is None else self.guide_scale_given
+        scales = self.guide_scale if own is None else own
+        return {modality: scales.of(modality) for modality in task.made if scales.of(modality) != 1}
 
     def without_guide(self) -> GuidanceConfig:
         """The same, for a model that has no guide."""
-        return self.model_copy(update={"guide_scale": GuideScale()})
+        return self.model_copy(update={"guide_scale": GuideScale(), "guide_scale_given": None})
 
     @model_validator(mode="after")
     def _ordered(self) -> GuidanceConfig:
@@ -136,8 +140,8 @@ def guided_denoiser(
             outputs = {m: extrapolated(said[m], halves[m][batch:], scale=guidance.text_scale) for m in task.made}
         if guide is not None and early is not None and is_guided:
             weaker = guide(latents, t_B, early)
-            for m in by_guide:
-                outputs[m] = outputs[m] + extrapolated(said[m], weaker[m], scale=guidance.guide_scale.of(m)) - said[m]
+            for m, scale in by_guide.items():
+                outputs[m] = outputs[m] + extrapolated(said[m], weaker[m], scale=scale) - said[m]
         if blind is None or task.given is None or given_noise is None or not is_guided:
             return outputs
         hidden = objective.noised(latents[task.given], noise=given_noise, t_B=t_B)

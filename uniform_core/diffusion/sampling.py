@@ -103,7 +103,7 @@ def sample_joint(
         raise ConfigError(
             "guidance.guide_scale",
             expected="a model that kept a guide in its training, or scales of 1",
-            found=f"scales {guidance.guide_scale.model_dump()} and no guide",
+            found=f"scales {guidance.by_guide(task)} and no guide",
             fix="Train with train.guide_at, or set the scales to 1.",
         )
     batch = len(generators)

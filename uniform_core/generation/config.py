@@ -34,4 +34,6 @@ class SampleConfig(Frozen):
         params = self.model_dump(mode="json", exclude={"batch"})
         if self.guidance == self.guidance.without_guide():
             del params["guidance"]["guide_scale"]
+        if self.guidance.guide_scale_given is None:
+            del params["guidance"]["guide_scale_given"]
         return params

@@ -6,7 +6,7 @@ Clips must come in one order (by key): the draw of batches is by position. Axes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -27,7 +27,6 @@ from uniform_core.seeds import numpy_rng, torch_generator
 RECIPES = NetsConfig()
 AnyClassNet = TypeVar("AnyClassNet", bound=ClassNet)
 SHIFTS = (0.06, 0.12, 0.25, 0.45)  # of the clip: how far sound is moved to make a wrong pair
-DRIFT_WEIGHT = 0.2  # of what wear does to the features, beside the loss of telling classes apart
 WEAR_ALIKE = 4  # clips that are worn in one way
 SHARPNESS = 10.0  # of the softmax over similarities in [-1, 1]
 
@@ -52,12 +51,20 @@ def train_mel_net(
     *,
     seed: int,
     training: NetTraining = RECIPES.mel,
+    resound: Callable[[Tensor], Tensor] | None = None,
     on_progress: Listener = silent,
 ) -> TrainedNet[MelNet]:
-    """A MelNet that tells the classes apart; metric `accuracy` is over the held-out share."""
+    """A MelNet that tells the classes apart; metric `accuracy` is over the held-out share.
+
+    `resound` gives the log-mels [N, T, F] of the sounds that a vocoder makes of log-mels. Worn clips go through it:
+    what is judged has been a sound, and holes that wear tears are filled by then.
+    """
     shape = {"classes": len(set(labels))}
     net = new_net(MelNet, shape)
-    return _train_class_net("mel", net, shape, mels, labels, MEL_VARIATION, seed, training, on_progress)
+    variation = MEL_VARIATION
+    if resound is not None:
+        variation = replace(variation, worn=lambda rng, part: resound(worn_mel(rng, part)))
+    return _train_class_net("mel", net, shape, mels, labels, variation, seed, training, on_progress)
 
 
 def train_sync_net(
@@ -136,7 +143,7 @@ def _train_class_net(
         target_B = torch.cat([target_N[some], target_N[some], torch.full_like(some, len(classes))])
         clean_BD, worn_BD, _ = raw_BD.chunk(3)
         drift = (worn_BD - clean_BD).square().mean() / clean_BD.var(dim=0).mean().clamp(min=1e-3)
-        return functional.cross_entropy(net.all_logits(raw_BD), target_B) + DRIFT_WEIGHT * drift
+        return functional.cross_entropy(net.all_logits(raw_BD), target_B) + training.drift * drift
 
     with single_thread():
         initialise(net, torch_generator(f"instrument.{kind}.init", seed))
