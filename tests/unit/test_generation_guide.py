@@ -57,15 +57,16 @@ def test_the_severed_model_has_a_severed_guide() -> None:
 
 
 def config() -> RunConfig:
-    scales = ["sample.guidance.guide_scale.video=1.25", "sample.guidance.guide_scale.audio=1.5"]
-    return build_run("nano", overrides=["train.guide_at=0.5", *scales])
+    scales = ["guide_scale.video=1.25", "guide_scale.audio=1.5", 'guide_scale_given={"video":1.0,"audio":2.0}']
+    return build_run("nano", overrides=["train.guide_at=0.5", *(f"sample.guidance.{scale}" for scale in scales)])
 
 
 @pytest.mark.parametrize(
     ("system", "task", "scales"),
     [
         ("uniform", "t2av", '{"audio":1.5,"video":1.25}'),
-        ("uniform", "v2a", '{"audio":1.5}'),
+        ("uniform", "v2a", '{"audio":2.0}'),
+        ("uniform", "a2v", None),
         ("untrained", "t2av", None),
         ("codec_round_trip", "t2av", None),
     ],
@@ -74,6 +75,7 @@ def test_a_row_says_which_scales_acted(system: str, task: str, scales: str | Non
     row = {"system": system, "task": task, "text_hash": None}
     assert way_of(config(), row)["guide_scale"] == scales
     unguided = [f"sample.guidance.guide_scale.{modality}=1" for modality in Modality]
+    unguided.append("sample.guidance.guide_scale_given=null")
     assert way_of(build_run("nano", overrides=unguided), row)["guide_scale"] is None
 
 

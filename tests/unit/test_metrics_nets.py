@@ -24,6 +24,7 @@ from uniform_core.metrics.trained import (
     save_net,
     synchrony_embeddings,
 )
+from uniform_core.metrics.wear import worn_mel
 
 FRAMES, SIDE, MEL_FRAMES, BINS = 16, 16, 64, 16
 CLASSES = ("left", "right")
@@ -133,6 +134,16 @@ def test_worn_clips_and_no_others_are_heard_again() -> None:
     assert worn.shape == TRAIN.mels.shape
     moved = (worn - torch.from_numpy(TRAIN.mels)).abs().mean(dim=(1, 2))
     assert (moved > 0).all()  # each has been worn before
+
+
+def test_the_weight_of_drift_teaches_a_net_to_overlook_wear() -> None:
+    worn = worn_mel(np.random.default_rng(0), torch.from_numpy(TEST.mels)).numpy()
+    moved = []
+    for drift in (0.0, 3.0):
+        net = train_mel_net(TRAIN.mels, TRAIN.labels, seed=0, training=SHORT.model_copy(update={"drift": drift}))
+        (clean, _), (seen, _) = class_outputs(net.module, TEST.mels), class_outputs(net.module, worn)
+        moved.append(float(np.square(seen - clean).mean() / clean.var(axis=0).mean()))
+    assert moved[1] < 0.5 * moved[0]
 
 
 def test_another_seed_gives_another_net_and_no_global_state_moves():

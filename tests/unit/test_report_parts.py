@@ -205,16 +205,22 @@ def test_the_classes_take_turns_and_the_number_is_bounded():
 
 
 def test_each_task_is_said_to_be_sampled_as_it_was() -> None:
-    changes = ("text_scale=2", "modality_scale=1.5", "guide_scale.video=1", "guide_scale.audio=1")
+    changes = (
+        "text_scale=2",
+        "modality_scale=1.5",
+        "guide_scale.video=1",
+        "guide_scale.audio=1",
+        "guide_scale_given=null",
+    )
     facts = sampling_facts(build_run("tiny", overrides=[f"sample.guidance.{change}" for change in changes]))
     assert [(fact.name, fact.value, fact.remark) for fact in facts] == [
-        ("Sampling T2AV", "24 steps", "ddim, eta 0.8; caption given, guidance 2"),
+        ("Sampling T2AV", "30 steps", "ddim, eta 0.8; caption given, guidance 2"),
         ("Sampling A2V, V2A", "10 steps", "ddim, eta 1.0; no caption, guidance by the given 1.5"),
     ]
 
 
 def test_guidance_by_an_early_average_is_said_where_it_acts() -> None:
-    changes = ("guide_scale.video=1", "guide_scale.audio=1.5", "interval=[0,0.5]")
+    changes = ("guide_scale.video=1", "guide_scale.audio=1.5", "guide_scale_given=null", "interval=[0,0.5]")
     facts = sampling_facts(build_run("tiny", overrides=[f"sample.guidance.{change}" for change in changes]))
     act = "guidance by its early average audio 1.5 from 0 to 0.5 of the way to noise"
     assert {fact.name: act in fact.remark for fact in facts} == {

@@ -16,9 +16,7 @@ class NetTraining(Frozen):
     batch: Count = 24  # clips a step; the class nets see each also worn and broken
     rate: PositiveFloat = 4e-3
     held_out: Fraction = 0.2  # of each class, kept from training, for the quality that the net reports
-    drift: float = Field(
-        default=0.2, ge=0
-    )  # weight of what wear does to the features, beside the loss of telling classes apart
+    drift: float = Field(default=0.0, ge=0)  # weight of what wear does to the features of a class net, beside its loss
 
 
 class NetsConfig(Frozen):
