@@ -13,8 +13,8 @@ from flows.cli.main import main
 from uniform_core.settings import Settings
 
 SMALL = ["--preset", "nano", "--json"]
-# Nano's own width of 32 is below the 64 values of a patch: noise cannot pass it.
-WORDS = ("model.hidden=128", "model.heads=4", "train.batch=8", "objective.kind=iddpm")
+# Nano's own width of 32 is below the 128 values of a patch: noise cannot pass it.
+WORDS = ("model.hidden=192", "model.heads=4", "train.batch=8", "objective.kind=iddpm")
 ROOMY = [f"--set={word}" for word in WORDS]
 
 
@@ -48,7 +48,7 @@ def test_a_small_model_learns_two_clips_by_heart(nano_home: Path, capsys: pytest
 
 
 def test_too_few_steps_are_told(nano_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, found, error = answer(["debug", "overfit", *SMALL, "--clips", "99", "--steps", "3"], capsys)
+    code, found, error = answer(["debug", "overfit", *SMALL, "--clips", "99", "--steps", "20"], capsys)
     assert code == 1
     assert len(found["clip_ids"]) == 12, "as many as there are"
     assert "expected every error at most 5% of its first; found t2av video " in error
