@@ -45,8 +45,20 @@ def denoiser(
     objective: Objective = OBJECTIVE,
 ) -> tuple[Denoiser, list[int]]:
     model = Counted()
-    noise = None if task.given is None or guidance.modality_scale == 1 else GIVEN_NOISE[task.given]
-    guided = guided_denoiser(
+    return guided_by(guidance, model, task=task, text=text, objective=objective), model.batches
+
+
+def guided_by(
+    guidance: GuidanceConfig,
+    model: Counted,
+    *,
+    task: Task,
+    text: TextBatch | None = TEXT,
+    objective: Objective = OBJECTIVE,
+    guide: Counted | None = None,
+) -> Denoiser:
+    """The guided model, with the given modality's noise where guidance asks for it."""
+    return guided_denoiser(
         model,
         task=task,
         text=text,
@@ -55,9 +67,9 @@ def denoiser(
         video_rate_hz=RATE_HZ,
         guidance=guidance,
         objective=objective,
-        given_noise=noise,
+        given_noise=None if task.given is None or guidance.modality_scale == 1 else GIVEN_NOISE[task.given],
+        guide=guide,
     )
-    return guided, model.batches
 
 
 def plain(task: Task, text: TextBatch, t: float, latent: Tensors = LATENT) -> JointOutput:
@@ -145,18 +157,7 @@ def with_guide(guidance: GuidanceConfig, *, task: Task) -> tuple[Tensors, int]:
             said = MODEL(noisy, t_B, conditions)
             return JointOutput(said.video_BCTHW * 0.5, said.audio_BCTF * 0.5)
 
-    guided = guided_denoiser(
-        Counted(),
-        task=task,
-        text=TEXT,
-        null_text=NULL,
-        batch=2,
-        video_rate_hz=RATE_HZ,
-        guidance=guidance,
-        objective=OBJECTIVE,
-        given_noise=None if task.given is None or guidance.modality_scale == 1 else GIVEN_NOISE[task.given],
-        guide=Half(),
-    )
+    guided = guided_by(guidance, Counted(), task=task, guide=Half())
     return guided(LATENT, torch.full((2,), 500.0)), len(asked)
 
 
