@@ -30,7 +30,7 @@ from uniform_core.metrics.train_nets import train_mel_net, train_sync_net, train
 from uniform_core.metrics.trained import WEIGHTS, TrainedNet, load_net, save_net
 from uniform_core.spec import AVSpec
 
-RESOUND_ITERATIONS = 4  # more change no feature of what is heard (docs/experiments.md)
+RESOUND_ITERATIONS = 4  # what no sound leaves empty is filled by then; it need not sound well
 
 
 class InstrumentWorker:

@@ -42,7 +42,7 @@ def test_a_guide_moves_the_sound_that_it_has_a_scale_for() -> None:
 
 def test_a_model_without_a_guide_cannot_be_guided_by_it() -> None:
     requests = [request for request in make_requests() if request.task is not Task.A2V]
-    with pytest.raises(ConfigError, match=r"guide_scale.*no guide.*Train with train\.guide_at"):
+    with pytest.raises(ConfigError, match=r"guide_scale.*found audio 2 and no guide.*Train with train\.guide_at"):
         make_generator(guidance=GUIDED).generate(requests)
 
 

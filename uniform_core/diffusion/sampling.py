@@ -99,11 +99,11 @@ def sample_joint(
     within float rounding). Of `given` only `task.given` is read. Raises ConfigError where sizes disagree, or where
     guidance asks for a guide and there is none.
     """
-    if guide is None and guidance.by_guide(task):
+    if guide is None and (scales := guidance.by_guide(task)):
         raise ConfigError(
             "guidance.guide_scale",
             expected="a model that kept a guide in its training, or scales of 1",
-            found=f"scales {guidance.by_guide(task)} and no guide",
+            found=f"{', '.join(f'{m} {scale:g}' for m, scale in scales.items())} and no guide",
             fix="Train with train.guide_at, or set the scales to 1.",
         )
     batch = len(generators)
