@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import pdist
 
 from uniform_core.build import build_run
 from uniform_core.corpus.fingerprints import instruments_fingerprint
@@ -144,6 +145,22 @@ def test_the_weight_of_drift_teaches_a_net_to_overlook_wear() -> None:
         (clean, _), (seen, _) = class_outputs(net.module, TEST.mels), class_outputs(net.module, worn)
         moved.append(float(np.square(seen - clean).mean() / clean.var(axis=0).mean()))
     assert moved[1] < 0.5 * moved[0]
+
+
+def spread_over_classes(net: TrainedNet) -> float:
+    """Distance within a class over distance between all clips, of the features of new clips."""
+    features, _ = class_outputs(net.module, TEST.mels)
+    within = np.mean([pdist(features[i::2]).mean() for i in range(2)])
+    return float(within / pdist(features).mean())
+
+
+def test_traits_keep_clips_of_one_class_apart() -> None:
+    plain, told = (
+        train_mel_net(TRAIN.mels, TRAIN.labels, seed=0, training=SHORT.model_copy(update={"traits": weight}))
+        for weight in (0.0, 3.0)
+    )
+    assert spread_over_classes(told) > 1.1 * spread_over_classes(plain)
+    assert share_right(told, TEST.mels, TEST.labels) >= 0.9
 
 
 def test_another_seed_gives_another_net_and_no_global_state_moves():

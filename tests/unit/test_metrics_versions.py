@@ -6,11 +6,11 @@ import pytest
 from uniform_core.metrics import METRICS, KernelConfig
 from uniform_core.metrics.base import KNOWN, LABELS_OF, MetricConfig, Need
 from uniform_core.metrics.features import FeatureSet
-from uniform_core.metrics.recipes import NetTraining
+from uniform_core.metrics.recipes import VERSION, NetTraining
 from uniform_core.metrics.train_nets import train_mel_net, train_sync_net, train_video_net
-from uniform_core.metrics.trained import VERSION, class_outputs, synchrony_embeddings
+from uniform_core.metrics.trained import class_outputs, synchrony_embeddings
 
-SHORT = NetTraining(steps=3, batch=8, drift=0.2)
+SHORT = NetTraining(steps=3, batch=8, traits=1.0, drift=0.2)
 # Version, value, and lower end of the interval of each member's example on the inputs below.
 SCORES = {
     "attribute": (1, 0.6666666666666666, 0.4878005164454384),
@@ -29,7 +29,7 @@ SCORES = {
     "synchrony": (1, 0.4222222222222222, 0.29803143214498196),
 }
 # VERSION of the nets, and one number of each after three steps.
-NETS = (1, {"video": 0.69875, "mel": 0.81742, "sync": 0.086271})
+NETS = (2, {"video": 0.66096, "mel": 0.73796, "sync": 0.086271})
 
 
 def waves(n: int, *sizes: int) -> np.ndarray:
@@ -88,4 +88,4 @@ def test_nets_are_those_of_their_version():
     }
     version, told = NETS
     assert version == VERSION
-    assert found == pytest.approx(told, rel=5e-3), "bump VERSION in metrics/trained.py and renew these numbers"
+    assert found == pytest.approx(told, rel=5e-3), "bump VERSION in metrics/recipes.py and renew these numbers"

@@ -15,6 +15,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from uniform_core.metrics.traits import TRAITS
+
 Net = TypeVar("Net", bound=nn.Module)
 FEATURES = 32
 LIMIT = 5.0  # standard deviations beyond which a feature is bent, so that one outlier does not make the distance
@@ -29,6 +31,7 @@ class ClassNet(nn.Module):
         self.to_features = nn.Linear(hidden, FEATURES)
         self.classes = classes
         self.to_logits = nn.Linear(FEATURES, classes + 1)  # the last: broken, not a clip of any class
+        self.to_traits = nn.Linear(FEATURES, TRAITS)
         self.register_buffer("mean_D", torch.zeros(FEATURES))
         self.register_buffer("scale_D", torch.ones(FEATURES))
         self.mean_D: Tensor
@@ -45,6 +48,10 @@ class ClassNet(nn.Module):
     def all_logits(self, raw_BD: Tensor) -> Tensor:
         """Logits of the classes, and of being broken, of raw features, [B, K + 1]."""
         return self.to_logits(functional.gelu(raw_BD))  # type: ignore[no-any-return]
+
+    def traits(self, raw_BD: Tensor) -> Tensor:
+        """What the clips are like within their class, [B, TRAITS]."""
+        return self.to_traits(functional.gelu(raw_BD))  # type: ignore[no-any-return]
 
     def logits(self, raw_BD: Tensor) -> Tensor:
         """Class logits of raw features, [B, K]."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from uniform_core.types import Count, Fraction, Frozen, PositiveFloat
 
-VERSION = 1  # bumped by hand when nets, losses or draws change what comes out
+VERSION = 2  # bumped by hand when nets, losses or draws change what comes out
 
 
 class NetTraining(Frozen):
@@ -16,12 +16,15 @@ class NetTraining(Frozen):
     batch: Count = 24  # clips a step; the class nets see each also worn and broken
     rate: PositiveFloat = 4e-3
     held_out: Fraction = 0.2  # of each class, kept from training, for the quality that the net reports
+    traits: float = Field(default=0.0, ge=0)  # weight of telling a class net's clips of one class apart
     drift: float = Field(default=0.0, ge=0)  # weight of what wear does to the features of a class net, beside its loss
 
 
 class NetsConfig(Frozen):
     """The recipes of the three nets."""
 
-    video: NetTraining = NetTraining(steps=200, batch=12)  # 18–40 s
-    mel: NetTraining = NetTraining(steps=200, batch=12, drift=1.0)  # 9 s, half of it for wear that has been heard
+    video: NetTraining = NetTraining(steps=200, batch=12, traits=1.0)  # 18–40 s
+    mel: NetTraining = NetTraining(
+        steps=200, batch=12, traits=1.0, drift=1.0
+    )  # 9 s, half of it for wear that has been heard
     sync: NetTraining = NetTraining(steps=60, batch=36, rate=3e-3)  # 8–12 s

@@ -20,6 +20,7 @@ from uniform_core.metrics.nets import ClassNet, MelNet, SyncNet, VideoNet, initi
 from uniform_core.metrics.pair_wins import pair_wins
 from uniform_core.metrics.recipes import NetsConfig, NetTraining
 from uniform_core.metrics.trained import TrainedNet, synchrony_embeddings
+from uniform_core.metrics.traits import mel_traits, video_traits, within_classes
 from uniform_core.metrics.wear import broken_mel, broken_video, worn_mel, worn_video
 from uniform_core.progress import Listener, silent
 from uniform_core.seeds import numpy_rng, torch_generator
@@ -107,11 +108,15 @@ Vary = Callable[[np.random.Generator, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Variation:
-    """What training does to clips: changes that leave them as good, that wear them, and that break them."""
+    """What training does to clips: changes that leave them as good, that wear them, and that break them.
+
+    `traits` gives the numbers in which they differ within their class, whatever `changed` does to them.
+    """
 
     changed: Vary
     worn: Vary
     broken: Vary
+    traits: Callable[[Tensor], Tensor]
 
 
 def _train_class_net(
@@ -132,6 +137,7 @@ def _train_class_net(
     clips_N = torch.from_numpy(clips)
     rng = numpy_rng(f"instrument.{kind}.batches", seed)
 
+    traits_NK = within_classes(vary.traits(clips_N), target_N)
     # Worn and broken once for each clip, not for each draw: they would cost more than the net.
     worn_N = torch.cat([vary.worn(rng, part) for part in torch.split(clips_N, WEAR_ALIKE)])
     broken_N = torch.cat([vary.broken(rng, part) for part in torch.split(clips_N, 4 * WEAR_ALIKE)])
@@ -143,7 +149,9 @@ def _train_class_net(
         target_B = torch.cat([target_N[some], target_N[some], torch.full_like(some, len(classes))])
         clean_BD, worn_BD, _ = raw_BD.chunk(3)
         drift = (worn_BD - clean_BD).square().mean() / clean_BD.var(dim=0).mean().clamp(min=1e-3)
-        return functional.cross_entropy(net.all_logits(raw_BD), target_B) + training.drift * drift
+        classed = functional.cross_entropy(net.all_logits(raw_BD), target_B)
+        told = functional.mse_loss(net.traits(torch.cat([clean_BD, worn_BD])), traits_NK[some].repeat(2, 1))
+        return classed + training.traits * told + training.drift * drift
 
     with single_thread():
         initialise(net, torch_generator(f"instrument.{kind}.init", seed))
@@ -179,8 +187,8 @@ def _louder_and_later(rng: np.random.Generator, mels: Tensor) -> Tensor:
     return moved + float(rng.uniform(-1.0, 1.0))
 
 
-VIDEO_VARIATION = Variation(_mirrored, worn_video, broken_video)
-MEL_VARIATION = Variation(_louder_and_later, worn_mel, broken_mel)
+VIDEO_VARIATION = Variation(_mirrored, worn_video, broken_video, video_traits)
+MEL_VARIATION = Variation(_louder_and_later, worn_mel, broken_mel, mel_traits)
 
 
 def _contrast(video_BSD: Tensor, audio_BSD: Tensor, group_B: Tensor, rng: np.random.Generator) -> Tensor:
