@@ -57,7 +57,7 @@ def tiny() -> RunConfig:
         model=ModelConfig(
             hidden=192,
             depth=2,
-            heads=4,
+            heads=12,  # fewer attend to the words that cost most, and pass over the size (docs/experiments.md)
             text_width=text.width,
             max_text_tokens=text.max_tokens,
             patch_THW=(1, 4, 2),  # whole columns: two tokens of picture and one of sound a latent frame

@@ -23,7 +23,7 @@ class NetTraining(Frozen):
 class NetsConfig(Frozen):
     """The recipes of the three nets."""
 
-    video: NetTraining = NetTraining(steps=200, batch=12, traits=1.0)  # 18–40 s
+    video: NetTraining = NetTraining(steps=300, batch=12, traits=1.0)  # 20–50 s
     mel: NetTraining = NetTraining(
         steps=200, batch=12, traits=1.0, drift=1.0
     )  # 9 s, half of it for wear that has been heard
