@@ -253,13 +253,21 @@ def test_an_attribute_of_which_a_class_shows_one_value_cannot_be_wrong_and_is_le
     assert score.warnings == ("4 clips without a known colour were left out",)
 
 
-def test_only_combinations_that_no_reference_clip_has_are_unseen() -> None:
+def test_only_combinations_that_training_never_had_are_unseen() -> None:
     metric = AttributeConfig.example().model_copy(update={"unseen_only": True})
-    sets = attribute_sets([0.2, 0.8, 0.0, 1.0])
-    assert scored(metric, **sets).value is None
+    trained = {"trained_attributes": ATTRIBUTES * 2, "trained_label": ["a", "a", "b", "b"]}
+    sets = {**attribute_sets([0.2, 0.8, 0.0, 1.0]), **trained}
+    assert "in a combination that training never had" in (scored(metric, **sets).reason or "")
     unseen = json.dumps({"colour": "blue", "size": "large"})
-    score = scored(metric, **{**sets, "generated_attributes": [ATTRIBUTES[0], unseen, *ATTRIBUTES]})
+    asked = {"generated_attributes": [ATTRIBUTES[0], unseen, *ATTRIBUTES]}
+    score = scored(metric, **{**sets, **asked})
     assert (score.value, score.n_generated, score.p) == (1.0, 1, None)
+    assert score.warnings == ("3 clips that training had were left out",)
+    # What a sample of real clips happens to lack, training may well have had.
+    had = {"trained_attributes": [*ATTRIBUTES * 2, unseen], "trained_label": ["a", "a", "b", "b", "a"]}
+    assert scored(metric, **{**sets, **asked, **had}).value is None
+    of_another_class = {**had, "trained_label": ["a", "a", "b", "b", "b"]}
+    assert scored(metric, **{**sets, **asked, **of_another_class}).n_generated == 1
 
 
 def test_labels_and_facts_are_known_and_not_looked_at() -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from uniform_core.metrics.base import CLIPS, LABELS_OF, SIDES, Inputs, Measured, MetricConfig, Need
+from uniform_core.metrics.base import CLIPS, LABELS_OF, SIDES, Inputs, Measured, MetricConfig, Need, Side
 from uniform_core.metrics.features import FeatureSet, uneven
 from uniform_core.metrics.intervals import wilson_interval
 from uniform_core.metrics.permutation import within_class_p
@@ -23,9 +23,10 @@ class AttributeConfig(MetricConfig):
 
     What a value looks like is learned from real clips: a clip has the value whose real clips of its class measure most
     alike on average. `p` is that of asking for the attributes of other clips of the class.
-    `unseen_only` keeps the clips whose combination of attributes no reference clip has.
+    `unseen_only` keeps the clips whose combination of attributes no clip that was trained on has.
     """
 
+    version = 2
     kind: Literal["attribute"] = "attribute"
     attribute: Word = "colour"
     unseen_only: bool = False
@@ -41,7 +42,8 @@ class AttributeConfig(MetricConfig):
     @property
     def needs(self) -> tuple[Need, ...]:
         looks = tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in SIDES)
-        return (*looks, *(Need(side, CLIPS, "attributes") for side in SIDES), *(LABELS_OF[side] for side in SIDES))
+        sides = (*SIDES, Side.TRAINED) if self.unseen_only else SIDES
+        return (*looks, *(Need(side, CLIPS, "attributes") for side in sides), *(LABELS_OF[side] for side in sides))
 
     def measure(self, inputs: Inputs) -> Measured | str:
         looks, real_looks = (inputs[need] for need in self.needs[:2])
@@ -49,26 +51,30 @@ class AttributeConfig(MetricConfig):
             return problem
         hits = self._hits(inputs)
         if hits is None:
-            return f"no clip has a known {self.attribute} of which its class shows two"
+            seen = ", in a combination that training never had" if self.unseen_only else ""
+            return f"no clip has a known {self.attribute} of which its class shows two{seen}"
         gain_NN, labels = hits
         share, n = float(np.diag(gain_NN).mean()), len(gain_NN)
         low, high = wilson_interval(share, n_effective=n)
         left = len(looks) - n
-        warnings = (f"{left} clips without a known {self.attribute} were left out",) if left else ()
+        why = "that training had" if self.unseen_only else f"without a known {self.attribute}"
+        warnings = (f"{left} clips {why} were left out",) if left else ()
         p = None if self.unseen_only else within_class_p(gain_NN, labels)  # they all ask for the same
         return Measured(share, low, high, n_generated=n, n_reference=len(real_looks), warnings=warnings, p=p)
 
     def _hits(self, inputs: Inputs) -> tuple[np.ndarray, list[str]] | None:
         """[i, j]: 1 where clip i shows what clip j asks for (of its class; else 0); and the class of each clip."""
-        looks, real_looks, asked, real_values, labels, real_labels = (inputs[need] for need in self.needs)
+        looks, real_looks = (inputs[need] for need in self.needs[:2])
+        asked, real_values = (inputs[Need(side, CLIPS, "attributes")] for side in SIDES)
+        labels, real_labels = (inputs[LABELS_OF[side]] for side in SIDES)
         known = _known_values(real_looks.matrix_ND(), self._values(real_values), real_labels.texts())
-        combinations = {*zip(real_labels.texts(), real_values.texts(), strict=True)}
+        trained = self._trained_combinations(inputs)
         rows = [
             (label, value, _nearest(known, label, row))
             for label, value, text, row in zip(
                 labels.texts(), self._values(asked), asked.texts(), looks.matrix_ND(), strict=True
             )
-            if (label, value) in known and not (self.unseen_only and (label, text) in combinations)
+            if (label, value) in known and (label, text) not in trained
         ]
         rows = [row for row in rows if sum(label == row[0] for label, _ in known) > 1]
         if not rows:
@@ -76,6 +82,13 @@ class AttributeConfig(MetricConfig):
         shown = np.array([seen for _, _, seen in rows])
         wanted = np.array([value for _, value, _ in rows])
         return (shown[:, None] == wanted[None]).astype(np.float64), [label for label, _, _ in rows]
+
+    def _trained_combinations(self, inputs: Inputs) -> set[tuple[str, str]]:
+        """The classes and attributes that are left out, because the model was trained on them."""
+        if not self.unseen_only:
+            return set()
+        of, values = inputs[LABELS_OF[Side.TRAINED]], inputs[Need(Side.TRAINED, CLIPS, "attributes")]
+        return {*zip(of.texts(), values.texts(), strict=True)}
 
     def _values(self, attributes: FeatureSet) -> list[str | None]:
         return [json.loads(text).get(self.attribute) for text in attributes.texts()]
