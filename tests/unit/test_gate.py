@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flows.proof import bound_text, proof_json, proof_text, verdict_text
+from uniform_core.build import build_run
 from uniform_core.metrics import proof as proof_module
 from uniform_core.metrics.gate import BESIDE, CONTROLS, GateConfig, Rule, Verdict, judge, rules_of, words_needed
 from uniform_core.metrics.proof import MUST_FAIL, prove
@@ -44,7 +45,7 @@ def beside(rule: Rule, *, value: float = 2.0, n: int = 192) -> list[dict[str, An
 
 
 def verdict_of(rule: Rule, found: float | None, **change: Any) -> Verdict:
-    task = rule.tasks[0]
+    task = rule.tasks[-1]  # of which one stream is made, where the rule is asked of each
     rows = [row(rule, found, task=task), *beside(rule, **change)]
     [check] = [check for check in judge(rows, GATE, system="uniform", task=task) if check.rule == rule]
     return check.verdict
@@ -62,7 +63,7 @@ def test_a_rule_is_passed_at_its_bound_and_failed_beyond_it(rule: Rule) -> None:
 def test_a_ratio_is_of_equal_numbers_of_clips_and_of_something(rule: Rule) -> None:
     assert verdict_of(rule, 1.0, n=48) is Verdict.UNKNOWN
     assert verdict_of(rule, 1.0, value=0.0) is Verdict.UNKNOWN
-    alone = list(judge([row(rule, 1.0, task=rule.tasks[0])], GATE, system="uniform", task=rule.tasks[0]))
+    alone = list(judge([row(rule, 1.0, task=rule.tasks[-1])], GATE, system="uniform", task=rule.tasks[-1]))
     [check] = [check for check in alone if check.rule == rule]
     assert check.verdict is Verdict.UNKNOWN
     assert BESIDE[rule.quantity] in (check.reason or "")
@@ -92,28 +93,91 @@ def test_a_goal_is_told_and_decides_nothing() -> None:
     assert bound_text(rule) == "≤ 10 (goal 5)"
 
 
-def passing(system: str = "uniform") -> list[dict[str, Any]]:
-    """Rows of a system that is at every bound of every task, and what they are compared with."""
+STREAMS = ("net", "ear")
+
+
+def rows_of(system: str, *, passes: bool) -> list[dict[str, Any]]:
+    """Rows of a system that is at every bound of every task, or far beyond it."""
     by_name: dict[tuple[str, Task], dict[str, Any]] = {}
     for rule in RULES:
+        beyond = -10.0 if rule.is_at_least else 10.0
         for task in rule.tasks:
-            new = row(rule, rule.bound, system=system, task=task)
-            quantity = "value" if rule.quantity in BESIDE else rule.quantity
-            by_name.setdefault((new["name"], task), new)[quantity] = new[quantity]
-    return [*by_name.values(), *(other for rule in RULES for other in beside(rule))]
+            for stream in STREAMS[: rule.scores_of(task)]:
+                new = row(rule, rule.bound if passes else rule.bound + beyond, system=system, task=task)
+                new["name"] = f"{rule.metric}.{stream}.test"
+                quantity = "value" if rule.quantity in BESIDE else rule.quantity
+                by_name.setdefault((new["name"], task), new)[quantity] = new[quantity]
+    return list(by_name.values())
+
+
+def passing() -> list[dict[str, Any]]:
+    """Rows of a model that passes every check, of controls that pass none, and of what they are compared with."""
+    controls = [row for system in MUST_FAIL for row in rows_of(system, passes=False)]
+    others = [
+        {**other, "name": f"{rule.metric}.{stream}.test"}
+        for rule in RULES
+        for other in beside(rule)
+        for stream in STREAMS[: max(rule.scores_of(task) for task in rule.tasks)]
+    ]
+    return [*rows_of("uniform", passes=True), *controls, *others]
+
+
+def without(system: str) -> list[dict[str, Any]]:
+    return [row for row in passing() if row["system"] != system]
 
 
 def test_a_proof_is_passed_where_every_check_is() -> None:
     proof = prove(passing(), GATE, tasks=tuple(Task))
     assert proof.verdict is Verdict.PASSED
-    assert not proof.refusals
+    assert len(proof.refusals) == sum(len(by_task) for by_task in MUST_FAIL.values())
     assert "gate passed" in verdict_text(proof)
     assert proof_json(proof)["verdict"] == "passed"
 
 
+@pytest.mark.parametrize("system", MUST_FAIL)
+def test_a_control_that_was_not_evaluated_leaves_the_proof_open(system: str) -> None:
+    proof = prove(without(system), GATE, tasks=tuple(Task))
+    assert proof.verdict is Verdict.UNKNOWN
+    assert {refusal.system for refusal in proof.refusals if refusal.unknown} == {system}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.by_stream], ids=lambda rule: rule.name)
+def test_a_stream_that_was_not_measured_leaves_the_proof_open(rule: Rule) -> None:
+    lost = {(f"{rule.metric}.ear.test", "t2av", "uniform")}
+    rows = [row for row in passing() if (row["name"], row["task"], row["system"]) not in lost]
+    proof = prove(rows, GATE, tasks=tuple(Task))
+    assert proof.verdict is Verdict.UNKNOWN
+    assert "this evaluation has it of one stream only" in verdict_text(proof)
+
+
+def test_the_bounds_are_those_of_the_issue() -> None:
+    assert GATE.model_dump() == {
+        "video_over_codec": 3.0,
+        "audio_over_codec": 10.0,
+        "audio_goal": 5.0,
+        "diversity_least": 0.5,
+        "diversity_most": 1.5,
+        "coverage": 0.5,
+        "class_accuracy": 0.80,
+        "p": 1e-3,
+        "synchrony_given": 0.60,
+        "synchrony_text": 0.55,
+        "synchrony_given_goal": 0.75,
+        "synchrony_text_goal": 0.70,
+        "onset_f1_gain": 0.10,
+        "copying_z": -3.0,
+        "copied_share": 0.03,
+        "loss_gap": 1.5,
+    }
+    for preset in ("tiny", "tiny_iddpm", "nano"):
+        assert build_run(preset).evaluate.gate == GATE
+    assert build_run("tiny").evaluate.clips_per_task == 192
+
+
 def test_one_check_that_fails_or_is_not_computed_decides() -> None:
     rows = passing()
-    [first] = [row for row in rows if (row["name"], row["task"]) == ("class_accuracy.net.test", "v2a")]
+    asked = ("class_accuracy.net.test", "v2a", "uniform")
+    [first] = [row for row in rows if (row["name"], row["task"], row["system"]) == asked]
     first["value"] = 0.1
     proof = prove(rows, GATE, tasks=tuple(Task))
     assert proof.verdict is Verdict.FAILED
@@ -124,20 +188,23 @@ def test_one_check_that_fails_or_is_not_computed_decides() -> None:
 
 
 def test_a_control_that_gets_through_fails_the_proof_and_is_named() -> None:
-    proof = prove([*passing(), *passing("shuffled")], GATE, tasks=tuple(Task))
+    proof = prove([*without("shuffled"), *rows_of("shuffled", passes=True)], GATE, tasks=tuple(Task))
     assert {check.verdict for check in proof.checks} == {Verdict.PASSED}
     assert proof.verdict is Verdict.FAILED
-    assert [refusal.missed for refusal in proof.refusals] == list(MUST_FAIL["shuffled"].values())
+    missed = [refusal.missed for refusal in proof.refusals if refusal.missed]
+    assert missed == list(MUST_FAIL["shuffled"].values())
     assert "the gate let shuffled through at v2a" in verdict_text(proof)
     assert "NO" in proof_text(proof)
 
 
 def test_a_control_that_could_not_be_computed_leaves_the_proof_open() -> None:
-    rows = [{**row, "value": None, "low": None, "p": None, "reason": "no classes"} for row in passing("shuffled")]
-    own = [row for row in rows if row["system"] == "shuffled"]
-    proof = prove([*passing(), *own], GATE, tasks=tuple(Task))
+    lost = {"value": None, "low": None, "p": None, "reason": "no classes"}
+    own = [{**row, **lost} for row in rows_of("shuffled", passes=False)]
+    proof = prove([*without("shuffled"), *own], GATE, tasks=tuple(Task))
     assert proof.verdict is Verdict.UNKNOWN
-    assert all(refusal.unknown and not refusal.missed for refusal in proof.refusals)
+    open_ones = [refusal for refusal in proof.refusals if refusal.unknown]
+    assert {refusal.system for refusal in open_ones} == {"shuffled"}
+    assert not any(refusal.missed for refusal in open_ones)
 
 
 @pytest.mark.parametrize(

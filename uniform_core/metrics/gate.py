@@ -6,9 +6,10 @@ a lookup table, a mean or a shuffle pass would prove nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Literal
 
 from pydantic import Field
@@ -21,7 +22,7 @@ Quantity = Literal["value", "low", "p", "over_codec", "over_real"]
 
 
 class GateConfig(Frozen):
-    """The bounds. `synchrony` and `goal` values are those of issue B; the others' sources stand beside them."""
+    """The bounds: those of issue B, but for `loss_gap`, which the issue wants measured and gives no bound."""
 
     video_over_codec: PositiveFloat = 3.0  # Fréchet distance, times that of the codec round trip of held-out clips
     audio_over_codec: PositiveFloat = 10.0
@@ -38,7 +39,7 @@ class GateConfig(Frozen):
     onset_f1_gain: Fraction = 0.10
     copying_z: float = Field(default=-3.0, le=0)
     copied_share: Fraction = 0.03
-    loss_gap: PositiveFloat = 1.5  # held-out over training loss; 1.19 to 1.21 is measured for the tiny preset
+    loss_gap: PositiveFloat = 1.5  # held-out over training loss; the tiny preset has 1.0 to 1.4 (docs/experiments.md)
 
 
 class Verdict(StrEnum):
@@ -51,7 +52,8 @@ class Verdict(StrEnum):
 class Rule:
     """One line of the gate: a quantity of all scores of one metric, and the side of the bound that it must be on.
 
-    `tasks` are those that it is asked of. `is_at_least` True: the quantity must not be below the bound.
+    `tasks` are those that it is asked of. `is_at_least` True: the quantity must not be below the bound. `by_stream`
+    True: there must be a score for the picture and one for the sound, where a task makes both.
     """
 
     name: str
@@ -62,6 +64,11 @@ class Rule:
     tasks: tuple[Task, ...]
     words: str
     goal: float | None = None
+    by_stream: bool = False
+
+    def scores_of(self, task: Task) -> int:
+        """How many scores of a task it has to be asked of, at least."""
+        return len(task.made) if self.by_stream else 1
 
     def holds(self, found: float, bound: float) -> bool:
         """Whether a number is on the right side of a bound."""
@@ -103,13 +110,14 @@ GIVEN = (Task.A2V, Task.V2A)
 def rules_of(gate: GateConfig) -> tuple[Rule, ...]:
     """The lines of the gate, in the order in which people read them."""
     times, share = "times the codec round trip's", "of real clips'"
+    each = partial(Rule, by_stream=True)
     return (
         Rule("video fidelity", "fvd", "over_codec", False, gate.video_over_codec, PICTURE, times),
         Rule("audio fidelity", "fad", "over_codec", False, gate.audio_over_codec, SOUND, times, goal=gate.audio_goal),
-        Rule("enough diversity", "diversity_least", "value", True, gate.diversity_least, ALL, f"{share}, least class"),
-        Rule("no more diversity", "diversity_most", "value", False, gate.diversity_most, ALL, f"{share}, most class"),
-        Rule("coverage", "coverage", "over_real", True, gate.coverage, ALL, share),
-        Rule("class", "class_accuracy", "value", True, gate.class_accuracy, ALL, "of clips"),
+        each("enough diversity", "diversity_least", "value", True, gate.diversity_least, ALL, f"{share}, least class"),
+        each("no more diversity", "diversity_most", "value", False, gate.diversity_most, ALL, f"{share}, most class"),
+        each("coverage", "coverage", "over_real", True, gate.coverage, ALL, share),
+        each("class", "class_accuracy", "value", True, gate.class_accuracy, ALL, "of clips"),
         Rule("colour as asked", "attribute_colour", "p", False, gate.p, (Task.T2AV,), "permutation p"),
         Rule("size as asked", "attribute_size", "p", False, gate.p, (Task.T2AV,), "permutation p"),
         Rule("pitch as asked", "attribute_pitch", "p", False, gate.p, (Task.T2AV,), "permutation p"),
@@ -136,14 +144,14 @@ def rules_of(gate: GateConfig) -> tuple[Rule, ...]:
         Rule("synchrony of own partners", "synchrony", "p", False, gate.p, ALL, "permutation p"),
         Rule("onsets", "onset_f1_gain", "value", True, gate.onset_f1_gain, (Task.V2A,), "F1 above other clips'"),
         Rule("onsets of own partners", "onset_f1_gain", "p", False, gate.p, (Task.V2A,), "permutation p"),
-        Rule("no copying", "copying_z", "value", True, gate.copying_z, ALL, "three-sample z, least class"),
-        Rule("few near copies", "copied_share", "value", False, gate.copied_share, ALL, "of clips"),
+        each("no copying", "copying_z", "value", True, gate.copying_z, ALL, "three-sample z, least class"),
+        each("few near copies", "copied_share", "value", False, gate.copied_share, ALL, "of clips"),
         Rule("no gap of losses", "loss_gap", "value", False, gate.loss_gap, ALL, "held-out over training loss"),
     )
 
 
 def judge(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, system: str, task: Task) -> list[Check]:
-    """Every check of a system at a task. A rule whose metric was not measured gives one check that says so."""
+    """Every check of a system at a task. A rule whose metric was not measured, or of one stream only, says so."""
     found = {(row["name"], row["system"], row["task"]): row for row in scores}
     checks = []
     for rule in rules_of(gate):
@@ -151,8 +159,9 @@ def judge(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, system: str,
             continue
         own = [row for row in scores if (row["system"], row["task"]) == (system, str(task)) and _is_of(row, rule)]
         checks += [_checked(rule, row, found) for row in sorted(own, key=lambda row: row["name"])]
-        if not own:
-            checks.append(Check(rule, system, str(task), rule.metric, None, None, "this evaluation has no such metric"))
+        if len(own) < rule.scores_of(task):
+            reason = "this evaluation has it of one stream only" if own else "this evaluation has no such metric"
+            checks.append(Check(rule, system, str(task), rule.metric, None, None, reason))
     return checks
 
 
@@ -192,8 +201,3 @@ def _ratio(row: Mapping[str, Any], other: Mapping[str, Any] | None, name: str) -
 def words_needed() -> tuple[str, ...]:
     """The metrics that the gate reads."""
     return tuple(dict.fromkeys(rule.metric for rule in rules_of(GateConfig())))
-
-
-def failed(checks: Sequence[Check]) -> Iterator[Check]:
-    """Those that failed."""
-    return (check for check in checks if check.verdict is Verdict.FAILED)

@@ -77,13 +77,14 @@ class Proof:
 
 
 def prove(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, tasks: Sequence[Task]) -> Proof:
-    """The proof that rows of `scores` of one evaluation are. Controls that were not evaluated have no part in it."""
-    systems = {row["system"] for row in scores}
+    """The proof that rows of `scores` of one evaluation are.
+
+    A control that was not evaluated is not computed: a gate that was not tried by its controls proves nothing.
+    """
     checks = [check for task in tasks for check in judge(scores, gate, system="uniform", task=task)]
     refusals = [
         _refusal(judge(scores, gate, system=system, task=task), system, task, rules)
         for system, by_task in MUST_FAIL.items()
-        if system in systems
         for task, rules in by_task.items()
         if task in tasks
     ]
