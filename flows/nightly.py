@@ -38,7 +38,8 @@ class Night:
     def frozen(self) -> list[dict[str, Any]]:
         """Each check of each preset over its seeds: mean, deviation, and the bound that lies two deviations beyond.
 
-        Without a deviation where fewer than two seeds have a number; `passed` counts seeds.
+        Without a deviation where fewer than two seeds have a number, and without a bound where the number is a p value,
+        whose mean says nothing. `passed` counts seeds.
         """
         found: defaultdict[tuple[str, str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
         for (preset, _), gate in self.gates.items():
@@ -61,7 +62,7 @@ def _row(key: tuple[str, str, str, str], checks: Sequence[Mapping[str, Any]]) ->
     deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
     first = checks[0]
     frozen = None
-    if mean is not None and deviation is not None:
+    if mean is not None and deviation is not None and first["quantity"] != "p":
         frozen = mean + math.copysign(DEVIATIONS * deviation, -1.0 if first["at_least"] else 1.0)
     return {
         "preset": preset,
@@ -78,19 +79,30 @@ def _row(key: tuple[str, str, str, str], checks: Sequence[Mapping[str, Any]]) ->
     }
 
 
-def spend_night(presets: Sequence[str], seeds: Sequence[int], *, run: Runner, listener: Listener = silent) -> Night:
-    """The gates of every preset with every training seed, one run after another."""
+def spend_night(
+    presets: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    run: Runner,
+    listener: Listener = silent,
+    on_gate: Callable[[Night], None] = lambda _: None,
+) -> Night:
+    """The gates of every preset with every training seed, one run after another; `on_gate` is told after each."""
     every = [(preset, seed) for preset in presets for seed in seeds]
     gates: dict[tuple[str, int], Gate] = {}
     for done, (preset, seed) in enumerate(every):
         listener(ProgressEvent(STAGE, done, len(every), note=f"{preset}, training seed {seed}"))
         gates[preset, seed] = run(preset, seed)
+        on_gate(Night(dict(gates)))
     listener(ProgressEvent(STAGE, len(every), len(every)))
     return Night(gates)
 
 
 def run_in_process(overrides: Sequence[str] = ()) -> Runner:
-    """A runner that calls `uniform run`, whose progress goes to stderr. It raises WorkFailedError where a run fails."""
+    """A runner that calls `uniform run`, whose progress goes to stderr.
+
+    It raises WorkFailedError where a run fails, or ends without scores.
+    """
 
     def run(preset: str, seed: int) -> Gate:
         words = ["run", "--preset", preset, "--json"]
@@ -104,7 +116,14 @@ def run_in_process(overrides: Sequence[str] = ()) -> Runner:
                 found=f"exit code {done.returncode}",
                 fix="See what it said above; the same command goes on where this one was.",
             )
-        gate: Gate = json.loads(done.stdout)["gate"]
+        gate: Gate | None = json.loads(done.stdout).get("gate")
+        if gate is None:
+            raise WorkFailedError(
+                f"uniform {' '.join(words)}",
+                expected="a gate",
+                found="a run without scores",
+                fix="Give it metrics and tasks (`evaluate.metrics`, `evaluate.tasks`).",
+            )
         return gate
 
     return run

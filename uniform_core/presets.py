@@ -40,7 +40,7 @@ def tiny() -> RunConfig:
     """The offline default: minutes on two CPU cores, no network, no weights.
 
     Shapes: 24 frames of 32x32 at 16 fps and 1.5 s of sound as one latent [16, 6, 4, 4|2|2]. Rectified flow, since it
-    is measured better than ε in this time (docs/experiments.md); the paper's own objective is `iddpm`.
+    is measured better than ε in this time (docs/experiments.md); the paper's own objective is `tiny_iddpm`'s.
     """
     data = ProceduralConfig(train_short=88, train_long=2, held_out_short=32, instrument_short=40, short_s=1.7)
     text = HashingTextConfig()
@@ -89,7 +89,7 @@ def tiny() -> RunConfig:
 
 
 def _tiny_training() -> TrainConfig:
-    """Small batches at a high rate; every choice is measured in docs/experiments.md."""
+    """Small batches at a high rate; what was tried beside it is in docs/experiments.md."""
     return TrainConfig(
         steps=3300,
         batch=12,

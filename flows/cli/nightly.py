@@ -15,21 +15,25 @@ COLUMNS = ("preset", "task", "check", "score", "passed", "seeds", "mean", "devia
 
 
 def nightly(arguments: argparse.Namespace) -> int:
-    """Run every preset with every training seed; print and keep the table. Exit code 1 unless every gate is passed.
+    """Run every preset with every training seed; print the table, and keep it after each run.
 
+    Exit code 1 unless every gate is passed.
     Raises ConfigError before anything runs, WorkFailedError where a run fails.
     """
     for preset in arguments.presets:
         build_run(preset, overrides=arguments.overrides)
     settings = load_settings()
     ensure_home(settings)
-    with ProgressPrinter() as printer:
-        night = spend_night(
-            arguments.presets, range(arguments.seeds), run=run_in_process(arguments.overrides), listener=printer
-        )
     path = settings.reports_dir / "nightly.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(night.as_json(), indent=1))
+    with ProgressPrinter() as printer:
+        night = spend_night(
+            arguments.presets,
+            range(arguments.seeds),
+            run=run_in_process(arguments.overrides),
+            listener=printer,
+            on_gate=lambda so_far: write_text(path, json.dumps(so_far.as_json(), indent=1)),
+        )
     if arguments.json:
         print_json(night.as_json())
     else:

@@ -154,9 +154,9 @@ class Browser:
                 raise _gone(waited_for, "it ended" if ready else f"no answer within {TIMEOUT_S:g} s")
             self._rest += part
 
-    def look(self, *, width_px: int, height_px: int, scheme: str = "light", scale: float = 1.0) -> None:
+    def look(self, *, width_px: int, height_px: int, scheme: str = "light") -> None:
         """Show pages in a window of this size, with the colour scheme `light` or `dark`."""
-        size = {"width": width_px, "height": height_px, "deviceScaleFactor": scale, "mobile": width_px < 600}
+        size = {"width": width_px, "height": height_px, "deviceScaleFactor": 1.0, "mobile": width_px < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         features = [
             {"name": "prefers-color-scheme", "value": scheme},
@@ -198,10 +198,9 @@ class Browser:
         self.run("0")  # what it has still to say comes before the answer
         return [event["params"] for event in self._events if event.get("method") in methods]
 
-    def picture(self, *, clip: dict[str, float] | None = None) -> bytes:
-        """PNG of what the window shows, or of a rectangle of the page (x, y, width, height in CSS px)."""
-        where = {} if clip is None else {"clip": {**clip, "scale": 1}, "captureBeyondViewport": True}
-        return base64.b64decode(self.call("Page.captureScreenshot", format="png", **where)["data"])
+    def picture(self) -> bytes:
+        """PNG of what the window shows."""
+        return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
 
 def _ended(pid: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +21,7 @@ from flows.report.samples import sample_cards
 from flows.report.sampling import sampling_facts
 from flows.report.scores import headlines, score_plots, score_table
 from flows.report.stages import remembered
+from uniform_core import __version__
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import kept_scores, wanted_scores
@@ -132,7 +135,13 @@ def _provenance(catalog: Catalog, model: Mapping[str, Any], scores: Sequence[Map
             Fact("Scored on, versions", _versions(json.loads(scores[-1]["versions"]))),
             Fact("Evaluation", scores[-1]["stage_fp"]),
         ]
-    return [*facts, Fact("Catalog now, versions", _versions(catalog.versions()))]
+    return [*facts, Fact("Catalog now, versions", _versions(catalog.versions())), Fact("Written by", _software())]
+
+
+def _software() -> str:
+    """UniForm, Python, and the libraries that numbers depend on, each with its version."""
+    libraries = [f"{name} {version(name)}" for name in ("torch", "torchaudio", "numpy", "scipy", "librosa", "ray")]
+    return ", ".join([f"uniform {__version__}", f"Python {platform.python_version()}", *libraries])
 
 
 def _versions(versions: Mapping[str, int]) -> str:

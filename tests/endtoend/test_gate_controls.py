@@ -28,7 +28,7 @@ ASKED = [(task, rule.name) for rule in rules_of(GateConfig()) for task in rule.t
 
 @pytest.fixture(scope="module")
 def rows() -> Iterator[Rows]:
-    """Scores of the perfect answer and of every control: a minute of one core."""
+    """Scores of the perfect answer and of every control: some minutes of one core."""
     threads = torch.get_num_threads()
     yield measured(stage_config())
     torch.set_num_threads(threads)

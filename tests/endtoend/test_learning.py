@@ -31,6 +31,13 @@ def scores(tiny_run: tuple[Path, Any]) -> dict[tuple[str, str, str], dict[str, A
     return {(row["name"], row["system"], row["task"]): row for row in tiny_run[1]["scores"]}
 
 
+def test_the_gate_is_passed_and_refuses_every_control(tiny_run: tuple[Path, Any]) -> None:
+    gate = tiny_run[1]["gate"]
+    against = [check for check in gate["checks"] if check["verdict"] != "passed"]
+    assert gate["verdict"] == "passed", against
+    assert {control["verdict"] for control in gate["controls"]} == {"passed"}
+
+
 @pytest.mark.parametrize(("name", "task"), [(name, task) for name, tasks in FRECHET.items() for task in tasks])
 def test_clips_are_ten_times_nearer_to_real_ones_than_those_of_the_untrained_model(
     scores: dict[tuple[str, str, str], dict[str, Any]], name: str, task: str

@@ -125,6 +125,7 @@ def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, A
     page = report.read_text()
     assert "<video" in page
     assert page.count('class="chip ') > len(said["gate"]["checks"])
+    assert f"uniform {__version__}, Python" in page
 
 
 def test_the_run_had_no_network_and_only_ray_asked_for_one(nano_run: tuple[Path, Any]) -> None:

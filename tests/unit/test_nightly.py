@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import pytest
 from command_line import said
 
 from flows.cli import nightly as command
-from flows.nightly import Night, spend_night
+from flows.nightly import Night, run_in_process, spend_night
 from uniform_core.build import build_run
 from uniform_core.diffusion import AncestralConfig, IddpmConfig
+from uniform_core.errors import WorkFailedError
 
 
-def gate_of(value: float | None, *, verdict: str = "passed", at_least: bool = True) -> dict[str, Any]:
+def gate_of(
+    value: float | None, *, verdict: str = "passed", at_least: bool = True, quantity: str = "value"
+) -> dict[str, Any]:
     check = {"task": "v2a", "check": "class", "score": "class_accuracy.net.test", "found": value, "bound": 0.8}
-    return {"verdict": verdict, "checks": [{**check, "at_least": at_least, "verdict": verdict}]}
+    return {"verdict": verdict, "checks": [{**check, "at_least": at_least, "verdict": verdict, "quantity": quantity}]}
 
 
 @pytest.mark.parametrize(("at_least", "frozen"), [(True, 0.9 - 0.2), (False, 0.9 + 0.2)])
@@ -35,6 +39,51 @@ def test_a_seed_that_fails_or_has_no_number_fails_the_night() -> None:
     assert (row["passed"], row["seeds"], row["mean"], row["deviation"], row["frozen"]) == (1, 2, 0.9, None, None)
     assert not night.is_passed
     assert not Night({}).is_passed
+
+
+def test_p_values_have_no_frozen_bound() -> None:
+    night = Night({("tiny", seed): gate_of(1e-4, at_least=False, quantity="p") for seed in range(3)})
+    (row,) = night.frozen()
+    assert (row["mean"], row["frozen"]) == (1e-4, None)
+
+
+def stand_in(tmp_path: Path, *, says: str, code: int = 0) -> str:
+    """A program that keeps the words it is called with and says this in the place of Python."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path / 'words'}\necho '{says}'\nexit {code}\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_run_is_asked_for_by_its_preset_its_settings_and_its_training_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", stand_in(tmp_path, says='{"gate": {"verdict": "passed"}}'))
+    assert run_in_process(["train.steps=5"])("tiny_iddpm", 2) == {"verdict": "passed"}
+    words = "-m flows run --preset tiny_iddpm --json --set train.steps=5 --set train.seed=2"
+    assert (tmp_path / "words").read_text().split() == words.split()
+
+
+@pytest.mark.parametrize(("says", "code", "found"), [("{}", 0, "without scores"), ("", 3, "exit code 3")])
+def test_a_run_that_fails_or_scores_nothing_says_which_one_it_was(
+    says: str, code: int, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", stand_in(tmp_path, says=says, code=code))
+    with pytest.raises(WorkFailedError, match=rf"(?s)preset tiny .*train\.seed=1.*{found}"):
+        run_in_process()("tiny", 1)
+
+
+def test_what_a_night_has_so_far_is_told_after_each_run() -> None:
+    told: list[int] = []
+
+    def run(_preset: str, seed: int) -> dict[str, Any]:
+        if seed == 2:
+            raise WorkFailedError("a run", expected="an end", found="none", fix="Wait.")
+        return gate_of(0.9)
+
+    with pytest.raises(WorkFailedError):
+        spend_night(["tiny"], range(3), run=run, on_gate=lambda night: told.append(len(night.gates)))
+    assert told == [1, 2]
 
 
 def test_every_preset_is_run_with_every_seed() -> None:
