@@ -14,6 +14,7 @@ import av
 import pytest
 from command_line import network_log, processes_of, short_home, uniform
 
+from uniform_core import __version__
 from uniform_core.build import build_run
 from uniform_core.presets import TINY_SPEC
 from uniform_core.types import Task

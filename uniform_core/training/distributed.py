@@ -26,6 +26,13 @@ def current_place() -> Place:
 
 
 @torch.no_grad()
+def add_over_ranks(vector_N: Tensor, place: Place) -> None:
+    """Turn a vector into its sum over all ranks, in place: what is long is not copied. As `sum_over_ranks` adds."""
+    if place.world > 1:
+        dist.all_reduce(vector_N, op=dist.ReduceOp.SUM)
+
+
+@torch.no_grad()
 def sum_over_ranks(tensors: Sequence[Tensor], place: Place) -> list[Tensor]:
     """The sums over all ranks, the same bits on each: one all_reduce of one flat tensor. The inputs stay as they are.
 

@@ -18,7 +18,7 @@ from uniform_core.errors import ConfigError, WorkFailedError
 from uniform_core.model import Ema, JointLatent, TextBatch, UniForm, drop_text
 from uniform_core.training.checkpoint import Checkpoint
 from uniform_core.training.config import TrainConfig
-from uniform_core.training.distributed import Place, current_place, sum_over_ranks
+from uniform_core.training.distributed import Place, add_over_ranks, current_place, sum_over_ranks
 from uniform_core.training.draws import Draws, draw_training, draw_validation
 from uniform_core.training.forms import forms_of, joined, require_forms
 from uniform_core.training.optimizer import VectorAdamW
@@ -180,7 +180,9 @@ class Trainer:
         self, numbers: Mapping[str, Tensor], batch: Batch
     ) -> tuple[Tensor, float, dict[Modality, float], dict[str, float], float]:
         """The clipped gradient [N], loss, losses, terms and the gradient's norm before, over all ranks."""
-        gradient_N, *sums = sum_over_ranks([self._optimizer.gradient_N(), *numbers.values()], self.place)
+        gradient_N = self._optimizer.gradient_N()
+        add_over_ranks(gradient_N, self.place)
+        sums = sum_over_ranks(list(numbers.values()), self.place)
         values = dict(zip(numbers, (float(value) for value in sums), strict=True))
         norm = float(torch.linalg.vector_norm(gradient_N))
         if norm > self.config.grad_clip:
