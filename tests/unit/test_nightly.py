@@ -117,7 +117,9 @@ def test_the_command_keeps_its_table_and_says_by_its_code_whether_all_passed(
 def test_the_second_preset_is_the_papers_algorithm() -> None:
     config = build_run("tiny_iddpm")
     assert isinstance(config.objective, IddpmConfig)
-    assert (config.objective.variance, config.objective.min_snr) == ("learned_range", 5.0)
+    assert (config.objective.variance, config.objective.min_snr) == ("learned_range", 0.1)
     assert isinstance(config.sample.sampler, AncestralConfig)
     assert (config.sample.sampler.steps, config.sample.sampler_given) == (30, None)
-    assert config.train == build_run("tiny").train
+    longer = {"steps": 12_000, "validation_every": 3000}
+    assert config.train == build_run("tiny").train.model_copy(update=longer)
+    assert config.sample.guidance == build_run("tiny").sample.guidance

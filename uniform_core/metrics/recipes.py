@@ -23,8 +23,6 @@ class NetTraining(Frozen):
 class NetsConfig(Frozen):
     """The recipes of the three nets."""
 
-    video: NetTraining = NetTraining(steps=300, batch=12, traits=1.0)  # 20–50 s
-    mel: NetTraining = NetTraining(
-        steps=200, batch=12, traits=1.0, drift=1.0
-    )  # 9 s, half of it for wear that has been heard
+    video: NetTraining = NetTraining(steps=300, batch=12, traits=0.5)  # 20–50 s
+    mel: NetTraining = NetTraining(steps=300, batch=12, traits=0.5, drift=1.0)  # 6–15 s, some of it to hear worn sound
     sync: NetTraining = NetTraining(steps=60, batch=36, rate=3e-3)  # 8–12 s
