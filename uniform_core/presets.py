@@ -123,8 +123,8 @@ def tiny_iddpm() -> RunConfig:
 
     For nights: it takes four times the training of `tiny`. The paper does not say what min-SNR's γ is. The loss counts
     an error of x₀ by min(SNR, γ): with the usual 5, what a given sound or picture says is hardly learned in this time,
-    since it decides where SNR is far below that (docs/experiments.md). Departs from the paper: predicted x₀ is kept within 4 σ,
-    without which few steps amplify errors near noise; guidance and the share of dropped texts are those of `tiny`.
+    since it decides where SNR is far below that (docs/experiments.md). Departs from the paper: predicted x₀ is kept
+    within 4 σ, without which few steps amplify errors near noise; guidance and the share of dropped texts are `tiny`'s.
     """
     base = tiny()
     ancestral = AncestralConfig(steps=30, clamp_x0_sigma=4.0)
