@@ -111,6 +111,28 @@ def test_a_dropped_text_leaves_nothing_of_its_caption() -> None:
     assert not differs(said(text=kept_all), said())
 
 
+@pytest.mark.parametrize("normed", [False, True])
+def test_texts_are_heard_by_any_size_of_queries_where_these_are_normed(normed: bool) -> None:
+    """Without norms, queries that grow make each token hear one word alone; with them, they say what they said."""
+    model = lively_model(text_qk_norm=normed)
+    before = said(model=model)
+    with torch.no_grad():
+        for block in (*model.spatial_blocks, *model.temporal_blocks):
+            block.cross_attn.q_linear.weight.mul_(1e3)
+            block.cross_attn.q_linear.bias.mul_(1e3)
+    assert differs(before, said(model=model)) is not normed
+
+
+def test_norms_of_the_attention_to_texts_have_names_of_their_own() -> None:
+    plain, normed = (
+        UniForm(CONFIG.model_copy(update={"text_qk_norm": norm}), LAYOUT, device="meta").state_dict()
+        for norm in (False, True)
+    )
+    added = normed.keys() - plain.keys()
+    assert plain.keys() <= normed.keys()
+    assert {name.split(".", 2)[2] for name in added} == {"cross_attn.q_norm.weight", "cross_attn.k_norm.weight"}
+
+
 def test_only_the_given_tokens_keep_time_zero_under_clean_time_token() -> None:
     model = lively_model(clean_time="token")
     assert not differs(said(model=model), said())  # T2AV gives nothing

@@ -18,7 +18,7 @@ ROPE_THETA = 10_000.0
 
 
 class HeadNorm(nn.Module):
-    """The gain of a root-mean-square norm over a head; `SelfAttention` applies those of q and k in one pass."""
+    """The gain of a root-mean-square norm over a head; who owns it applies it."""
 
     def __init__(self, head_width: int) -> None:
         super().__init__()
@@ -95,23 +95,33 @@ class TextKeys:
 
 
 class CrossAttention(nn.Module):
-    """Attention of tokens to the real tokens of their own text: block-diagonal, no norm of q and k."""
+    """Attention of tokens to the real tokens of their own text: block-diagonal.
 
-    def __init__(self, hidden: int, heads: int) -> None:
+    Nothing but `qk_norm` bounds how sharp it is. Without, high learning rates make every token hear one word alone,
+    for good: no gradient reaches the other words.
+    """
+
+    def __init__(self, hidden: int, heads: int, *, qk_norm: bool) -> None:
         super().__init__()
         self.heads = heads
         self.q_linear = nn.Linear(hidden, hidden)
         self.kv_linear = nn.Linear(hidden, 2 * hidden)
+        self.q_norm = HeadNorm(hidden // heads) if qk_norm else None
+        self.k_norm = HeadNorm(hidden // heads) if qk_norm else None
         self.proj = nn.Linear(hidden, hidden)
 
     def keys(self, text_BLM: Float[Tensor, "B L M"], mask_B11L: Bool[Tensor, "B 1 1 L"] | None) -> TextKeys:
         """What this block reads of the texts: the same at every diffusion step."""
         b, length, hidden = text_BLM.shape
         key, value = self.kv_linear(text_BLM).view(b, length, 2, self.heads, hidden // self.heads).unbind(2)
+        if self.k_norm is not None:
+            key = rms_norm(key, self.k_norm.weight)
         return TextKeys(key, value, mask_B11L)
 
     def forward(self, x_BSM: Float[Tensor, "B S M"], text: TextKeys) -> Float[Tensor, "B S M"]:
         b, length, hidden = x_BSM.shape
         query_BShd = self.q_linear(x_BSM).view(b, length, self.heads, hidden // self.heads)
+        if self.q_norm is not None:
+            query_BShd = rms_norm(query_BShd, self.q_norm.weight)
         y: Tensor = self.proj(attend(query_BShd, text.key_BLhd, text.value_BLhd, mask=text.mask_B11L))
         return y

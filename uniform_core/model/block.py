@@ -40,7 +40,7 @@ class Block(nn.Module):
         super().__init__()
         self.temporal = temporal
         self.attn = SelfAttention(config.hidden, config.heads, qk_norm=config.qk_norm)
-        self.cross_attn = CrossAttention(config.hidden, config.heads)
+        self.cross_attn = CrossAttention(config.hidden, config.heads, qk_norm=config.text_qk_norm)
         self.mlp = Mlp(config.hidden, int(config.hidden * config.mlp_ratio), config.hidden)
         self.scale_shift_table = nn.Parameter(torch.empty(6, config.hidden))
 

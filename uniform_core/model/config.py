@@ -17,6 +17,7 @@ class ModelConfig(Frozen):
     `depth` counts pairs of a spatial and a temporal block. `position_scale` is sqrt(height x width in pixels) / 512.
     `position="video_anchored"` keeps the video tokens where STDiT3 without further columns has them;
     `"reference"` spreads its untouched formula over all columns.
+    `text_qk_norm` norms q and k of the attention to texts, too: departs from STDiT3, and adds its gains to the weights.
     `clean_time="token"` modulates the tokens of the given modality with t = 0; `"global"` has one time for all.
     """
 
@@ -28,6 +29,7 @@ class ModelConfig(Frozen):
     mlp_ratio: PositiveFloat = 4.0
     patch_THW: Annotated[tuple[Count, Count, Count], Field(strict=False)] = (1, 2, 2)
     qk_norm: bool = True
+    text_qk_norm: bool = False
     position: Position = "video_anchored"
     position_scale: PositiveFloat = 0.5
     clean_time: Literal["global", "token"] = "global"
