@@ -60,6 +60,7 @@ def tiny() -> RunConfig:
             heads=12,  # fewer attend to the words that cost most, and pass over the size (docs/experiments.md)
             text_width=text.width,
             max_text_tokens=text.max_tokens,
+            text_qk_norm=True,  # departs from STDiT3: at this rate each token would come to hear one word alone
             patch_THW=(1, 4, 2),  # whole columns: two tokens of picture and one of sound a latent frame
             position_scale=0.0625,
         ),
