@@ -27,20 +27,20 @@ def current_place() -> Place:
 
 @torch.no_grad()
 def add_over_ranks(vector_N: Tensor, place: Place) -> None:
-    """Turn a vector into its sum over all ranks, in place: what is long is not copied. As `sum_over_ranks` adds."""
+    """Turn a vector into its sum over all ranks, in place and the same bits on each: what is long is not copied.
+
+    Two ranks add two numbers, which has one result; with more, gloo and NCCL add in an order that the world size fixes.
+    """
     if place.world > 1:
         dist.all_reduce(vector_N, op=dist.ReduceOp.SUM)
 
 
 @torch.no_grad()
 def sum_over_ranks(tensors: Sequence[Tensor], place: Place) -> list[Tensor]:
-    """The sums over all ranks, the same bits on each: one all_reduce of one flat tensor. The inputs stay as they are.
-
-    Two ranks add two numbers, which has one result; with more, gloo and NCCL add in an order that the world size fixes.
-    """
+    """The sums over all ranks, by one `add_over_ranks` of one flat tensor. The inputs stay as they are."""
     if place.world == 1:
         return list(tensors)
     flat = torch.cat([tensor.reshape(-1).to(torch.float32) for tensor in tensors])
-    dist.all_reduce(flat, op=dist.ReduceOp.SUM)
+    add_over_ranks(flat, place)
     pieces = torch.split(flat, [tensor.numel() for tensor in tensors])
     return [piece.view(tensor.shape).to(tensor.dtype) for piece, tensor in zip(pieces, tensors, strict=True)]
