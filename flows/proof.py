@@ -46,7 +46,7 @@ def _controls_text(proof: Proof) -> str:
 def bound_text(rule: Rule) -> str:
     """The bound, and which side of it is right."""
     goal = "" if rule.goal is None else f" (goal {rule.goal:g})"
-    return f"{'≥' if rule.is_at_least else '≤'} {rule.bound:g}{goal}"
+    return f"{rule.side} {rule.bound:g}{goal}"
 
 
 def _check_row(check: Check) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _check_row(check: Check) -> dict[str, Any]:
         "task": check.task,
         "check": check.rule.name,
         "found": check.found,
-        "wanted": f"{'≥' if check.rule.is_at_least else '≤'} {check.rule.bound:g}",
+        "wanted": f"{check.rule.side} {check.rule.bound:g}",
         "goal": check.rule.goal,
         "what": check.rule.words,
         "metric": check.name,

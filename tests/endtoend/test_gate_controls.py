@@ -16,7 +16,7 @@ from training_toy import make_config, make_source, make_trainer
 
 from tasks.evaluation_inputs import losses_on
 from uniform_core.metrics import LossGapConfig, gate
-from uniform_core.metrics.gate import CONTROLS, GateConfig, Rule, Verdict, judge, rules_of
+from uniform_core.metrics.gate import CONTROLS, GateConfig, Rule, Side, Verdict, judge, rules_of
 from uniform_core.metrics.proof import MUST_FAIL, Proof, prove
 from uniform_core.training.fit import validate
 from uniform_core.types import Task
@@ -107,7 +107,8 @@ def flipped(
         if rule.name != name:
             return (rule,)
         others = tuple(other for other in rule.tasks if other is not task)
-        return replace(rule, tasks=others), replace(rule, tasks=(task,), is_at_least=not rule.is_at_least)
+        other_side: Side = "≤" if rule.is_at_least else "≥"
+        return replace(rule, tasks=others), replace(rule, tasks=(task,), side=other_side)
 
     return lambda config: tuple(part for rule in rules(config) for part in parts(rule))
 

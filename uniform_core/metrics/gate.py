@@ -6,10 +6,11 @@ a lookup table, a mean or a shuffle pass would prove nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from operator import ge, gt, le
 from typing import Any, Final, Literal
 
 from pydantic import Field
@@ -19,6 +20,8 @@ from uniform_core.types import Fraction, Frozen, PositiveFloat, Task
 Control = Literal["copier", "prototypes", "class_mean", "text_blind", "given_blind", "shuffled"]
 CONTROLS: Final[tuple[Control, ...]] = ("copier", "prototypes", "class_mean", "text_blind", "given_blind", "shuffled")
 Quantity = Literal["value", "low", "p", "over_codec", "over_real"]
+Side = Literal["≥", ">", "≤"]
+SIDES: Final[Mapping[Side, Callable[[float, float], bool]]] = {"≥": ge, ">": gt, "≤": le}
 
 
 class GateConfig(Frozen):
@@ -52,14 +55,14 @@ class Verdict(StrEnum):
 class Rule:
     """One line of the gate: a quantity of all scores of one metric, and the side of the bound that it must be on.
 
-    `tasks` are those that it is asked of. `is_at_least` True: the quantity must not be below the bound. `by_stream`
-    True: there must be a score for the picture and one for the sound, where a task makes both.
+    `tasks` are those that it is asked of. `by_stream` True: there must be a score for the picture and one for the
+    sound, where a task makes both.
     """
 
     name: str
     metric: str
     quantity: Quantity
-    is_at_least: bool
+    side: Side
     bound: float
     tasks: tuple[Task, ...]
     words: str
@@ -72,7 +75,12 @@ class Rule:
 
     def holds(self, found: float, bound: float) -> bool:
         """Whether a number is on the right side of a bound."""
-        return found >= bound if self.is_at_least else found <= bound
+        return SIDES[self.side](found, bound)
+
+    @property
+    def is_at_least(self) -> bool:
+        """Whether more is better."""
+        return self.side != "≤"
 
 
 @dataclass(frozen=True)
@@ -112,20 +120,20 @@ def rules_of(gate: GateConfig) -> tuple[Rule, ...]:
     times, share = "times the codec round trip's", "of real clips'"
     each = partial(Rule, by_stream=True)
     return (
-        Rule("video fidelity", "fvd", "over_codec", False, gate.video_over_codec, PICTURE, times),
-        Rule("audio fidelity", "fad", "over_codec", False, gate.audio_over_codec, SOUND, times, goal=gate.audio_goal),
-        each("enough diversity", "diversity_least", "value", True, gate.diversity_least, ALL, f"{share}, least class"),
-        each("no more diversity", "diversity_most", "value", False, gate.diversity_most, ALL, f"{share}, most class"),
-        each("coverage", "coverage", "over_real", True, gate.coverage, ALL, share),
-        each("class", "class_accuracy", "value", True, gate.class_accuracy, ALL, "of clips"),
-        Rule("colour as asked", "attribute_colour", "p", False, gate.p, (Task.T2AV,), "permutation p"),
-        Rule("size as asked", "attribute_size", "p", False, gate.p, (Task.T2AV,), "permutation p"),
-        Rule("pitch as asked", "attribute_pitch", "p", False, gate.p, (Task.T2AV,), "permutation p"),
+        Rule("video fidelity", "fvd", "over_codec", "≤", gate.video_over_codec, PICTURE, times),
+        Rule("audio fidelity", "fad", "over_codec", "≤", gate.audio_over_codec, SOUND, times, goal=gate.audio_goal),
+        each("enough diversity", "diversity_least", "value", "≥", gate.diversity_least, ALL, f"{share}, least class"),
+        each("no more diversity", "diversity_most", "value", "≤", gate.diversity_most, ALL, f"{share}, most class"),
+        each("coverage", "coverage", "over_real", "≥", gate.coverage, ALL, share),
+        each("class", "class_accuracy", "value", "≥", gate.class_accuracy, ALL, "of clips"),
+        Rule("colour as asked", "attribute_colour", "p", "≤", gate.p, (Task.T2AV,), "permutation p"),
+        Rule("size as asked", "attribute_size", "p", "≤", gate.p, (Task.T2AV,), "permutation p"),
+        Rule("pitch as asked", "attribute_pitch", "p", "≤", gate.p, (Task.T2AV,), "permutation p"),
         Rule(
             "synchrony given",
             "synchrony",
             "low",
-            True,
+            ">",
             gate.synchrony_given,
             GIVEN,
             "lower end of pair wins",
@@ -135,18 +143,18 @@ def rules_of(gate: GateConfig) -> tuple[Rule, ...]:
             "synchrony by text",
             "synchrony",
             "low",
-            True,
+            ">",
             gate.synchrony_text,
             (Task.T2AV,),
             "lower end of pair wins",
             goal=gate.synchrony_text_goal,
         ),
-        Rule("synchrony of own partners", "synchrony", "p", False, gate.p, ALL, "permutation p"),
-        Rule("onsets", "onset_f1_gain", "value", True, gate.onset_f1_gain, (Task.V2A,), "F1 above other clips'"),
-        Rule("onsets of own partners", "onset_f1_gain", "p", False, gate.p, (Task.V2A,), "permutation p"),
-        each("no copying", "copying_z", "value", True, gate.copying_z, ALL, "three-sample z, least class"),
-        each("few near copies", "copied_share", "value", False, gate.copied_share, ALL, "of clips"),
-        Rule("no gap of losses", "loss_gap", "value", False, gate.loss_gap, ALL, "held-out over training loss"),
+        Rule("synchrony of own partners", "synchrony", "p", "≤", gate.p, ALL, "permutation p"),
+        Rule("onsets", "onset_f1_gain", "value", "≥", gate.onset_f1_gain, (Task.V2A,), "F1 above other clips'"),
+        Rule("onsets of own partners", "onset_f1_gain", "p", "≤", gate.p, (Task.V2A,), "permutation p"),
+        each("no copying", "copying_z", "value", "≥", gate.copying_z, ALL, "three-sample z, least class"),
+        each("few near copies", "copied_share", "value", "≤", gate.copied_share, ALL, "of clips"),
+        Rule("no gap of losses", "loss_gap", "value", "≤", gate.loss_gap, ALL, "held-out over training loss"),
     )
 
 
