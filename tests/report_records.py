@@ -8,9 +8,10 @@ import numpy as np
 
 from flows.report.data import ClipCard, Fact, LostTile, ReportData, Tile
 from flows.report.gate import gate_view
+from flows.report.glance import headlines
 from flows.report.losses import loss_charts
 from flows.report.pictures import mp4_uri, png_uri
-from flows.report.scores import headlines, score_plots, score_table
+from flows.report.scores import score_plots, score_table
 from uniform_core.build import build_run
 from uniform_core.corpus.pictures import enlarged, mel_picture, strip_of
 from uniform_core.metrics.gate import GateConfig, Rule, rules_of
@@ -76,6 +77,7 @@ def film(kind: str, *, seed: int) -> Tile:
 def report(rows: list[dict[str, Any]] | None = None) -> ReportData:
     """A page with everything on it."""
     rows = scores() if rows is None else rows
+    proof = prove(rows, GateConfig(), tasks=tuple(Task))
     columns, table = score_table(rows)
     history = [{"step": n, "task": "v2a", "losses": {"audio": 2.0 - n / 20}} for n in range(20)]
     tiles = (film("truth", seed=0), film("v2a", seed=1), LostTile("a2v", "from the sound alone", "no such file"))
@@ -86,8 +88,8 @@ def report(rows: list[dict[str, Any]] | None = None) -> ReportData:
         model_id="a" * 64,
         written_at="2030-01-01 00:00 UTC",
         facts=(Fact("Data", "something", "2 classes"),),
-        gate=gate_view(prove(rows, GateConfig(), tasks=tuple(Task)), rows),
-        headlines=headlines(rows),
+        gate=gate_view(proof, rows),
+        headlines=headlines(proof.checks, rows),
         cards=(ClipCard("ball", "something/one", "a ball that bounces", SPEC.duration_s, tiles),),
         charts=loss_charts(history),
         columns=columns,

@@ -15,11 +15,12 @@ import pyarrow as pa
 from flows.cli.show import seconds
 from flows.report.data import Fact, ReportData
 from flows.report.gate import gate_view
+from flows.report.glance import headlines
 from flows.report.losses import loss_charts, read_history
 from flows.report.repeat import command_of
 from flows.report.samples import sample_cards
 from flows.report.sampling import sampling_facts
-from flows.report.scores import headlines, score_plots, score_table
+from flows.report.scores import score_plots, score_table
 from flows.report.stages import remembered
 from uniform_core import __version__
 from uniform_core.catalog import Catalog
@@ -47,14 +48,15 @@ def gather(
     clips = current_clips(catalog, config)
     kept = kept_scores(catalog, wanted_scores(catalog, config, model_id=model_id, clips=clips))
     scores = sorted(kept.values(), key=lambda row: (row["created_at"], row["work_key"]))
+    proof = prove(scores, config.evaluate.gate, tasks=config.evaluate.tasks)
     columns, table = score_table(scores)
     return ReportData(
         title=f"{config.preset} on {config.data.name}",
         model_id=model_id,
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         facts=tuple(_facts(clips, config, model, history)),
-        gate=gate_view(prove(scores, config.evaluate.gate, tasks=config.evaluate.tasks), scores),
-        headlines=headlines(scores),
+        gate=gate_view(proof, scores),
+        headlines=headlines(proof.checks, scores),
         cards=sample_cards(catalog, config, clips, model_id=model_id),
         charts=loss_charts(history),
         columns=columns,

@@ -1,13 +1,12 @@
-"""Scores as a table, as plots beside their baselines, and as the few numbers that matter."""
+"""Scores as a table, and as plots beside their baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.outcome import against
 from flows.report.axes import linear_axis, log_axis, number, tick_text
-from flows.report.data import Cell, Headline, Mark, Plot, PlotRow, ScoreColumn, ScoreRow, Tick
+from flows.report.data import Cell, Mark, Plot, PlotRow, ScoreColumn, ScoreRow, Tick
 from uniform_core.metrics.gate import CONTROLS
 from uniform_core.types import Task
 
@@ -15,7 +14,6 @@ SYSTEMS = ("uniform", "untrained", "retrieval", "codec_round_trip", "real")
 TASKS = (*(str(task) for task in Task), "all")
 LEFT, RIGHT = 60.0, 402.0  # of the axis inside a plot that is 420 wide
 WIDEST = 1e4  # how many times its least value the greatest on an axis may be
-GOAL_BELOW_UNTRAINED = 10.0
 CHANCE = 0.5
 Found = Mapping[tuple[str, str, str], Mapping[str, Any]]  # rows of `scores` by metric, system and task
 
@@ -133,49 +131,3 @@ def interval_words(row: Mapping[str, Any]) -> str:
     if row["low"] is None or row["high"] is None:
         return f"{number(row['value'])} (no interval, n {row['n_generated']})"
     return f"{number(row['value'])} [{number(row['low'])}, {number(row['high'])}], n {row['n_generated']}"
-
-
-def headlines(rows: Sequence[Mapping[str, Any]]) -> tuple[Headline, ...]:
-    """Fréchet against the untrained model and the codec round trip, and V2A synchrony against chance."""
-    found = by_place(rows)
-    names = sorted({name for name, _, _ in found}, key=_metric_order)
-    lines = [
-        line
-        for name in names
-        if name.split(".")[0] in ("fvd", "fad")
-        for line in [_frechet(name, found)]
-        if line is not None
-    ]
-    sync = next((n for n in names if n.startswith("synchrony.") and (n, "uniform", "v2a") in found), None)
-    return tuple(lines) if sync is None else (*lines, _synchrony(found[sync, "uniform", "v2a"]))
-
-
-def _frechet(name: str, found: Found) -> Headline | None:
-    """The least of the tasks' ratios: the claim holds for all of them or not at all."""
-    below = {task: ratio(found, name, "untrained", task) for task in TASKS[:-1] if (name, "uniform", task) in found}
-    ratios = {task: value for task, value in below.items() if value is not None}
-    if not ratios:
-        return None
-    worst = min(ratios, key=lambda task: ratios[task])
-    mine, untrained = found[name, "uniform", worst], found[name, "untrained", worst]
-    words = f"below the untrained model's{against(mine, untrained)} at {worst.upper()}, the task where it is least"
-    if (codec := ratio(found, name, "codec_round_trip", worst)) is not None:
-        words += f"; {number(1 / codec)} times that of the codec round trip"
-    return Headline(
-        title=("Video" if name.startswith("fvd") else "Audio") + " Fréchet distance",
-        number=f"{number(ratios[worst])}×",
-        words=f"{words}. Wanted: {GOAL_BELOW_UNTRAINED:g} times.",
-        is_good=ratios[worst] >= GOAL_BELOW_UNTRAINED,
-    )
-
-
-def _synchrony(row: Mapping[str, Any]) -> Headline:
-    title = "V2A synchrony"
-    if row["value"] is None:
-        return Headline(title, "–", f"Not computed: {row['reason']}.", None)
-    if row["low"] is None:
-        return Headline(title, number(row["value"]), "No interval, so nothing can be said against chance, 0.500.", None)
-    is_good = row["low"] > CHANCE
-    words = f"95 % interval {number(row['low'])} to {number(row['high'])}, n {row['n_generated']}: "
-    words += "above chance, 0.500." if is_good else "not shown to be above chance, 0.500."
-    return Headline(title, number(row["value"]), words, is_good)

@@ -8,14 +8,19 @@ import shlex
 import pytest
 
 from flows.report.axes import linear_axis, log_axis, number
+from flows.report.data import Headline
+from flows.report.glance import headlines
 from flows.report.losses import loss_charts, read_history, smoothed, thinned
 from flows.report.repeat import command_of
 from flows.report.samples import MAX_CLIPS, choose
 from flows.report.sampling import sampling_facts
-from flows.report.scores import headlines, score_plots, score_table
+from flows.report.scores import score_plots, score_table
 from flows.report.stages import remembered
 from uniform_core.build import build_run
 from uniform_core.errors import IntegrityError
+from uniform_core.metrics.gate import GateConfig
+from uniform_core.metrics.proof import prove
+from uniform_core.types import Task
 
 
 def step(n: int, task: str, **losses: float) -> dict:
@@ -30,6 +35,7 @@ def score(name: str, system: str, task: str, value: float | None, *, low=None, h
         "value": value,
         "low": low,
         "high": high,
+        "p": None,
         "reason": reason,
         "n_generated": 96,
         "n_reference": 0,
@@ -111,7 +117,11 @@ def test_the_table_has_the_model_first_and_a_null_keeps_its_reason():
     assert row.cells[1].reason.startswith("4 items")
 
 
-def test_the_headline_is_the_task_where_the_claim_is_weakest():
+def glance(rows: list[dict], gate: GateConfig | None = None) -> tuple[Headline, ...]:
+    return headlines(prove(rows, gate or GateConfig(), tasks=tuple(Task)).checks, rows)
+
+
+def test_the_headline_is_the_task_where_the_claim_is_weakest_and_has_the_gates_verdict():
     rows = [
         score(FRECHET, "uniform", "t2av", 2.0),
         score(FRECHET, "untrained", "t2av", 40.0),
@@ -119,31 +129,40 @@ def test_the_headline_is_the_task_where_the_claim_is_weakest():
         score(FRECHET, "untrained", "a2v", 36.0),
         score(FRECHET, "codec_round_trip", "all", 1.0),
     ]
-    (line,) = headlines(rows)
-    assert line.number == "9.00×"
+    (line,) = glance(rows)
+    assert (line.title, line.number) == ("Video Fréchet distance", "4.00×")
     assert "A2V" in line.words
-    assert "4.00 times that of the codec round trip" in line.words
+    assert "9.00 times below the untrained model's" in line.words
+    assert "Wanted: ≤ 3." in line.words
     assert line.is_good is False
-    rows[3]["value"] = 44.0
-    assert headlines(rows)[0].is_good is True
+    assert glance(rows, GateConfig(video_over_codec=4.0))[0].is_good is True
+    del rows[-1]
+    (line,) = glance(rows)
+    assert (line.number, line.is_good) == ("–", None)
+    assert "there is no value of codec_round_trip beside it" in line.words
 
 
-@pytest.mark.parametrize(("low", "is_good"), [(0.49, False), (0.51, True)])
-def test_synchrony_is_judged_by_the_lower_end_of_its_interval(low, is_good):
-    (line,) = headlines([score(SYNC, "uniform", "v2a", 0.6, low=low, high=0.7)])
+@pytest.mark.parametrize(("low", "is_good"), [(0.59, False), (0.60, False), (0.61, True)])
+def test_synchrony_is_judged_by_the_lower_end_of_its_interval_as_the_gate_does(low, is_good):
+    (line,) = glance([score(SYNC, "uniform", "v2a", 0.65, low=low, high=0.7)])
     assert line.is_good is is_good
     assert number(low) in line.words
+    assert "Wanted: > 0.6 (goal 0.75)" in line.words
 
 
 def test_what_was_not_computed_is_no_verdict_and_no_mark():
     rows = [
         score(SYNC, "uniform", "v2a", None, reason="no partner"),
-        score(FRECHET, "uniform", "t2av", None, reason="x"),
+        score(FRECHET, "uniform", "t2av", None, reason="4 items"),
     ]
-    (line,) = headlines(rows)
-    assert line.is_good is None
-    assert "no partner" in line.words
+    of_picture, of_both = glance(rows)
+    assert (of_picture.is_good, of_both.is_good) == (None, None)
+    assert "4 items" in of_picture.words
+    assert "no partner" in of_both.words
     assert score_plots(rows) == ()
+    (line,) = glance([score(SYNC, "uniform", "v2a", 0.7)])
+    assert (line.number, line.is_good) == ("0.700", None)
+    assert glance([]) == ()
 
 
 def test_a_plot_has_each_task_beside_its_baselines():
