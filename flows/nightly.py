@@ -6,8 +6,6 @@ Every run is a process of its own in the same root of data: a night that was kil
 from __future__ import annotations
 
 import json
-import math
-import statistics
 import subprocess
 import sys
 from collections import defaultdict
@@ -15,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flows.frozen import FrozenCheck
 from uniform_core.errors import WorkFailedError
 from uniform_core.progress import Listener, ProgressEvent, silent
 
 STAGE = "nightly"
-DEVIATIONS = 2.0  # of the seeds, by which a frozen bound lies below what is reached (above, where less is better)
 Gate = Mapping[str, Any]  # what `uniform run --json` says under `gate`
 Runner = Callable[[str, int], Gate]
 
@@ -35,48 +33,20 @@ class Night:
         """Whether every one passed."""
         return bool(self.gates) and all(gate["verdict"] == "passed" for gate in self.gates.values())
 
-    def frozen(self) -> list[dict[str, Any]]:
-        """Each check of each preset over its seeds: mean, deviation, and the bound that lies two deviations beyond.
-
-        Without a deviation where fewer than two seeds have a number, and without a bound where the number is a p value,
-        whose mean says nothing. `passed` counts seeds.
-        """
+    def frozen(self) -> list[FrozenCheck]:
+        """Each check of each preset over its seeds, and the bound that they give."""
         found: defaultdict[tuple[str, str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
         for (preset, _), gate in self.gates.items():
             for check in gate["checks"]:
                 found[preset, check["task"], check["check"], check["score"]].append(check)
-        return [_row(key, checks) for key, checks in found.items()]
+        return [FrozenCheck.of_seeds(preset, checks) for (preset, *_), checks in found.items()]
 
     def as_json(self) -> dict[str, Any]:
         """The night as plain values."""
         runs = [
             {"preset": preset, "seed": seed, "verdict": gate["verdict"]} for (preset, seed), gate in self.gates.items()
         ]
-        return {"passed": self.is_passed, "runs": runs, "checks": self.frozen()}
-
-
-def _row(key: tuple[str, str, str, str], checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    preset, task, name, score = key
-    numbers = [check["found"] for check in checks if check["found"] is not None]
-    mean = statistics.fmean(numbers) if numbers else None
-    deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
-    first = checks[0]
-    frozen = None
-    if mean is not None and deviation is not None and first["quantity"] != "p":
-        frozen = mean + math.copysign(DEVIATIONS * deviation, -1.0 if first["at_least"] else 1.0)
-    return {
-        "preset": preset,
-        "task": task,
-        "check": name,
-        "score": score,
-        "passed": sum(check["verdict"] == "passed" for check in checks),
-        "seeds": len(checks),
-        "mean": mean,
-        "deviation": deviation,
-        "frozen": frozen,
-        "bound": first["bound"],
-        "at_least": first["at_least"],
-    }
+        return {"passed": self.is_passed, "runs": runs, "checks": [row.model_dump() for row in self.frozen()]}
 
 
 def spend_night(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows.cli.show import table
+from flows.frozen import Beside
 from uniform_core.metrics.gate import Check, Rule, Verdict
 from uniform_core.metrics.proof import Proof, Refusal
 
@@ -47,6 +48,15 @@ def bound_text(rule: Rule) -> str:
     """The bound, and which side of it is right."""
     goal = "" if rule.goal is None else f" (goal {rule.goal:g})"
     return f"{rule.side} {rule.bound:g}{goal}"
+
+
+def beside_text(night: Beside) -> str:
+    """How a run stands beside the frozen bounds of a night."""
+    lines = [f"beside the night: of {night.compared} checks {len(night.worse)} worse than their frozen bounds"]
+    lines += [
+        f"  {row.task} {row.check} ({row.score}): {row.found:.4g}, frozen {row.frozen:.4g}" for row in night.worse
+    ]
+    return "\n".join(lines)
 
 
 def _check_row(check: Check) -> dict[str, Any]:

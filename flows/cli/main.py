@@ -173,6 +173,8 @@ def _run_commands(commands: Commands) -> None:
     words = "What the gate says of the model: every check, and every control. Exit code 1 where it is not passed."
     proof = _command(commands, "proof", "flows.cli.proof:proof", words)
     _config_words(proof)
+    words = "also say what is worse than the bounds that a night froze (`nightly.json`)"
+    option(proof, "--frozen", metavar="FILE", help=words)
     _json_word(proof)
     words = "The gate over several training seeds and both objectives: hours. Exit code 1 unless each passes."
     nightly = _command(commands, "nightly", "flows.cli.nightly:nightly", words)

@@ -37,7 +37,7 @@ def nightly(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(night.as_json())
     else:
-        print(table(night.frozen(), COLUMNS))
+        print(table([row.model_dump() for row in night.frozen()], COLUMNS))
         for (preset, seed), gate in night.gates.items():
             print(f"{preset}, training seed {seed}: gate {gate['verdict']}")
         print(path)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
+from pathlib import Path
 
 from flows.cli.show import print_json
+from flows.frozen import beside, read_frozen
 from flows.outcome import outcome_of
-from flows.proof import proof_json, proof_text
+from flows.proof import beside_text, proof_json, proof_text
 from uniform_core.build import build_run
 from uniform_core.errors import WorkFailedError
 from uniform_core.metrics.gate import Verdict
@@ -16,9 +19,12 @@ from uniform_core.settings import load_settings
 def proof(arguments: argparse.Namespace) -> int:
     """Print the gate of the model that this config gives. Exit code 1 where it is not passed.
 
+    With `--frozen`, also where it is worse than a night of the same preset; that decides nothing.
+
     Raises ConfigError, and WorkFailedError where there is no evaluation of such a model.
     """
     config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
+    frozen = None if arguments.frozen is None else read_frozen(Path(arguments.frozen), preset=arguments.preset)
     outcome = outcome_of(load_settings(), config, ask_mlflow=False)
     if not outcome.scores:
         raise WorkFailedError(
@@ -27,8 +33,9 @@ def proof(arguments: argparse.Namespace) -> int:
             found="none",
             fix="Run `uniform run` with the same preset, data and settings first.",
         )
+    night = None if frozen is None else beside(frozen, outcome.proof.checks)
     if arguments.json:
-        print_json(proof_json(outcome.proof))
+        print_json(proof_json(outcome.proof) | ({} if night is None else {"frozen": asdict(night)}))
     else:
-        print(proof_text(outcome.proof))
+        print(proof_text(outcome.proof) + ("" if night is None else "\n\n" + beside_text(night)))
     return 0 if outcome.proof.verdict is Verdict.PASSED else 1

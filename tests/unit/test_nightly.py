@@ -28,15 +28,15 @@ def gate_of(
 def test_a_frozen_bound_lies_two_deviations_on_the_worse_side(at_least: bool, frozen: float) -> None:
     night = Night({("tiny", seed): gate_of(value, at_least=at_least) for seed, value in enumerate((0.8, 0.9, 1.0))})
     (row,) = night.frozen()
-    assert (row["mean"], row["deviation"], row["frozen"]) == pytest.approx((0.9, 0.1, frozen))
-    assert (row["passed"], row["seeds"]) == (3, 3)
+    assert (row.mean, row.deviation, row.frozen) == pytest.approx((0.9, 0.1, frozen))
+    assert (row.passed, row.seeds) == (3, 3)
     assert night.is_passed
 
 
 def test_a_seed_that_fails_or_has_no_number_fails_the_night() -> None:
     night = Night({("tiny", 0): gate_of(0.9), ("tiny", 1): gate_of(None, verdict="not computed")})
     (row,) = night.frozen()
-    assert (row["passed"], row["seeds"], row["mean"], row["deviation"], row["frozen"]) == (1, 2, 0.9, None, None)
+    assert (row.passed, row.seeds, row.mean, row.deviation, row.frozen) == (1, 2, 0.9, None, None)
     assert not night.is_passed
     assert not Night({}).is_passed
 
@@ -44,7 +44,7 @@ def test_a_seed_that_fails_or_has_no_number_fails_the_night() -> None:
 def test_p_values_have_no_frozen_bound() -> None:
     night = Night({("tiny", seed): gate_of(1e-4, at_least=False, quantity="p") for seed in range(3)})
     (row,) = night.frozen()
-    assert (row["mean"], row["frozen"]) == (1e-4, None)
+    assert (row.mean, row.frozen) == (1e-4, None)
 
 
 def stand_in(tmp_path: Path, *, says: str, code: int = 0) -> str:
@@ -95,7 +95,7 @@ def test_every_preset_is_run_with_every_seed() -> None:
 
     night = spend_night(["tiny", "tiny_iddpm"], range(2), run=run)
     assert asked == [("tiny", 0), ("tiny", 1), ("tiny_iddpm", 0), ("tiny_iddpm", 1)]
-    assert [row["preset"] for row in night.frozen()] == ["tiny", "tiny_iddpm"]
+    assert [row.preset for row in night.frozen()] == ["tiny", "tiny_iddpm"]
 
 
 def test_the_command_keeps_its_table_and_says_by_its_code_whether_all_passed(

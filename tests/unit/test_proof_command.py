@@ -11,6 +11,8 @@ from command_line import said
 from report_records import scores
 
 from flows.cli import proof as command
+from flows.nightly import Night
+from flows.proof import proof_json
 from uniform_core.metrics.gate import GateConfig
 from uniform_core.metrics.proof import prove
 from uniform_core.types import Task
@@ -61,3 +63,59 @@ def test_without_an_evaluation_it_says_what_to_do(
     code, words = said(["proof", "--preset", "nano"], capsys)
     assert code == 1
     assert "Run `uniform run` with the same preset" in words
+
+
+def kept_night(tmp_path: Path, rows: list[dict], *, found: float) -> Path:
+    """The file of a night of preset nano whose two seeds had this number at every check."""
+    gate = proof_json(prove(rows, GateConfig(), tasks=tuple(Task)))
+    gate["checks"] = [check | {"found": found} for check in gate["checks"]]
+    path = tmp_path / "nightly.json"
+    path.write_text(json.dumps(Night({("nano", seed): gate for seed in range(2)}).as_json()))
+    return path
+
+
+def test_what_is_worse_than_a_night_is_told_and_decides_nothing(
+    evaluated: list[dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night = kept_night(tmp_path, evaluated, found=0.85)
+    code, words = said(["proof", "--preset", "nano", "--frozen", str(night)], capsys)
+    assert code == 0
+    assert "v2a class (class_accuracy.tinymel.uniform_tiny): 0.88" not in words  # at least .85 is asked
+    assert "v2a no more diversity (diversity_most.tinymel.uniform_tiny): 1.35, frozen 0.85" in words
+    code, words = said(["proof", "--preset", "nano", "--frozen", str(night), "--json"], capsys)
+    beside = json.loads(words)["frozen"]
+    assert beside["compared"] == 42 - sum(check["quantity"] == "p" for check in json.loads(words)["checks"])
+    assert {row["frozen"] for row in beside["worse"]} == {0.85}
+    assert len(beside["worse"]) < beside["compared"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "should be an object"),
+        ("{}", "checks: "),
+        ('{"checks": [{"preset": 7}]}', "checks.0.preset: "),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_no_night_wrote_is_a_wrong_call(
+    text: str | None, found: str, evaluated: list[dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluated
+    path = tmp_path / "other.json"
+    if text is not None:
+        path.write_text(text)
+    code, words = said(["proof", "--preset", "nano", "--frozen", str(path)], capsys)
+    assert code == 2
+    assert found in words
+    assert "`uniform nightly` writes one" in words
+
+
+def test_a_night_of_other_presets_says_which(
+    evaluated: list[dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night = kept_night(tmp_path, evaluated, found=0.85)
+    code, words = said(["proof", "--preset", "tiny", "--frozen", str(night)], capsys)
+    assert code == 2
+    assert "expected checks of preset tiny; found nano" in words

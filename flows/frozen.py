@@ -1,0 +1,134 @@
+"""What a night has frozen, and how another run stands beside it.
+
+By three seeds a bound of two deviations is left by one number of nine (Student's t with two degrees of freedom), were
+the run of the same kind. So it is told where a run is worse, and the gate alone decides.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from uniform_core.errors import ConfigError
+from uniform_core.metrics.gate import Check
+from uniform_core.types import Frozen
+
+DEVIATIONS = 2.0  # of the seeds, by which a frozen bound lies below what is reached (above, where less is better)
+LARGEST_FILE = 2**24  # bytes; a night of two presets has some 40,000
+
+
+class FrozenCheck(Frozen):
+    """One check of a preset over its training seeds; `passed` counts those at which it was.
+
+    `frozen` lies two deviations from the mean, on the worse side. It is None where fewer than two seeds have a number,
+    and where the number is a p value, whose mean says nothing.
+    """
+
+    preset: str
+    task: str
+    check: str
+    score: str
+    passed: int
+    seeds: int
+    mean: float | None
+    deviation: float | None
+    frozen: float | None
+    bound: float
+    at_least: bool
+
+    @classmethod
+    def of_seeds(cls, preset: str, checks: Sequence[Mapping[str, Any]]) -> FrozenCheck:
+        """One check of a gate as each seed has it (`uniform run --json` has them under `gate`)."""
+        first = checks[0]
+        numbers = [check["found"] for check in checks if check["found"] is not None]
+        mean = statistics.fmean(numbers) if numbers else None
+        deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
+        frozen = None
+        if mean is not None and deviation is not None and first["quantity"] != "p":
+            frozen = mean + math.copysign(DEVIATIONS * deviation, -1.0 if first["at_least"] else 1.0)
+        return cls(
+            preset=preset,
+            passed=sum(check["verdict"] == "passed" for check in checks),
+            seeds=len(checks),
+            mean=mean,
+            deviation=deviation,
+            frozen=frozen,
+            **{name: first[name] for name in ("task", "check", "score", "bound", "at_least")},
+        )
+
+
+@dataclass(frozen=True)
+class Worse:
+    """A check that a run is worse at than a frozen bound."""
+
+    task: str
+    check: str
+    score: str
+    found: float
+    frozen: float
+
+
+@dataclass(frozen=True)
+class Beside:
+    """How a run stands beside a night: how many checks have a bound and a number, and those that are worse."""
+
+    compared: int
+    worse: tuple[Worse, ...]
+
+
+class _Night(Frozen):
+    checks: tuple[FrozenCheck, ...] = Field(strict=False)
+
+
+def read_frozen(path: Path, *, preset: str) -> tuple[FrozenCheck, ...]:
+    """The checks of a preset in the file that `uniform nightly` keeps.
+
+    Raises ConfigError where there is no such file, where it is of another form, and where it lacks the preset.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"{path.stat().st_size:,} bytes")
+        night: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(path.read_bytes())
+        checks = _Night.model_validate({"checks": night.get("checks")}).checks
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            str(path), expected="the table of a night", found=_words_of(error), fix="`uniform nightly` writes one."
+        ) from error
+    own = tuple(check for check in checks if check.preset == preset)
+    if not own:
+        has = ", ".join(sorted({check.preset for check in checks})) or "none"
+        raise ConfigError(
+            str(path), expected=f"checks of preset {preset}", found=has, fix=f"`uniform nightly --presets {preset}`."
+        )
+    return own
+
+
+def _words_of(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}"
+    return str(error)
+
+
+def beside(frozen: Sequence[FrozenCheck], checks: Sequence[Check]) -> Beside:
+    """How the checks of a run stand beside a night of its preset."""
+    by_place = {(row.task, row.check, row.score): row for row in frozen}
+    pairs = [(check, by_place.get((check.task, check.rule.name, check.name))) for check in checks]
+    comparable = [
+        (check, found, row.frozen)
+        for check, row in pairs
+        for found in [check.found]
+        if row is not None and row.frozen is not None and found is not None
+    ]
+    worse = [
+        Worse(check.task, check.rule.name, check.name, found, bound)
+        for check, found, bound in comparable
+        if not check.rule.holds(found, bound)
+    ]
+    return Beside(len(comparable), tuple(worse))
