@@ -9,7 +9,7 @@ from flows.outcome import against
 from flows.proof import bound_text
 from flows.report.axes import number
 from flows.report.data import Headline
-from flows.report.scores import CHANCE, Found, by_place, interval_words, ratio
+from flows.report.scores import CHANCE, Found, by_place, ratio
 from uniform_core.metrics.gate import Check, Verdict
 from uniform_core.types import Task
 
@@ -40,7 +40,9 @@ def _fidelity(checks: Sequence[Check], found: Found) -> Headline:
     if (below := ratio(found, worst.name, "untrained", worst.task)) is not None:
         mine, untrained = (found[worst.name, system, worst.task] for system in ("uniform", "untrained"))
         words += f"; {number(below)} times below the untrained model's{against(mine, untrained)}"
-    return Headline(title, f"{number(worst.found or 0.0)}×", f"{words}. {_wanted(worst)}", _is_good(worst))
+    return Headline(
+        title, f"{number(worst.found or 0.0)}×", f"{words}. Wanted: {bound_text(worst.rule)}.", _is_good(worst)
+    )
 
 
 def _synchrony(check: Check) -> Headline:
@@ -50,12 +52,9 @@ def _synchrony(check: Check) -> Headline:
     chance = f"by chance {number(CHANCE)}"
     if check.found is None:
         return Headline(SYNCHRONY, number(row["value"]), f"No verdict: {check.reason}; {chance}.", None)
-    words = f"Pairs won, with the 95 % interval: {interval_words(row)}; {chance}. Of its lower end: {_wanted(check)}"
-    return Headline(SYNCHRONY, number(row["value"]), words, _is_good(check))
-
-
-def _wanted(check: Check) -> str:
-    return f"Wanted: {bound_text(check.rule)}."
+    words = f"of pairs told right, 95 % interval {number(row['low'])} to {number(row['high'])}, n {row['n_generated']}"
+    wanted = f"Wanted of its lower end: {bound_text(check.rule)}."
+    return Headline(SYNCHRONY, number(row["value"]), f"{words}; {chance}. {wanted}", _is_good(check))
 
 
 def _is_good(check: Check) -> bool | None:

@@ -147,7 +147,7 @@ def test_synchrony_is_judged_by_the_lower_end_of_its_interval_as_the_gate_does(l
     (line,) = glance([score(SYNC, "uniform", "v2a", 0.65, low=low, high=0.7)])
     assert line.is_good is is_good
     assert number(low) in line.words
-    assert "Wanted: > 0.6 (goal 0.75)" in line.words
+    assert "Wanted of its lower end: > 0.6 (goal 0.75)" in line.words
 
 
 def test_what_was_not_computed_is_no_verdict_and_no_mark():
