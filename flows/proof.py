@@ -34,6 +34,8 @@ def verdict_text(proof: Proof) -> str:
         if refusal.missed:
             rules = ", ".join(refusal.missed)
             lines.append(f"  the gate let {refusal.system} through at {refusal.task}: {rules}")
+        for rule, reason in refusal.unknown.items():
+            lines.append(f"  not computed: control {refusal.system} at {refusal.task}, {rule}: {reason}")
     return "\n".join(lines)
 
 
@@ -114,7 +116,7 @@ def proof_json(proof: Proof) -> dict[str, Any]:
                 "verdict": str(refusal.verdict),
                 "failed": list(refusal.failed),
                 "missed": list(refusal.missed),
-                "unknown": list(refusal.unknown),
+                "unknown": dict(refusal.unknown),
             }
             for refusal in proof.refusals
         ],

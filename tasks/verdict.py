@@ -46,7 +46,7 @@ def gate_tables(proof: Proof) -> Iterator[tuple[str, str]]:
             "is refused as it must be": str(refusal.verdict),
             "fails": ", ".join(refusal.failed),
             "passes and must not": ", ".join(refusal.missed),
-            "not computed": ", ".join(refusal.unknown),
+            "not computed": "; ".join(f"{rule}: {reason}" for rule, reason in refusal.unknown.items()),
         }
         for refusal in proof.refusals
     ])  # fmt: skip

@@ -97,7 +97,10 @@ def report(rows: list[dict[str, Any]] | None = None) -> ReportData:
         plots=score_plots(rows),
         stages=(stage,),
         tables=tuple({"table_name": f"t{n}", "rows": n, "bytes": None, "last_write": None} for n in (10, 9, 200)),
-        failures=(),
+        failures=(
+            {"stage": "ingest", "error_class": "too_short", "items": 9, "terminal": 9, "tries": 9, "example": "a.mp4"},
+            {"stage": "ingest", "error_class": "no_audio", "items": 10, "terminal": 10, "tries": 10, "example": "b"},
+        ),
         provenance=(Fact("Weights, sha256", "b" * 64),),
         config_json='{"preset": "tiny"}',
         command="uniform run --preset tiny",

@@ -31,7 +31,7 @@ def gate_view(proof: Proof, scores: Rows) -> Gate:
         baselines=baselines,
         rows=_overview(lines, tasks),
         lines=lines,
-        unknown=_unknown(lines),
+        unknown=_unknown(lines, proof.refusals),
         controls=_controls(proof.refusals, tasks),
         controls_asked=len(proof.refusals),
         controls_refused=sum(refusal.verdict is Verdict.PASSED for refusal in proof.refusals),
@@ -79,19 +79,22 @@ def _overview(lines: Sequence[GateLine], tasks: Sequence[str]) -> tuple[GateRow,
     )
 
 
-def _unknown(lines: Sequence[GateLine]) -> tuple[Unknown, ...]:
-    """The reasons for which checks could not be computed, each with its checks."""
+def _unknown(lines: Sequence[GateLine], refusals: Sequence[Refusal]) -> tuple[Unknown, ...]:
+    """The reasons for which checks of the model and of controls could not be computed, each with its checks."""
     by_reason: defaultdict[str, list[str]] = defaultdict(list)
     for line in lines:
         if line.found is None:
             by_reason[line.reason or "no reason is known"].append(f"{line.task.upper()} {line.rule} ({line.stream})")
+    for refusal in refusals:
+        for rule, reason in refusal.unknown.items():
+            by_reason[reason].append(f"control {refusal.system}, {refusal.task.upper()} {rule}")
     return tuple(Unknown(reason, tuple(checks)) for reason, checks in by_reason.items())
 
 
 def _controls(refusals: Sequence[Refusal], tasks: Sequence[str]) -> tuple[ControlRow, ...]:
     by_place = {
         (refusal.system, refusal.task): ControlCell(
-            str(refusal.verdict), refusal.failed, refusal.missed, refusal.unknown
+            str(refusal.verdict), refusal.failed, refusal.missed, tuple(refusal.unknown)
         )
         for refusal in refusals
     }

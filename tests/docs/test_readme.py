@@ -12,6 +12,7 @@ import yaml
 
 from flows.cli.main import STAGES, build_parser
 from flows.cli.words import right_words
+from uniform_core.build import build_run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -64,3 +65,10 @@ def test_every_deployment_names_a_flow_that_exists() -> None:
         file, _, name = deployment["entrypoint"].partition(":")
         assert f"def {name}(" in (ROOT / file).read_text()
     assert {d["entrypoint"].partition(":")[2] for d in deployments} == {"pipeline", *STAGES}
+
+
+def test_the_table_of_stages_has_as_many_items_as_the_preset() -> None:
+    config = build_run("tiny")
+    [shown] = re.findall(r"^ingest +(\d+)", README, re.MULTILINE)
+    assert config.instrument == config.data
+    assert int(shown) == sum(1 for _ in config.data.items(config.spec))

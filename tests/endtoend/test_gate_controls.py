@@ -5,6 +5,7 @@ Everything goes through the code of a run. The other side of it: a perfect answe
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from uniform_core.types import Task
 
 Rows = Sequence[Mapping[str, Any]]
 LOSS_RULE = "no gap of losses"
+RULES = {rule.name: rule for rule in rules_of(GateConfig())}
 ASKED = [(task, rule.name) for rule in rules_of(GateConfig()) for task in rule.tasks if rule.name != LOSS_RULE]
 
 
@@ -82,6 +84,21 @@ def failed_by(rows: Rows, system: str, task: Task) -> set[str]:
 def test_every_rule_is_failed_by_a_control_at_every_task() -> None:
     named = {(task, rule) for by_task in MUST_FAIL.values() for task, rules in by_task.items() for rule in rules}
     assert named == set(ASKED)
+
+
+@pytest.mark.parametrize(("task", "name"), ASKED)
+def test_each_stream_that_a_rule_is_asked_of_is_failed_by_a_control_that_is_named_for_it(
+    rows: Rows, task: Task, name: str
+) -> None:
+    """So that no single check could ask for the other side of its bound, nor one stream for less than the other."""
+    named = [system for system, by_task in MUST_FAIL.items() if name in by_task.get(task, ())]
+    verdicts: defaultdict[str, set[Verdict]] = defaultdict(set)
+    for system in ("uniform", *named):
+        for check in judge(rows, GateConfig(), system=system, task=task):
+            if check.rule.name == name:
+                verdicts[check.name].add(check.verdict)
+    assert all(found == {Verdict.PASSED, Verdict.FAILED} for found in verdicts.values()), verdicts
+    assert len(verdicts) == (len(task.made) if RULES[name].by_stream else 1)
 
 
 @pytest.mark.parametrize(("task", "name"), ASKED)

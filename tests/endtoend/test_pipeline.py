@@ -172,6 +172,7 @@ def test_a_second_run_recomputes_nothing_and_says_so(nano_run: tuple[Path, Any])
     cpu_s = cpu_of_children_s() - cpu_before_s
     assert done.code == 0, done.err
     assert "nothing was left to do" in done.out
+    assert re.search(r"gate (failed|not computed): of \d+ checks .* controls refused as they must be", done.out)
     assert cpu_s < 60, "of a minute in all, on however busy a machine"
     assert uniform("catalog", "history", "--json", home=home).json == before, "a table was written"
     assert mlflow_ends(home) == told, "MLflow was told again"

@@ -9,7 +9,9 @@ import pytest
 from flows.proof import bound_text, proof_json, proof_text, verdict_text
 from uniform_core.build import build_run
 from uniform_core.metrics import proof as proof_module
+from uniform_core.metrics.coverage import CoverageConfig
 from uniform_core.metrics.gate import BESIDE, CONTROLS, GateConfig, Rule, Verdict, judge, rules_of, words_needed
+from uniform_core.metrics.onset_hits import OnsetHitsConfig
 from uniform_core.metrics.proof import MUST_FAIL, prove
 from uniform_core.types import Task
 
@@ -151,29 +153,44 @@ def test_a_stream_that_was_not_measured_leaves_the_proof_open(rule: Rule) -> Non
     assert "this evaluation has it of one stream only" in verdict_text(proof)
 
 
-def test_the_bounds_are_those_of_the_issue() -> None:
-    assert GATE.model_dump() == {
-        "video_over_codec": 3.0,
-        "audio_over_codec": 10.0,
-        "audio_goal": 5.0,
-        "diversity_least": 0.5,
-        "diversity_most": 1.5,
-        "coverage": 0.5,
-        "class_accuracy": 0.80,
-        "p": 1e-3,
-        "synchrony_given": 0.60,
-        "synchrony_text": 0.55,
-        "synchrony_given_goal": 0.75,
-        "synchrony_text_goal": 0.70,
-        "onset_f1_gain": 0.10,
-        "copying_z": -3.0,
-        "copied_share": 0.03,
-        "loss_gap": 1.5,
-    }
-    assert {rule.name for rule in RULES if rule.side == ">"} == {"synchrony given", "synchrony by text"}
-    for preset in ("tiny", "tiny_iddpm", "nano"):
-        assert build_run(preset).evaluate.gate == GATE
-    assert build_run("tiny").evaluate.clips_per_task == 192
+EACH, TEXT, FROM_PICTURE = tuple(Task), (Task.T2AV,), (Task.V2A,)
+OF_PICTURES, OF_SOUNDS, FROM_A_STREAM = (Task.T2AV, Task.A2V), (Task.T2AV, Task.V2A), (Task.A2V, Task.V2A)
+# Metric, what is judged of it, side, bound, goal, tasks, whether each stream is asked.
+ISSUE: dict[str, tuple[str, str, str, float, float | None, tuple[Task, ...], bool]] = {
+    "video fidelity": ("fvd", "over_codec", "≤", 3.0, None, OF_PICTURES, False),
+    "audio fidelity": ("fad", "over_codec", "≤", 10.0, 5.0, OF_SOUNDS, False),
+    "enough diversity": ("diversity_least", "value", "≥", 0.5, None, EACH, True),
+    "no more diversity": ("diversity_most", "value", "≤", 1.5, None, EACH, True),
+    "coverage": ("coverage", "over_real", "≥", 0.5, None, EACH, True),
+    "class": ("class_accuracy", "value", "≥", 0.80, None, EACH, True),
+    "colour as asked": ("attribute_colour", "p", "≤", 1e-3, None, TEXT, False),
+    "size as asked": ("attribute_size", "p", "≤", 1e-3, None, TEXT, False),
+    "pitch as asked": ("attribute_pitch", "p", "≤", 1e-3, None, TEXT, False),
+    "synchrony given": ("synchrony", "low", ">", 0.60, 0.75, FROM_A_STREAM, False),
+    "synchrony by text": ("synchrony", "low", ">", 0.55, 0.70, TEXT, False),
+    "synchrony of own partners": ("synchrony", "p", "≤", 1e-3, None, EACH, False),
+    "onsets": ("onset_f1_gain", "value", "≥", 0.10, None, FROM_PICTURE, False),
+    "onsets of own partners": ("onset_f1_gain", "p", "≤", 1e-3, None, FROM_PICTURE, False),
+    "no copying": ("copying_z", "value", "≥", -3.0, None, EACH, True),
+    "few near copies": ("copied_share", "value", "≤", 0.03, None, EACH, True),
+    "no gap of losses": ("loss_gap", "value", "≤", 1.5, None, EACH, False),
+}
+
+
+def test_the_rules_are_those_of_the_issue() -> None:
+    found = {r.name: (r.metric, r.quantity, r.side, r.bound, r.goal, r.tasks, r.by_stream) for r in RULES}
+    assert found == ISSUE
+
+
+@pytest.mark.parametrize("preset", ["tiny", "tiny_iddpm"])
+def test_the_presets_ask_what_the_issue_does(preset: str) -> None:
+    config = build_run(preset)
+    assert config.evaluate.gate == GATE
+    assert (config.evaluate.clips_per_task, config.evaluate.reference_clips) == (192, 192)
+    assert config.evaluate.text_for == (Task.T2AV,), "V2A and A2V are made without text"
+    assert {m.k for m in config.metrics if isinstance(m, CoverageConfig)} == {5}
+    [onsets] = [m for m in config.metrics if isinstance(m, OnsetHitsConfig)]
+    assert onsets.within_s == 1 / config.spec.video_rate_hz, "one frame"
 
 
 def test_one_check_that_fails_or_is_not_computed_decides() -> None:
@@ -206,6 +223,8 @@ def test_a_control_that_could_not_be_computed_leaves_the_proof_open() -> None:
     assert proof.verdict is Verdict.UNKNOWN
     open_ones = [refusal for refusal in proof.refusals if refusal.unknown]
     assert {refusal.system for refusal in open_ones} == {"shuffled"}
+    assert {reason for refusal in open_ones for reason in refusal.unknown.values()} == {"no classes"}
+    assert "not computed: control shuffled at v2a, onsets: no classes" in verdict_text(proof)
     assert not any(refusal.missed for refusal in open_ones)
 
 

@@ -11,6 +11,7 @@ import pytest
 from command_line import said
 
 from flows.cli import nightly as command
+from flows.cli.main import build_parser
 from flows.nightly import Night, run_in_process, spend_night
 from uniform_core.build import build_run
 from uniform_core.diffusion import AncestralConfig, IddpmConfig
@@ -112,6 +113,11 @@ def test_the_command_keeps_its_table_and_says_by_its_code_whether_all_passed(
     code, words = said(["nightly", "--presets", "nobody"], capsys)
     assert code == 2
     assert "nobody" in words
+
+
+def test_a_night_is_of_three_seeds_and_both_objectives() -> None:
+    words = build_parser().parse_args(["nightly"])
+    assert (words.presets, words.seeds) == (["tiny", "tiny_iddpm"], 3)
 
 
 def test_the_second_preset_is_the_papers_algorithm() -> None:

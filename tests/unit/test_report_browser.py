@@ -65,7 +65,9 @@ def open_files() -> int:
 
 
 def cells(browser: Browser, table: str, column: int) -> list[str]:
-    found = browser.run(f"[...document.querySelectorAll('{table} tbody tr')].map(r => r.cells[{column}].innerText)")
+    found = browser.run(
+        f"[...document.querySelectorAll('{table} tbody tr')].map(r => r.cells[{column}].textContent.trim())"
+    )
     return [str(text) for text in found]
 
 
@@ -125,6 +127,28 @@ def test_tables_sort_by_click_and_by_key_numbers_as_numbers_and_what_is_missing_
         assert not any(values[len(numbers) :]), "what could not be computed stays last"
         assert len(numbers) < len(values)
     assert browser.run("document.querySelectorAll('.checks [aria-sort]').length") == 1
+
+
+def test_numbers_of_every_table_sort_as_numbers(opened):
+    tables = "[...document.querySelectorAll('table.sorts')]"
+    assert len(opened.run(f"{tables}.map(table => table.className)")) >= 4
+    for table, column, expected in (("What failed", 2, ["9", "10"]), ("Rows of every table", 1, ["9", "10", "200"])):
+        where = f"[...document.querySelectorAll('[aria-label]')].find(e => e.ariaLabel.startsWith('{table}'))"
+        opened.run(f"{where}.querySelectorAll('thead button')[{column}].click()")
+        found = opened.run(f"[...{where}.querySelectorAll('tbody tr')].map(r => r.cells[{column}].textContent.trim())")
+        assert found == expected
+
+
+def test_below_each_film_are_its_frames_its_sound_and_the_times_of_events(opened):
+    found = opened.run(
+        """[...document.querySelectorAll("video + svg")].map(svg => [
+          [...svg.querySelectorAll("image")].filter(i => i.getAttribute("href").startsWith("data:image/png")).length,
+          svg.querySelectorAll(".event").length, svg.querySelectorAll(".flag").length, svg.ariaLabel])"""
+    )
+    assert len(found) == opened.run("document.querySelectorAll('video').length")
+    for pictures, events, flags, said in found:
+        assert (pictures, events, flags) == (2, 1, 1)
+        assert "events at 0.25 s" in said
 
 
 def test_text_sorts_as_text_and_rows_go_as_a_whole(opened):

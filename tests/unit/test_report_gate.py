@@ -102,6 +102,16 @@ def test_what_could_not_be_computed_has_its_reason_once_with_every_check_that_it
     assert "<few>" not in page
 
 
+def test_a_control_that_was_not_evaluated_says_why():
+    rows = [r for r in scores() if (r["system"], r["task"]) != ("copier", "v2a")]
+    (why,) = view_of(rows).unknown
+    assert why.reason == "this evaluation has no such metric"
+    assert why.checks == ("control copier, V2A no copying", "control copier, V2A few near copies")
+    said = text_of(render(report(rows)), "gate")
+    assert "Why 2 could not be computed" in said
+    assert "control copier, V2A no copying" in said
+
+
 def test_a_metric_that_was_not_measured_is_a_check_without_a_score():
     rows = [r for r in scores() if not r["name"].startswith("onset")]
     page = render(report(rows))

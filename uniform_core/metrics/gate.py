@@ -25,7 +25,7 @@ SIDES: Final[Mapping[Side, Callable[[float, float], bool]]] = {"≥": ge, ">": g
 
 
 class GateConfig(Frozen):
-    """The bounds: those of issue B, but for `loss_gap`, which the issue wants measured and gives no bound."""
+    """The bounds: those of issue B, but for A2V's synchrony (V2A's here) and `loss_gap`, which have none there."""
 
     video_over_codec: PositiveFloat = 3.0  # Fréchet distance, times that of the codec round trip of held-out clips
     audio_over_codec: PositiveFloat = 10.0

@@ -40,13 +40,16 @@ MUST_FAIL: Final[Mapping[str, Mapping[Task, tuple[str, ...]]]] = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """What the gate says of a control at a task: `missed` are the rules that it had to fail and did not."""
+    """What the gate says of a control at a task: `missed` are the rules that it had to fail and did not.
+
+    `unknown` are those that it had to fail and that could not be computed, each with why.
+    """
 
     system: str
     task: str
     failed: tuple[str, ...]
     missed: tuple[str, ...]
-    unknown: tuple[str, ...]  # had to fail, and could not be computed
+    unknown: Mapping[str, str]
 
     @property
     def verdict(self) -> Verdict:
@@ -93,9 +96,10 @@ def prove(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, tasks: Seque
 
 def _refusal(checks: Sequence[Check], system: str, task: Task, rules: Sequence[str]) -> Refusal:
     """A rule that is asked of both streams is failed where one of them fails it."""
-    by_rule = {rule: [check.verdict for check in checks if check.rule.name == rule] for rule in rules}
-    failed = [rule for rule, verdicts in by_rule.items() if Verdict.FAILED in verdicts]
+    by_rule = {rule: [check for check in checks if check.rule.name == rule] for rule in rules}
+    failed = [rule for rule, found in by_rule.items() if any(check.verdict is Verdict.FAILED for check in found)]
     left = [rule for rule in rules if rule not in failed]
-    unknown = [rule for rule in left if Verdict.UNKNOWN in by_rule[rule] or not by_rule[rule]]
+    open_checks = [check for rule in left for check in by_rule[rule] if check.verdict is Verdict.UNKNOWN]
+    unknown = {check.rule.name: check.reason or "no reason is known" for check in open_checks}
     missed = [rule for rule in left if rule not in unknown]
-    return Refusal(system, str(task), tuple(failed), tuple(missed), tuple(unknown))
+    return Refusal(system, str(task), tuple(failed), tuple(missed), unknown)
