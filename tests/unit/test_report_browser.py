@@ -65,9 +65,7 @@ def open_files() -> int:
 
 
 def cells(browser: Browser, table: str, column: int) -> list[str]:
-    found = browser.run(
-        f"[...document.querySelectorAll('{table} tbody tr')].map(r => r.cells[{column}].innerText)"
-    )
+    found = browser.run(f"[...document.querySelectorAll('{table} tbody tr')].map(r => r.cells[{column}].innerText)")
     return [str(text) for text in found]
 
 
