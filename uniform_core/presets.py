@@ -111,8 +111,8 @@ def _tiny_training() -> TrainConfig:
         scaling=ScalingConfig(
             video=ModalityScaling(over="position", power=0.5), audio=ModalityScaling(over="channel", power=0.5)
         ),
-        validation_clips=48,
-        validation_every=900,
+        validation_clips=192,  # by 48 the gap of losses is told to .1, by these to .03
+        validation_every=1100,
         log_every=10,
         checkpoint_every=500,
         keep_checkpoints=2,
