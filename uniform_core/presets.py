@@ -122,21 +122,16 @@ def _tiny_training() -> TrainConfig:
 def tiny_iddpm() -> RunConfig:
     """The tiny preset by the paper's own algorithm (§3.2, §4.1.2): ε, learned variance, min-SNR, ancestral, 30 steps.
 
-    For nights: it takes four times the training of `tiny`, and more clips, of which so many steps know less by heart.
-
-    The paper does not say what min-SNR's γ is. The loss counts an error of x₀ by min(SNR, γ): with the usual 5, what a
-    given sound or picture says is hardly learned in this time, since it decides where SNR is far below that
-    (docs/experiments.md). Departs from the paper: predicted x₀ is kept within 4 σ, without which few steps amplify
-    errors near noise; guidance and the share of dropped texts are `tiny`'s.
+    For nights: it takes four times the training of `tiny`. The paper does not say what min-SNR's γ is. The loss counts
+    an error of x₀ by min(SNR, γ): with the usual 5, what a given sound or picture says is hardly learned in this time,
+    since it decides where SNR is far below that (docs/experiments.md). Departs from the paper: predicted x₀ is kept
+    within 4 σ, without which few steps amplify errors near noise; guidance and the share of dropped texts are `tiny`'s.
     """
     base = tiny()
-    data = base.data.model_copy(update={"train_short": 200})
     ancestral = AncestralConfig(steps=30, clamp_x0_sigma=4.0)
     return base.model_copy(
         update={
             "preset": "tiny_iddpm",
-            "data": data,
-            "instrument": data,
             "objective": IddpmConfig(min_snr=0.1, vb_weight=0.02),  # the bound weighs as much as with 5 and 1
             "train": base.train.model_copy(update={"steps": 12_000, "validation_every": 3000}),
             "sample": base.sample.model_copy(update={"sampler": ancestral, "sampler_given": None}),
