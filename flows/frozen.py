@@ -89,7 +89,7 @@ class _Night(Frozen):
 def read_frozen(path: Path, *, preset: str) -> tuple[FrozenCheck, ...]:
     """The checks of a preset in the file that `uniform nightly` keeps.
 
-    Raises ConfigError where there is no such file, where it is of another form, and where it lacks the preset.
+    Raises ConfigError where there is no such file, where it is of another form, or has no bound of the preset.
     """
     try:
         if path.stat().st_size > LARGEST_FILE:
@@ -101,10 +101,13 @@ def read_frozen(path: Path, *, preset: str) -> tuple[FrozenCheck, ...]:
             str(path), expected="the table of a night", found=_words_of(error), fix="`uniform nightly` writes one."
         ) from error
     own = tuple(check for check in checks if check.preset == preset)
-    if not own:
-        has = ", ".join(sorted({check.preset for check in checks})) or "none"
+    if all(check.frozen is None for check in own):
+        has = sorted({check.preset for check in checks if check.frozen is not None})
         raise ConfigError(
-            str(path), expected=f"checks of preset {preset}", found=has, fix=f"`uniform nightly --presets {preset}`."
+            str(path),
+            expected=f"frozen bounds of preset {preset}",
+            found="those of " + ", ".join(has) if has else "none, as of fewer than two training seeds",
+            fix=f"`uniform nightly --presets {preset}` with two seeds or more freezes them.",
         )
     return own
 

@@ -8,14 +8,16 @@ import json
 from flows.cli.show import ProgressPrinter, print_json, table
 from flows.nightly import run_in_process, spend_night
 from uniform_core.build import build_run
-from uniform_core.files import write_text
+from uniform_core.files import remove, write_text
 from uniform_core.settings import ensure_home, load_settings
 
 COLUMNS = ("preset", "task", "check", "score", "passed", "seeds", "mean", "deviation", "frozen", "bound")
 
 
 def nightly(arguments: argparse.Namespace) -> int:
-    """Run every preset with every training seed; print the table, and keep it after each run.
+    """Run every preset with every training seed; print the table, and keep it.
+
+    What is there so far is kept beside it after each run, so that a night that ends early leaves the last whole one.
 
     Exit code 1 unless every gate is passed.
     Raises ConfigError before anything runs, WorkFailedError where a run fails.
@@ -25,6 +27,7 @@ def nightly(arguments: argparse.Namespace) -> int:
     settings = load_settings()
     ensure_home(settings)
     path = settings.reports_dir / "nightly.json"
+    so_far = path.with_name("nightly.so_far.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     with ProgressPrinter() as printer:
         night = spend_night(
@@ -32,8 +35,10 @@ def nightly(arguments: argparse.Namespace) -> int:
             range(arguments.seeds),
             run=run_in_process(arguments.overrides),
             listener=printer,
-            on_gate=lambda so_far: write_text(path, json.dumps(so_far.as_json(), indent=1)),
+            on_gate=lambda night: write_text(so_far, json.dumps(night.as_json(), indent=1)),
         )
+    write_text(path, json.dumps(night.as_json(), indent=1))
+    remove(so_far)
     if arguments.json:
         print_json(night.as_json())
     else:

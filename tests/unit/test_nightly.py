@@ -120,6 +120,27 @@ def test_a_night_is_of_three_seeds_and_both_objectives() -> None:
     assert (words.presets, words.seeds) == (["tiny", "tiny_iddpm"], 3)
 
 
+def test_a_night_that_ends_early_leaves_the_last_whole_one_and_what_it_has_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNIFORM_HOME", str(tmp_path))
+    whole, so_far = (tmp_path / "reports" / name for name in ("nightly.json", "nightly.so_far.json"))
+
+    def broken(_preset: str, seed: int) -> dict[str, Any]:
+        if seed:
+            raise WorkFailedError("a run", expected="an end", found="none", fix="Wait.")
+        return gate_of(0.7)
+
+    monkeypatch.setattr(command, "run_in_process", lambda _: lambda *_: gate_of(0.9))
+    assert said(["nightly", "--presets", "nano", "--seeds", "2"], capsys)[0] == 0
+    assert not so_far.exists()
+    kept = whole.read_bytes()
+    monkeypatch.setattr(command, "run_in_process", lambda _: broken)
+    assert said(["nightly", "--presets", "nano", "--seeds", "2"], capsys)[0] == 1
+    assert whole.read_bytes() == kept
+    assert [run["seed"] for run in json.loads(so_far.read_text())["runs"]] == [0]
+
+
 def test_the_second_preset_is_the_papers_algorithm() -> None:
     config = build_run("tiny_iddpm")
     assert isinstance(config.objective, IddpmConfig)

@@ -65,12 +65,12 @@ def test_without_an_evaluation_it_says_what_to_do(
     assert "Run `uniform run` with the same preset" in words
 
 
-def kept_night(tmp_path: Path, rows: list[dict], *, found: float) -> Path:
-    """The file of a night of preset nano whose two seeds had this number at every check."""
+def kept_night(tmp_path: Path, rows: list[dict], *, found: float, seeds: int = 2) -> Path:
+    """The file of a night of preset nano whose seeds had this number at every check."""
     gate = proof_json(prove(rows, GateConfig(), tasks=tuple(Task)))
     gate["checks"] = [check | {"found": found} for check in gate["checks"]]
     path = tmp_path / "nightly.json"
-    path.write_text(json.dumps(Night({("nano", seed): gate for seed in range(2)}).as_json()))
+    path.write_text(json.dumps(Night({("nano", seed): gate for seed in range(seeds)}).as_json()))
     return path
 
 
@@ -118,4 +118,13 @@ def test_a_night_of_other_presets_says_which(
     night = kept_night(tmp_path, evaluated, found=0.85)
     code, words = said(["proof", "--preset", "tiny", "--frozen", str(night)], capsys)
     assert code == 2
-    assert "expected checks of preset tiny; found nano" in words
+    assert "expected frozen bounds of preset tiny; found those of nano" in words
+
+
+def test_a_night_of_one_seed_has_no_bounds_to_compare_with(
+    evaluated: list[dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night = kept_night(tmp_path, evaluated, found=0.85, seeds=1)
+    code, words = said(["proof", "--preset", "nano", "--frozen", str(night)], capsys)
+    assert code == 2
+    assert "found none, as of fewer than two training seeds" in words
