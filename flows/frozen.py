@@ -15,7 +15,9 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from uniform_core.config import RunConfig
 from uniform_core.errors import ConfigError
+from uniform_core.fingerprint import digest
 from uniform_core.metrics.gate import Check
 from uniform_core.types import Frozen
 
@@ -76,18 +78,48 @@ class Worse:
 
 @dataclass(frozen=True)
 class Beside:
-    """How a run stands beside a night: how many checks have a bound and a number, and those that are worse."""
+    """How a run stands beside a night: how many checks have a bound and a number, and those that are worse.
+
+    `same_config` says whether the night's runs had the same config, but for their seeds.
+    """
 
     compared: int
     worse: tuple[Worse, ...]
+    same_config: bool
 
 
-class _Night(Frozen):
+class NightConfig(Frozen):
+    """What the runs of a preset were called with, training seeds aside, and the digest of that config."""
+
+    overrides: tuple[str, ...] = Field(strict=False)
+    digest: str
+
+    @classmethod
+    def of_run(cls, config: RunConfig, overrides: Sequence[str]) -> NightConfig:
+        """The config that a preset has with these overrides."""
+        return cls(overrides=tuple(overrides), digest=seedless_digest(config))
+
+
+class KeptNight(Frozen):
+    """What is read of the file that `uniform nightly` keeps."""
+
+    configs: dict[str, NightConfig]
     checks: tuple[FrozenCheck, ...] = Field(strict=False)
 
 
-def read_frozen(path: Path, *, preset: str) -> tuple[FrozenCheck, ...]:
-    """The checks of a preset in the file that `uniform nightly` keeps.
+def seedless_digest(config: RunConfig) -> str:
+    """32 hex digits of a config that do not depend on any of its seeds."""
+    return digest(_seedless(config.model_dump(mode="json")))
+
+
+def _seedless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _seedless(part) for key, part in value.items() if key != "seed"}
+    return [_seedless(part) for part in value] if isinstance(value, list) else value
+
+
+def read_frozen(path: Path, *, preset: str) -> KeptNight:
+    """What `uniform nightly` kept, with the checks of this preset alone.
 
     Raises ConfigError where there is no such file, where it is of another form, or has no bound of the preset.
     """
@@ -95,21 +127,21 @@ def read_frozen(path: Path, *, preset: str) -> tuple[FrozenCheck, ...]:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError(f"{path.stat().st_size:,} bytes")
         night: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(path.read_bytes())
-        checks = _Night.model_validate({"checks": night.get("checks")}).checks
+        kept = KeptNight.model_validate({name: night.get(name) for name in KeptNight.model_fields})
     except (OSError, ValueError) as error:
         raise ConfigError(
             str(path), expected="the table of a night", found=_words_of(error), fix="`uniform nightly` writes one."
         ) from error
-    own = tuple(check for check in checks if check.preset == preset)
+    own = tuple(check for check in kept.checks if check.preset == preset)
     if all(check.frozen is None for check in own):
-        has = sorted({check.preset for check in checks if check.frozen is not None})
+        has = sorted({check.preset for check in kept.checks if check.frozen is not None})
         raise ConfigError(
             str(path),
             expected=f"frozen bounds of preset {preset}",
             found="those of " + ", ".join(has) if has else "none, as of fewer than two training seeds",
             fix=f"`uniform nightly --presets {preset}` with two seeds or more freezes them.",
         )
-    return own
+    return kept.model_copy(update={"checks": own})
 
 
 def _words_of(error: Exception) -> str:
@@ -119,9 +151,9 @@ def _words_of(error: Exception) -> str:
     return str(error)
 
 
-def beside(frozen: Sequence[FrozenCheck], checks: Sequence[Check]) -> Beside:
-    """How the checks of a run stand beside a night of its preset."""
-    by_place = {(row.task, row.check, row.score): row for row in frozen}
+def beside(night: KeptNight, checks: Sequence[Check], config: RunConfig) -> Beside:
+    """How the checks of a run of this config stand beside a night of its preset."""
+    by_place = {(row.task, row.check, row.score): row for row in night.checks}
     pairs = [(check, by_place.get((check.task, check.rule.name, check.name))) for check in checks]
     comparable = [
         (check, found, row.frozen)
@@ -134,4 +166,5 @@ def beside(frozen: Sequence[FrozenCheck], checks: Sequence[Check]) -> Beside:
         for check, found, bound in comparable
         if not check.rule.holds(found, bound)
     ]
-    return Beside(len(comparable), tuple(worse))
+    ran = night.configs.get(config.preset)
+    return Beside(len(comparable), tuple(worse), ran is not None and ran.digest == seedless_digest(config))

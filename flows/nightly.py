@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flows.frozen import FrozenCheck
+from flows.frozen import FrozenCheck, NightConfig
 from uniform_core.errors import WorkFailedError
 from uniform_core.progress import Listener, ProgressEvent, silent
 
@@ -24,9 +24,10 @@ Runner = Callable[[str, int], Gate]
 
 @dataclass(frozen=True)
 class Night:
-    """The gates of some presets and training seeds."""
+    """The gates of some presets and training seeds; of each preset what it ran with."""
 
     gates: Mapping[tuple[str, int], Gate]
+    configs: Mapping[str, NightConfig]
 
     @property
     def is_passed(self) -> bool:
@@ -46,11 +47,16 @@ class Night:
         runs = [
             {"preset": preset, "seed": seed, "verdict": gate["verdict"]} for (preset, seed), gate in self.gates.items()
         ]
-        return {"passed": self.is_passed, "runs": runs, "checks": [row.model_dump() for row in self.frozen()]}
+        return {
+            "passed": self.is_passed,
+            "configs": {preset: config.model_dump(mode="json") for preset, config in self.configs.items()},
+            "runs": runs,
+            "checks": [row.model_dump() for row in self.frozen()],
+        }
 
 
 def spend_night(
-    presets: Sequence[str],
+    configs: Mapping[str, NightConfig],
     seeds: Sequence[int],
     *,
     run: Runner,
@@ -58,14 +64,14 @@ def spend_night(
     on_gate: Callable[[Night], None] = lambda _: None,
 ) -> Night:
     """The gates of every preset with every training seed, one run after another; `on_gate` is told after each."""
-    every = [(preset, seed) for preset in presets for seed in seeds]
+    every = [(preset, seed) for preset in configs for seed in seeds]
     gates: dict[tuple[str, int], Gate] = {}
     for done, (preset, seed) in enumerate(every):
         listener(ProgressEvent(STAGE, done, len(every), note=f"{preset}, training seed {seed}"))
         gates[preset, seed] = run(preset, seed)
-        on_gate(Night(dict(gates)))
+        on_gate(Night(dict(gates), configs))
     listener(ProgressEvent(STAGE, len(every), len(every)))
-    return Night(gates)
+    return Night(gates, configs)
 
 
 def run_in_process(overrides: Sequence[str] = ()) -> Runner:

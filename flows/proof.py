@@ -58,6 +58,10 @@ def beside_text(night: Beside) -> str:
     lines += [
         f"  {row.task} {row.check} ({row.score}): {row.found:.4g}, frozen {row.frozen:.4g}" for row in night.worse
     ]
+    if not night.same_config:
+        lines.append(
+            "  the runs of that night had another config, seeds aside: what they reached is no bound of this one"
+        )
     return "\n".join(lines)
 
 

@@ -6,7 +6,9 @@ import argparse
 import json
 
 from flows.cli.show import ProgressPrinter, print_json, table
+from flows.frozen import NightConfig
 from flows.nightly import run_in_process, spend_night
+from flows.seed import seeded
 from uniform_core.build import build_run
 from uniform_core.files import remove, write_text
 from uniform_core.settings import ensure_home, load_settings
@@ -22,8 +24,8 @@ def nightly(arguments: argparse.Namespace) -> int:
     Exit code 1 unless every gate is passed.
     Raises ConfigError before anything runs, WorkFailedError where a run fails.
     """
-    for preset in arguments.presets:
-        build_run(preset, overrides=arguments.overrides)
+    words = {preset: seeded(preset, arguments.overrides, None) for preset in arguments.presets}
+    configs = {preset: NightConfig.of_run(build_run(preset, overrides=own), own) for preset, own in words.items()}
     settings = load_settings()
     ensure_home(settings)
     path = settings.reports_dir / "nightly.json"
@@ -31,7 +33,7 @@ def nightly(arguments: argparse.Namespace) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with ProgressPrinter() as printer:
         night = spend_night(
-            arguments.presets,
+            configs,
             range(arguments.seeds),
             run=run_in_process(arguments.overrides),
             listener=printer,

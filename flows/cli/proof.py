@@ -33,7 +33,7 @@ def proof(arguments: argparse.Namespace) -> int:
             found="none",
             fix="Run `uniform run` with the same preset, data and settings first.",
         )
-    night = None if frozen is None else beside(frozen, outcome.proof.checks)
+    night = None if frozen is None else beside(frozen, outcome.proof.checks, config)
     if arguments.json:
         print_json(proof_json(outcome.proof) | ({} if night is None else {"frozen": asdict(night)}))
     else:

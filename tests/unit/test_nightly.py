@@ -12,6 +12,7 @@ from command_line import said
 
 from flows.cli import nightly as command
 from flows.cli.main import build_parser
+from flows.frozen import NightConfig, seedless_digest
 from flows.nightly import Night, run_in_process, spend_night
 from uniform_core.build import build_run
 from uniform_core.diffusion import AncestralConfig, IddpmConfig
@@ -25,9 +26,13 @@ def gate_of(
     return {"verdict": verdict, "checks": [{**check, "at_least": at_least, "verdict": verdict, "quantity": quantity}]}
 
 
+def configs_of(*presets: str) -> dict[str, NightConfig]:
+    return {preset: NightConfig.of_run(build_run(preset), []) for preset in presets}
+
+
 @pytest.mark.parametrize(("at_least", "frozen"), [(True, 0.9 - 0.2), (False, 0.9 + 0.2)])
 def test_a_frozen_bound_lies_two_deviations_on_the_worse_side(at_least: bool, frozen: float) -> None:
-    night = Night({("tiny", seed): gate_of(value, at_least=at_least) for seed, value in enumerate((0.8, 0.9, 1.0))})
+    night = Night({("tiny", seed): gate_of(value, at_least=at_least) for seed, value in enumerate((0.8, 0.9, 1.0))}, {})
     (row,) = night.frozen()
     assert (row.mean, row.deviation, row.frozen) == pytest.approx((0.9, 0.1, frozen))
     assert (row.passed, row.seeds) == (3, 3)
@@ -35,15 +40,15 @@ def test_a_frozen_bound_lies_two_deviations_on_the_worse_side(at_least: bool, fr
 
 
 def test_a_seed_that_fails_or_has_no_number_fails_the_night() -> None:
-    night = Night({("tiny", 0): gate_of(0.9), ("tiny", 1): gate_of(None, verdict="not computed")})
+    night = Night({("tiny", 0): gate_of(0.9), ("tiny", 1): gate_of(None, verdict="not computed")}, {})
     (row,) = night.frozen()
     assert (row.passed, row.seeds, row.mean, row.deviation, row.frozen) == (1, 2, 0.9, None, None)
     assert not night.is_passed
-    assert not Night({}).is_passed
+    assert not Night({}, {}).is_passed
 
 
 def test_p_values_have_no_frozen_bound() -> None:
-    night = Night({("tiny", seed): gate_of(1e-4, at_least=False, quantity="p") for seed in range(3)})
+    night = Night({("tiny", seed): gate_of(1e-4, at_least=False, quantity="p") for seed in range(3)}, {})
     (row,) = night.frozen()
     assert (row.mean, row.frozen) == (1e-4, None)
 
@@ -83,7 +88,7 @@ def test_what_a_night_has_so_far_is_told_after_each_run() -> None:
         return gate_of(0.9)
 
     with pytest.raises(WorkFailedError):
-        spend_night(["tiny"], range(3), run=run, on_gate=lambda night: told.append(len(night.gates)))
+        spend_night(configs_of("tiny"), range(3), run=run, on_gate=lambda night: told.append(len(night.gates)))
     assert told == [1, 2]
 
 
@@ -94,7 +99,7 @@ def test_every_preset_is_run_with_every_seed() -> None:
         asked.append((preset, seed))
         return gate_of(0.9)
 
-    night = spend_night(["tiny", "tiny_iddpm"], range(2), run=run)
+    night = spend_night(configs_of("tiny", "tiny_iddpm"), range(2), run=run)
     assert asked == [("tiny", 0), ("tiny", 1), ("tiny_iddpm", 0), ("tiny_iddpm", 1)]
     assert [row.preset for row in night.frozen()] == ["tiny", "tiny_iddpm"]
 
@@ -109,7 +114,9 @@ def test_the_command_keeps_its_table_and_says_by_its_code_whether_all_passed(
     code, words = said(["nightly", "--presets", "nano", "--seeds", "2"], capsys)
     assert code == 1
     assert "nano, training seed 1: gate failed" in words
-    assert json.loads((tmp_path / "reports" / "nightly.json").read_text())["passed"] is False
+    night = json.loads((tmp_path / "reports" / "nightly.json").read_text())
+    assert night["passed"] is False
+    assert night["configs"] == {"nano": {"overrides": [], "digest": seedless_digest(build_run("nano"))}}
     code, words = said(["nightly", "--presets", "nobody"], capsys)
     assert code == 2
     assert "nobody" in words
@@ -150,3 +157,15 @@ def test_the_second_preset_is_the_papers_algorithm() -> None:
     longer = {"steps": 12_000, "validation_every": 3000}
     assert config.train == build_run("tiny").train.model_copy(update=longer)
     assert config.sample.guidance == build_run("tiny").sample.guidance
+
+
+def test_a_night_says_with_which_procedural_seed_it_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNIFORM_HOME", str(tmp_path))
+    monkeypatch.setenv("UNIFORM_PROCEDURAL_SEED", "9")
+    monkeypatch.setattr(command, "run_in_process", lambda _: lambda *_: gate_of(0.9))
+    code, words = said(["nightly", "--presets", "nano", "--seeds", "1", "--json"], capsys)
+    config = json.loads(words)["configs"]["nano"]
+    assert (code, config["overrides"]) == (0, ["data.seed=9", "instrument.seed=9"])
+    assert config["digest"] == seedless_digest(build_run("nano")) != seedless_digest(build_run("tiny"))

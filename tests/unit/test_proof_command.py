@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,10 @@ from command_line import said
 from report_records import scores
 
 from flows.cli import proof as command
+from flows.frozen import NightConfig
 from flows.nightly import Night
 from flows.proof import proof_json
+from uniform_core.build import build_run
 from uniform_core.metrics.gate import GateConfig
 from uniform_core.metrics.proof import prove
 from uniform_core.types import Task
@@ -65,12 +68,15 @@ def test_without_an_evaluation_it_says_what_to_do(
     assert "Run `uniform run` with the same preset" in words
 
 
-def kept_night(tmp_path: Path, rows: list[dict], *, found: float, seeds: int = 2) -> Path:
+def kept_night(
+    tmp_path: Path, rows: list[dict], *, found: float, seeds: int = 2, overrides: Sequence[str] = ()
+) -> Path:
     """The file of a night of preset nano whose seeds had this number at every check."""
     gate = proof_json(prove(rows, GateConfig(), tasks=tuple(Task)))
     gate["checks"] = [check | {"found": found} for check in gate["checks"]]
+    configs = {"nano": NightConfig.of_run(build_run("nano", overrides=overrides), overrides)}
     path = tmp_path / "nightly.json"
-    path.write_text(json.dumps(Night({("nano", seed): gate for seed in range(seeds)}).as_json()))
+    path.write_text(json.dumps(Night({("nano", seed): gate for seed in range(seeds)}, configs).as_json()))
     return path
 
 
@@ -90,12 +96,25 @@ def test_what_is_worse_than_a_night_is_told_and_decides_nothing(
 
 
 @pytest.mark.parametrize(
+    ("overrides", "same"), [([], True), (["train.seed=7", "data.seed=3"], True), (["train.steps=9"], False)]
+)
+def test_a_night_of_another_config_is_said_to_be_one(
+    overrides: list[str], same: bool, evaluated: list[dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night = kept_night(tmp_path, evaluated, found=0.85, overrides=overrides)
+    code, words = said(["proof", "--preset", "nano", "--frozen", str(night)], capsys)
+    assert code == 0
+    assert ("the runs of that night had another config" not in words) is same
+
+
+@pytest.mark.parametrize(
     ("text", "found"),
     [
         ("{", "Invalid JSON"),
         ("[]", "should be an object"),
-        ("{}", "checks: "),
-        ('{"checks": [{"preset": 7}]}', "checks.0.preset: "),
+        ("{}", "configs: "),
+        ('{"configs": {}}', "checks: "),
+        ('{"configs": {}, "checks": [{"preset": 7}]}', "checks.0.preset: "),
         (None, "No such file"),
     ],
 )
