@@ -92,7 +92,8 @@ class RaySession:
         self._owned.close()
 
     def _start(self) -> None:
-        self._owned.enter_context(environment({**RAY_ENVIRONMENT, "PYTHONPATH": _own_import_path()}))
+        places = {"UNIFORM_HOME": str(self._settings.home), "UNIFORM_WEIGHTS_DIR": str(self._settings.weights_root)}
+        self._owned.enter_context(environment({**RAY_ENVIRONMENT, **places, "PYTHONPATH": _own_import_path()}))
         import ray  # here: a run with nothing to do pays for neither the import nor the daemons
 
         quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}

@@ -23,6 +23,7 @@ class Settings(Frozen):
     """`UNIFORM_HOME` is the root of all data; the rest says how much of the machine may be used."""
 
     home: Path = Field(default=Path("data"), description="the root of all data; ./data where unset")
+    weights_dir: Path | None = Field(default=None, description="public weights; the folder weights of home where unset")
     cpus: Count | None = Field(default=None, strict=False, description="cores that workers may use; all where unset")
     procedural_seed: int | None = Field(
         default=None, ge=0, strict=False, description="the seed of procedural clips; the preset's own where unset"
@@ -64,6 +65,10 @@ class Settings(Frozen):
         return self.home / "reports"
 
     @property
+    def weights_root(self) -> Path:
+        return self.weights_dir or self.home / "weights"
+
+    @property
     def prefect_dir(self) -> Path:
         return self.home / "prefect"
 
@@ -79,7 +84,7 @@ class Settings(Frozen):
     def own_dirs(self) -> tuple[Path, ...]:
         """The folders under `home` that hold only what UniForm wrote."""
         data = (self.catalog_dir, self.tensors_dir, self.media_dir, self.checkpoints_dir)
-        return (*data, self.reports_dir, self.prefect_dir, self.artifacts_dir)
+        return (*data, self.reports_dir, self.prefect_dir, self.artifacts_dir, self.home / "weights")
 
     @property
     def worker_cpus(self) -> int:
@@ -123,7 +128,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         raise _settings_error(mistakes | wrong) from error
     if mistakes:
         raise _settings_error(mistakes)
-    return settings.model_copy(update={"home": settings.home.expanduser().resolve()})
+    home = settings.home.expanduser().resolve()
+    weights_dir = None if settings.weights_dir is None else settings.weights_dir.expanduser().resolve()
+    return settings.model_copy(update={"home": home, "weights_dir": weights_dir})
 
 
 def _settings_error(mistakes: Mapping[str, str]) -> ConfigError:

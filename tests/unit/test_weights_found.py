@@ -1,0 +1,100 @@
+"""Weights by name and by path: what is there, what it is, and what is said where it is not."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from uniform_core.errors import ConfigError
+from uniform_core.fingerprint import digest, file_sha256
+from uniform_core.weights import MANIFEST, find_weights, weights_digest
+from uniform_core.weights.found import PINS, folder_of
+
+NAME = "opensora-vae-1.2"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("UNIFORM_WEIGHTS_DIR", str(tmp_path / "weights"))
+    return tmp_path / "weights"
+
+
+def put(root: Path, name: str = NAME) -> Path:
+    for file in MANIFEST[name].files:
+        path = root / name / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.path.encode())
+    return root / name
+
+
+def test_a_name_gives_every_file_of_its_entry(root: Path) -> None:
+    folder = put(root)
+    found = find_weights(NAME)
+    assert found.root == folder == folder_of(MANIFEST[NAME])
+    assert found.files == {file.path: folder / file.path for file in MANIFEST[NAME].files}
+    with pytest.raises(ConfigError, match=r"expected a file nothing\.bin; found config\.json, model\.safetensors"):
+        found.file("nothing.bin")
+
+
+def test_what_is_missing_is_named_with_its_size_its_licence_and_the_command(root: Path) -> None:
+    folder = put(root, "audioldm-s-full-v2")
+    (folder / "vocoder" / "model.safetensors").unlink()
+    with pytest.raises(ConfigError) as error:
+        find_weights("audioldm-s-full-v2")
+    words = str(error.value)
+    assert "vocoder/model.safetensors (" in words
+    assert "vae/config.json" not in words
+    assert "uniform weights pull audioldm-s-full-v2" in words
+    assert "NO COMMERCIAL USE" in words
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_a_path_is_taken_as_it_is(form: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.safetensors").write_bytes(b"1")
+    word = str(tmp_path / "sub" / "a.safetensors") if form == "file" else str(tmp_path)
+    found = find_weights(word)
+    assert list(found.files) == ["a.safetensors" if form == "file" else "sub/a.safetensors"]
+    with pytest.raises(ConfigError, match="expected a file or a folder; found neither"):
+        find_weights(str(tmp_path / "none"))
+
+
+def test_an_unknown_name_lists_those_that_are_known(root: Path) -> None:
+    with pytest.raises(ConfigError, match=f"one of .*{NAME}"):
+        find_weights("opensora-vae")
+    with pytest.raises(ConfigError, match=f"one of .*{NAME}"):
+        weights_digest("opensora-vae")
+
+
+def test_a_digest_is_of_content_and_not_of_the_place(root: Path, tmp_path: Path) -> None:
+    assert weights_digest(NAME) is None
+    folder = put(root)
+    first = weights_digest(NAME)
+    assert first == digest({file.path: file_sha256(folder / file.path) for file in MANIFEST[NAME].files})
+    assert weights_digest(str(folder)) == first
+    folder.rename(tmp_path / "elsewhere")
+    assert weights_digest(str(tmp_path / "elsewhere")) == first
+    (tmp_path / "elsewhere" / "config.json").write_bytes(b"other")
+    assert weights_digest(str(tmp_path / "elsewhere")) != first
+    assert weights_digest(str(tmp_path / "none")) is None
+
+
+def test_pinned_hashes_are_believed_without_reading_gigabytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = put(root)
+    pins = {file.path: {"sha256": "0" * 64, "size_bytes": 1} for file in MANIFEST[NAME].files}
+    (folder / PINS).write_text(json.dumps(pins))
+    assert weights_digest(NAME) == digest(dict.fromkeys(pins, "0" * 64))
+    (folder / PINS).write_text("{")
+    with pytest.raises(ConfigError, match=r"pins\.json: expected pinned sha256 as JSON"):
+        weights_digest(NAME)
+
+
+def test_weights_lie_in_the_home_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNIFORM_WEIGHTS_DIR", raising=False)
+    monkeypatch.setenv("UNIFORM_HOME", str(tmp_path / "home"))
+    assert folder_of(MANIFEST[NAME]) == tmp_path / "home" / "weights" / NAME
+    monkeypatch.setenv("UNIFORM_WEIGHTS_DIR", os.path.relpath(tmp_path / "other"))
+    assert folder_of(MANIFEST[NAME]) == tmp_path / "other" / NAME
