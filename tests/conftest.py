@@ -60,3 +60,19 @@ def nano_run(prefect_template: Path, tracking_template: Path) -> Iterator[tuple[
     assert done.code == 0, done.err[-4000:]
     yield home, done.json
     shutil.rmtree(home.parent)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium. Without one the tests that ask for it are skipped, except in CI."""
+    from flows.report.browser import Browser, find_chromium
+    from uniform_core.errors import ServiceError
+
+    try:
+        find_chromium()
+    except ServiceError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    with Browser() as opened:
+        yield opened

@@ -77,13 +77,18 @@ class Tick:
 
 @dataclass(frozen=True)
 class Curve:
-    """A loss over the steps: `raw` and `smooth` as SVG points, `held_out` as places of dots; the last numbers."""
+    """A loss over the steps: `raw` and `smooth` as SVG points; places of dots, losses at fixed noise; the last numbers.
+
+    `fixed_train` are training clips at fixed noise, `held_out` held-out ones.
+    """
 
     task: str
     raw: str
     smooth: str
+    fixed_train: tuple[tuple[float, float], ...]
     held_out: tuple[tuple[float, float], ...]
     last: float
+    last_fixed_train: float | None
     last_held_out: float | None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,50 +38,66 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def loss_charts(history: Sequence[Mapping[str, Any]]) -> tuple[LossChart, ...]:
-    """One chart for each modality that was trained, its tasks as curves, losses on held-out clips as dots."""
-    trained, held_out = _series(history)
+    """One chart for each modality that was trained, its tasks as curves, losses at fixed noise as dots."""
+    series = _series(history)
     charts = []
     for modality in Modality:
-        keys = [(str(task), str(modality)) for task in Task if (str(task), str(modality)) in trained]
+        keys = [(str(task), str(modality)) for task in Task if (str(task), str(modality)) in series]
         if keys:
-            charts.append(_chart(str(modality), {key[0]: (trained[key], held_out.get(key, [])) for key in keys}))
+            charts.append(_chart(str(modality), {key[0]: series[key] for key in keys}))
     return tuple(charts)
 
 
-def _series(history: Sequence[Mapping[str, Any]]) -> tuple[dict[Key, Points], dict[Key, Points]]:
-    """Losses on training batches and on held-out clips, by task and modality."""
-    trained: defaultdict[Key, Points] = defaultdict(list)
-    held_out: defaultdict[Key, Points] = defaultdict(list)
+@dataclass
+class _Series:
+    """Losses of one task and modality: on training batches, and at fixed noise on clips of both splits."""
+
+    trained: Points = field(default_factory=list)
+    fixed: dict[str, Points] = field(default_factory=lambda: {"train": [], "held_out": []})
+
+    @property
+    def dots(self) -> Points:
+        return [point for points in self.fixed.values() for point in points]
+
+
+def _series(history: Sequence[Mapping[str, Any]]) -> dict[Key, _Series]:
+    """The losses of a history, of the tasks and modalities that were trained."""
+    every: defaultdict[Key, _Series] = defaultdict(_Series)
     for record in history:
         if "validation" in record:
             for name, value in record["validation"].items():
-                split, _, rest = name.partition(".")
-                task, _, modality = rest.partition(".")
-                if split == "held_out":
-                    held_out[task, modality].append((record["step"], value))
+                split, task, modality = name.split(".", 2)
+                every[task, modality].fixed[split].append((record["step"], value))
         else:
             for modality, value in record.get("losses", {}).items():
-                trained[record["task"], modality].append((record["step"], value))
-    return dict(trained), dict(held_out)
+                every[record["task"], modality].trained.append((record["step"], value))
+    return {key: series for key, series in every.items() if series.trained}
 
 
-def _chart(modality: str, series: Mapping[str, tuple[Points, Points]]) -> LossChart:
-    smooth = {task: smoothed(points) for task, (points, _) in series.items()}
-    shown = [y for points in smooth.values() for _, y in points] + [y for _, dots in series.values() for _, y in dots]
-    steps = [x for points, dots in series.values() for x, _ in (*points, *dots)]
+def _chart(modality: str, by_task: Mapping[str, _Series]) -> LossChart:
+    smooth = {task: smoothed(series.trained) for task, series in by_task.items()}
+    dots = [dot for series in by_task.values() for dot in series.dots]
+    steps = [x for series in by_task.values() for x, _ in series.trained] + [x for x, _ in dots]
     x_axis, x_ticks = linear_axis([0, *steps], start=LEFT, end=RIGHT)
     # The smooth curves and the dots set the height: a single wild batch must not flatten the rest.
+    shown = [y for points in smooth.values() for _, y in points] + [y for _, y in dots]
     y_axis, y_ticks = linear_axis(shown, start=BOTTOM, end=TOP)
+
+    def places(points: Points) -> tuple[tuple[float, float], ...]:
+        return tuple((x_axis.place(x), y_axis.place(y)) for x, y in points)
+
     curves = [
         Curve(
             task=task,
-            raw=_polyline(thinned(points), x_axis, y_axis),
+            raw=_polyline(thinned(series.trained), x_axis, y_axis),
             smooth=_polyline(thinned(smooth[task]), x_axis, y_axis),
-            held_out=tuple((x_axis.place(x), y_axis.place(y)) for x, y in dots),
+            fixed_train=places(series.fixed["train"]),
+            held_out=places(series.fixed["held_out"]),
             last=smooth[task][-1][1],
-            last_held_out=dots[-1][1] if dots else None,
+            last_fixed_train=_last(series.fixed["train"]),
+            last_held_out=_last(series.fixed["held_out"]),
         )
-        for task, (points, dots) in series.items()
+        for task, series in by_task.items()
     ]
     return LossChart(
         modality=modality,
@@ -88,6 +105,10 @@ def _chart(modality: str, series: Mapping[str, tuple[Points, Points]]) -> LossCh
         y_ticks=tuple(Tick(y_axis.place(value), tick_text(value)) for value in y_ticks),
         curves=tuple(curves),
     )
+
+
+def _last(points: Points) -> float | None:
+    return points[-1][1] if points else None
 
 
 def smoothed(points: Points) -> Points:

@@ -88,6 +88,7 @@ def test_mlflow_has_the_training_in_the_models_run_and_the_scores_in_its_child(n
             for name, i in runs.items()
             for kind in ("metrics", "params", "tags")
         }
+        verdict = database.execute("SELECT run_uuid, value FROM tags WHERE key = 'uniform.gate'").fetchall()
         parents = database.execute("SELECT run_uuid, value FROM tags WHERE key = 'mlflow.parentRunId'").fetchall()
     assert kept.keys() == set(runs.values())
     assert {status for status, _ in kept.values()} == {"FINISHED"}
@@ -112,12 +113,14 @@ def test_mlflow_has_the_training_in_the_models_run_and_the_scores_in_its_child(n
     artifacts = Path(kept[runs["evaluation"]][1].removeprefix("file://"))
     assert len(list((artifacts / "samples").rglob("*.mp4"))) >= 3
     assert len(json.loads((artifacts / "scores.json").read_text())) == len(said["scores"])
-    assert {"uniform.gate", "uniform.gate.bounds", "uniform.report.sha256"} <= of_run["tags", "evaluation"]
+    assert {"uniform.gate.bounds", "uniform.report.sha256"} <= of_run["tags", "evaluation"]
+    assert verdict == [(runs["evaluation"], said["gate"]["verdict"])]
     assert "gate/v2a/few near copies.melsketch" in scores
     films = list((artifacts / "samples").rglob("*.mp4"))
     assert all(film.with_suffix(".png").is_file() for film in films), "a picture of each previews there"
     assert (artifacts / "report.html").read_bytes() == Path(said["paths"]["report"]).read_bytes()
     assert len((artifacts / "gate.csv").read_text().splitlines()) == len(said["gate"]["checks"]) + 1
+    assert len((artifacts / "controls.csv").read_text().splitlines()) == len(said["gate"]["controls"]) + 1
 
 
 def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, Any]) -> None:
@@ -127,6 +130,33 @@ def test_the_report_is_one_file_and_its_path_was_printed(nano_run: tuple[Path, A
     assert "<video" in page
     assert page.count('class="chip ') > len(said["gate"]["checks"])
     assert f"uniform {__version__}, Python" in page
+
+
+def test_the_report_of_a_run_opens_in_a_browser_without_a_word_and_its_films_play(
+    nano_run: tuple[Path, Any], browser: Any
+) -> None:
+    _, said = nano_run
+    browser.look(width_px=390, height_px=844)
+    browser.open(Path(said["paths"]["report"]))
+    assert browser.events("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded") == []
+    assert {event["request"]["url"].split(":")[0] for event in browser.events("Network.requestWillBeSent")} <= {
+        "file",
+        "data",
+    }
+    films = browser.run(
+        """Promise.all([...document.querySelectorAll("video")].map(async film => {
+          film.muted = true;
+          await film.play();
+          await new Promise(done => setTimeout(done, 200));
+          film.pause();
+          return [film.error, film.videoWidth, film.currentTime > 0];
+        }))"""
+    )
+    assert len(films) >= 3
+    assert {(error, width) for error, width, _ in films} == {(None, TINY_SPEC.width_px)}
+    assert any(has_moved for *_, has_moved in films), "one at a time: a film that starts stops the others"
+    assert browser.run("document.documentElement.scrollWidth") == 390
+    assert browser.run("document.querySelector('#gate .banner .number').innerText").lower() == said["gate"]["verdict"]
 
 
 def test_the_run_had_no_network_and_only_ray_asked_for_one(nano_run: tuple[Path, Any]) -> None:

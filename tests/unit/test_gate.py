@@ -35,15 +35,17 @@ def row(
         "p": None,
         "reason": None,
         "n_generated": n,
+        "n_reference": 192,
         quantity: number,
     }
 
 
-def beside(rule: Rule, *, value: float = 2.0, n: int = 192) -> list[dict[str, Any]]:
+def beside(rule: Rule, *, value: float = 2.0, n: int = 192, n_reference: int = 192) -> list[dict[str, Any]]:
     """The row that a ratio is taken to."""
     if rule.quantity not in BESIDE:
         return []
-    return [{**row(rule, 1.0), "system": BESIDE[rule.quantity], "task": "all", "value": value, "n_generated": n}]
+    numbers = {"value": value, "n_generated": n, "n_reference": n_reference}
+    return [{**row(rule, 1.0), "system": BESIDE[rule.quantity], "task": "all", **numbers}]
 
 
 def verdict_of(rule: Rule, found: float | None, **change: Any) -> Verdict:
@@ -63,7 +65,9 @@ def test_a_rule_is_passed_at_its_bound_unless_it_asks_for_more_and_failed_beyond
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.quantity in BESIDE], ids=lambda rule: rule.name)
 def test_a_ratio_is_of_equal_numbers_of_clips_and_of_something(rule: Rule) -> None:
+    assert verdict_of(rule, 1.0) is not Verdict.UNKNOWN
     assert verdict_of(rule, 1.0, n=48) is Verdict.UNKNOWN
+    assert verdict_of(rule, 1.0, n_reference=96) is Verdict.UNKNOWN
     assert verdict_of(rule, 1.0, value=0.0) is Verdict.UNKNOWN
     alone = list(judge([row(rule, 1.0, task=rule.tasks[-1])], GATE, system="uniform", task=rule.tasks[-1]))
     [check] = [check for check in alone if check.rule == rule]
@@ -85,6 +89,14 @@ def test_a_rule_is_asked_of_every_score_of_its_metric() -> None:
     rows = [row(rule, 0.9), {**row(rule, 0.1), "name": "class_accuracy.other.test"}]
     found = [check.verdict for check in judge(rows, GATE, system="uniform", task=Task.V2A) if check.rule == rule]
     assert sorted(found) == [Verdict.FAILED, Verdict.PASSED]
+
+
+def test_the_picture_is_judged_before_the_sound() -> None:
+    [rule] = [rule for rule in RULES if rule.name == "class"]
+    names = [f"class_accuracy.{net}.test" for net in ("tinymel", "tinyvideo")]
+    rows = [{**row(rule, 0.9, task=Task.T2AV), "name": name} for name in names]
+    found = [check.name for check in judge(rows, GATE, system="uniform", task=Task.T2AV) if check.rule == rule]
+    assert found == names[::-1]
 
 
 def test_a_goal_is_told_and_decides_nothing() -> None:

@@ -35,18 +35,6 @@ CONTRAST = """(() => {
 
 
 @pytest.fixture(scope="module")
-def browser():
-    try:
-        find_chromium()
-    except ServiceError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-    with Browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("report") / "a report.html"
     path.write_text(render(report()), "utf-8")

@@ -82,8 +82,10 @@ def test_of_two_records_of_one_step_the_later_counts_and_half_a_line_is_left_out
     (chart,) = loss_charts(history)
     assert (chart.modality, chart.curves[0].task) == ("audio", "v2a")
     assert chart.curves[0].last == 3.0
-    assert chart.curves[0].last_held_out == 4.0
-    assert len(chart.curves[0].held_out) == 1
+    curve = chart.curves[0]
+    assert (curve.last_held_out, curve.last_fixed_train) == (4.0, 9.0)
+    assert (len(curve.held_out), len(curve.fixed_train)) == (1, 1)
+    assert curve.held_out[0][1] > curve.fixed_train[0][1], "a lower loss lies lower, where y is greater"
 
 
 def test_no_history_is_no_chart(tmp_path):

@@ -51,11 +51,6 @@ def why_not(path: Path, root: Path) -> Rejection | None:
     return None
 
 
-def is_file_inside(path: Path, root: Path) -> bool:
-    """Whether a regular file of this name lies in the root, or is linked to from it."""
-    return why_not(path, root) is None
-
-
 def is_text(name: str) -> bool:
     """Whether a name is UTF-8 text; one that the file system gave may hold other bytes, as surrogates.
 

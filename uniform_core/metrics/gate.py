@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from uniform_core.metrics.layers import video_first
 from uniform_core.types import Fraction, Frozen, PositiveFloat, Task
 
 Control = Literal["copier", "prototypes", "class_mean", "text_blind", "given_blind", "shuffled"]
@@ -166,7 +167,7 @@ def judge(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, system: str,
         if task not in rule.tasks:
             continue
         own = [row for row in scores if (row["system"], row["task"]) == (system, str(task)) and _is_of(row, rule)]
-        checks += [_checked(rule, row, found) for row in sorted(own, key=lambda row: row["name"])]
+        checks += [_checked(rule, row, found) for row in sorted(own, key=lambda row: video_first(row["name"]))]
         if len(own) < rule.scores_of(task):
             reason = "this evaluation has it of one stream only" if own else "this evaluation has no such metric"
             checks.append(Check(rule, system, str(task), rule.metric, None, None, reason))
@@ -199,8 +200,9 @@ def _ratio(row: Mapping[str, Any], other: Mapping[str, Any] | None, name: str) -
         return None, row["reason"]
     if other is None or other["value"] is None:
         return None, f"there is no value of {name} beside it"
-    if other["n_generated"] != row["n_generated"]:
-        return None, f"{row['n_generated']} clips against {other['n_generated']} of {name}: only equal numbers compare"
+    for side, words in (("n_generated", "clips"), ("n_reference", "reference clips")):
+        if other[side] != row[side]:
+            return None, f"{row[side]} {words} against {other[side]} of {name}: only equal numbers compare"
     if other["value"] <= 0:
         return None, f"{name} has {other['value']:.3g}: there is nothing to divide by"
     return row["value"] / other["value"], None

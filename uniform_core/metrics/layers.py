@@ -44,6 +44,12 @@ def modality_of(need: Need) -> Modality:
     return _JUDGES[need.layer] if need.layer in _JUDGES else _JUDGES[need.extractor]
 
 
+def video_first(score_name: str) -> tuple[bool, str]:
+    """A key that sorts names of scores (`metric.extractor.protocol`): the picture's before the sound's."""
+    _, _, rest = score_name.partition(".")
+    return _JUDGES.get(rest.partition(".")[0]) is not Modality.VIDEO, score_name
+
+
 def why_unknown(need: Need) -> str | None:
     """Why no extractor gives this layer, in words; None where one does."""
     if need.extractor not in LAYERS:
