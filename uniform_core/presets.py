@@ -154,7 +154,9 @@ def nano() -> RunConfig:
         size_px=48,
     )
     nets = NetsConfig(
-        video=NetTraining(steps=4, batch=4), mel=NetTraining(steps=4, batch=4), sync=NetTraining(steps=4, batch=4)
+        video=NetTraining(steps=4, members=2, batch=4),
+        mel=NetTraining(steps=4, batch=4),
+        sync=NetTraining(steps=4, batch=4),
     )
     return base.model_copy(
         update={

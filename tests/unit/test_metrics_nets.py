@@ -15,7 +15,7 @@ from uniform_core.errors import ConfigError, IntegrityError
 from uniform_core.metrics.extractors import EvalBatch, Farneback, LibrosaOnsets, TinyMel, TinySync, TinyVideo
 from uniform_core.metrics.nets import LIMIT
 from uniform_core.metrics.pair_wins import pair_wins
-from uniform_core.metrics.recipes import NetTraining
+from uniform_core.metrics.recipes import NetsConfig, NetTraining
 from uniform_core.metrics.train_nets import train_mel_net, train_sync_net, train_video_net
 from uniform_core.metrics.trained import (
     WEIGHTS,
@@ -95,6 +95,25 @@ def test_features_are_standardised_and_bounded(video_net: TrainedNet):
         video_net.module, np.random.default_rng(0).integers(0, 256, TEST.clips.shape, dtype=np.uint8)
     )
     assert np.abs(wild).max() <= LIMIT
+
+
+def test_members_of_a_committee_are_trained_apart_and_look_side_by_side():
+    training = SHORT.model_copy(update={"members": 2, "steps": 6})
+    both = train_video_net(TRAIN.clips, TRAIN.labels, seed=0, training=training).module
+    alone = train_video_net(TRAIN.clips, TRAIN.labels, seed=0, training=training.model_copy(update={"members": 1}))
+    first, second = both.members
+    assert first.to_features.out_features == second.to_features.out_features == 16
+    assert alone.module.members[0].to_features.out_features == 32
+    assert not torch.equal(first.stem.weight, second.stem.weight)
+    clips = torch.from_numpy(TEST.clips[:3])
+    with torch.no_grad():
+        features, logits = both.looks(clips)
+        raws = [member.raw_features(clips) for member in both.members]
+        apart = [(member.features(raw), member.logits(raw)) for member, raw in zip(both.members, raws, strict=True)]
+    assert torch.equal(features, torch.cat([apart[0][0], apart[1][0]], dim=1))
+    assert torch.equal(logits, (apart[0][1] + apart[1][1]) / 2)
+    with pytest.raises(ValueError, match="only class nets look together"):
+        NetsConfig(sync=NetTraining(steps=4, members=2))
 
 
 def test_synchrony_net_finds_the_partner_and_hears_a_shift(sync_net: TrainedNet):

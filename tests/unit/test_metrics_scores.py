@@ -34,7 +34,7 @@ from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.gaussian import frechet_from_features
 from uniform_core.metrics.kernel import Subsets
 from uniform_core.metrics.layers import LAYERS, why_unknown
-from uniform_core.metrics.nets import MelNet, SyncNet, VideoNet, new_net
+from uniform_core.metrics.nets import MelCommittee, SyncNet, VideoCommittee, new_net
 from uniform_core.metrics.protocol import Loading, Protocol
 from uniform_core.metrics.strata import strata_of
 from uniform_core.metrics.tiny import tiny_metrics
@@ -394,7 +394,8 @@ def test_known_layers_are_those_that_the_extractors_give():
     frames, mel, sound = np.zeros((1, 8, 32, 32, 3), np.uint8), np.zeros((1, 96, 64)), np.zeros((1, 8000))
     batch = EvalBatch(frames, mel.astype(np.float32), sound.astype(np.float32), 16, 16_000)
     shape = {"frames": 8, "height": 32, "width": 32, "mel_frames": 96, "mel_bins": 64}
-    nets = [("video", VideoNet, {"classes": 2}), ("mel", MelNet, {"classes": 2}), ("sync", SyncNet, shape)]
+    two = {"classes": 2, "members": 2}
+    nets = [("video", VideoCommittee, two), ("mel", MelCommittee, two), ("sync", SyncNet, shape)]
     video, mel, sync = (TrainedNet(kind, new_net(net, of), of, ("a", "b"), {}) for kind, net, of in nets)
     every = (
         TinyVideo(video),

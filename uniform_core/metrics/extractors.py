@@ -17,7 +17,7 @@ from uniform_core.metrics.av_align import onset_rate_hz
 from uniform_core.metrics.gauges import area_of, colour_of, pitch_of
 from uniform_core.metrics.layers import SKETCH_LAYER
 from uniform_core.metrics.motion import motion_trajectory
-from uniform_core.metrics.nets import MelNet, SyncNet, VideoNet
+from uniform_core.metrics.nets import MelCommittee, SyncNet, VideoCommittee
 from uniform_core.metrics.onsets import onset_times
 from uniform_core.metrics.sketch import mel_sketch, video_sketch
 from uniform_core.metrics.synchrony import AUDIO_LAYER, VIDEO_LAYER
@@ -58,9 +58,9 @@ class Extractor(ABC):
 
 @dataclass(frozen=True)
 class TinyVideo(Extractor):
-    """`features` and `logits` of the picture net."""
+    """`features` and `logits` of the picture nets."""
 
-    net: TrainedNet[VideoNet]
+    net: TrainedNet[VideoCommittee]
     name = "tinyvideo"
     modality = "video"
 
@@ -77,7 +77,7 @@ class TinyVideo(Extractor):
 class TinyMel(Extractor):
     """`features` and `logits` of the sound net."""
 
-    net: TrainedNet[MelNet]
+    net: TrainedNet[MelCommittee]
     name = "tinymel"
     modality = "audio"
 

@@ -7,7 +7,7 @@ No dropout and no batch statistics: what a net says of a clip does not depend on
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -18,7 +18,7 @@ from torch.nn import functional
 from uniform_core.metrics.traits import TRAITS
 
 Net = TypeVar("Net", bound=nn.Module)
-FEATURES = 32
+FEATURES = 32  # of a clip; where a committee looks, they are shared out among its members
 LIMIT = 5.0  # standard deviations beyond which a feature is bent, so that one outlier does not make the distance
 LOOK_PX = 32  # pictures are shrunk to at most this side: the nets look at no more
 
@@ -26,14 +26,14 @@ LOOK_PX = 32  # pictures are shrunk to at most this side: the nets look at no mo
 class ClassNet(nn.Module):
     """A classifier whose last hidden layer, standardised by its training clips, is a feature space."""
 
-    def __init__(self, *, hidden: int, classes: int) -> None:
+    def __init__(self, *, hidden: int, classes: int, features: int) -> None:
         super().__init__()
-        self.to_features = nn.Linear(hidden, FEATURES)
+        self.to_features = nn.Linear(hidden, features)
         self.classes = classes
-        self.to_logits = nn.Linear(FEATURES, classes + 1)  # the last: broken, not a clip of any class
-        self.to_traits = nn.Linear(FEATURES, TRAITS)
-        self.register_buffer("mean_D", torch.zeros(FEATURES))
-        self.register_buffer("scale_D", torch.ones(FEATURES))
+        self.to_logits = nn.Linear(features, classes + 1)  # the last: broken, not a clip of any class
+        self.to_traits = nn.Linear(features, TRAITS)
+        self.register_buffer("mean_D", torch.zeros(features))
+        self.register_buffer("scale_D", torch.ones(features))
         self.mean_D: Tensor
         self.scale_D: Tensor
 
@@ -75,8 +75,8 @@ class ClassNet(nn.Module):
 class VideoNet(ClassNet):
     """Frames uint8 [B, T, H, W, 3] to features and logits, by convolutions over time and space."""
 
-    def __init__(self, *, classes: int) -> None:
-        super().__init__(hidden=2 * 48, classes=classes)
+    def __init__(self, *, classes: int, features: int = FEATURES) -> None:
+        super().__init__(hidden=2 * 48, classes=classes, features=features)
         self.stem = nn.Conv3d(6, 24, (2, 4, 4), stride=(2, 4, 4))
         self.middle = nn.Conv3d(24, 48, 3, stride=(1, 2, 2), padding=1)
         self.last = nn.Conv3d(48, 48, (3, 1, 1), stride=(2, 1, 1), padding=(1, 0, 0))
@@ -92,8 +92,8 @@ class VideoNet(ClassNet):
 class MelNet(ClassNet):
     """Log-mel [B, T, F] to features and logits, by convolutions over time and frequency."""
 
-    def __init__(self, *, classes: int) -> None:
-        super().__init__(hidden=2 * 48, classes=classes)
+    def __init__(self, *, classes: int, features: int = FEATURES) -> None:
+        super().__init__(hidden=2 * 48, classes=classes, features=features)
         self.stem = nn.Conv2d(1, 24, (8, 4), stride=(4, 4), padding=(2, 0))
         self.middle = nn.Conv2d(24, 48, 3, stride=2, padding=1)
         self.last = nn.Conv2d(48, 48, 3, stride=(2, 1), padding=1)
@@ -104,6 +104,45 @@ class MelNet(ClassNet):
         for conv, norm in zip((self.stem, self.middle, self.last), self.norms, strict=True):
             x = functional.gelu(norm(conv(x)))
         return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
+
+
+class Committee(nn.Module):
+    """Class nets of one kind that were trained apart: their features side by side, the mean of what they answer.
+
+    What one small net makes of the same clips depends on its seed by a third; of two by less (docs/experiments.md).
+    """
+
+    def __init__(self, members: Sequence[ClassNet]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def looks(self, clips: Tensor) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B K"]]:
+        """Standardised features and class logits of clips."""
+        features, logits = [], []
+        for member in self._nets():
+            raw_BD = member.raw_features(clips)
+            features.append(member.features(raw_BD))
+            logits.append(member.logits(raw_BD))
+        return torch.cat(features, dim=1), torch.stack(logits).mean(dim=0)
+
+    def _nets(self) -> Iterator[ClassNet]:
+        for member in self.members:
+            assert isinstance(member, ClassNet)
+            yield member
+
+
+class VideoCommittee(Committee):
+    """Of picture nets."""
+
+    def __init__(self, *, classes: int, members: int) -> None:
+        super().__init__([VideoNet(classes=classes, features=FEATURES // members) for _ in range(members)])
+
+
+class MelCommittee(Committee):
+    """Of sound nets."""
+
+    def __init__(self, *, classes: int, members: int) -> None:
+        super().__init__([MelNet(classes=classes, features=FEATURES // members) for _ in range(members)])
 
 
 class SyncNet(nn.Module):

@@ -16,7 +16,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from uniform_core.metrics.fitting import check_clips, fit, single_thread, split_by_class
-from uniform_core.metrics.nets import ClassNet, MelNet, SyncNet, VideoNet, initialise, new_net
+from uniform_core.metrics.nets import (
+    ClassNet,
+    Committee,
+    MelCommittee,
+    SyncNet,
+    VideoCommittee,
+    initialise,
+    new_net,
+)
 from uniform_core.metrics.pair_wins import pair_wins
 from uniform_core.metrics.recipes import NetsConfig, NetTraining
 from uniform_core.metrics.trained import TrainedNet, synchrony_embeddings
@@ -26,7 +34,7 @@ from uniform_core.progress import Listener, silent
 from uniform_core.seeds import numpy_rng, torch_generator
 
 RECIPES = NetsConfig()
-AnyClassNet = TypeVar("AnyClassNet", bound=ClassNet)
+AnyCommittee = TypeVar("AnyCommittee", bound=Committee)
 SHIFTS = (0.06, 0.12, 0.25, 0.45)  # of the clip: how far sound is moved to make a wrong pair
 WEAR_ALIKE = 4  # clips that are worn in one way
 SHARPNESS = 10.0  # of the softmax over similarities in [-1, 1]
@@ -39,11 +47,11 @@ def train_video_net(
     seed: int,
     training: NetTraining = RECIPES.video,
     on_progress: Listener = silent,
-) -> TrainedNet[VideoNet]:
-    """A VideoNet that tells the classes apart; metric `accuracy` is over the held-out share."""
-    shape = {"classes": len(set(labels))}
-    net = new_net(VideoNet, shape)
-    return _train_class_net("video", net, shape, clips, labels, VIDEO_VARIATION, seed, training, on_progress)
+) -> TrainedNet[VideoCommittee]:
+    """Picture nets that tell the classes apart; metric `accuracy` is over the held-out share."""
+    shape = {"classes": len(set(labels)), "members": training.members}
+    nets = new_net(VideoCommittee, shape)
+    return _train_committee("video", nets, shape, clips, labels, VIDEO_VARIATION, seed, training, on_progress)
 
 
 def train_mel_net(
@@ -54,18 +62,18 @@ def train_mel_net(
     training: NetTraining = RECIPES.mel,
     resound: Callable[[Tensor], Tensor] | None = None,
     on_progress: Listener = silent,
-) -> TrainedNet[MelNet]:
-    """A MelNet that tells the classes apart; metric `accuracy` is over the held-out share.
+) -> TrainedNet[MelCommittee]:
+    """Sound nets that tell the classes apart; metric `accuracy` is over the held-out share.
 
     `resound` gives the log-mels [N, T, F] of the sounds that a vocoder makes of log-mels. Worn clips go through it:
     what is judged has been a sound, and holes that wear tears are filled by then.
     """
-    shape = {"classes": len(set(labels))}
-    net = new_net(MelNet, shape)
+    shape = {"classes": len(set(labels)), "members": training.members}
+    nets = new_net(MelCommittee, shape)
     variation = MEL_VARIATION
     if resound is not None:
         variation = replace(variation, worn=lambda rng, part: resound(worn_mel(rng, part)))
-    return _train_class_net("mel", net, shape, mels, labels, variation, seed, training, on_progress)
+    return _train_committee("mel", nets, shape, mels, labels, variation, seed, training, on_progress)
 
 
 def train_sync_net(
@@ -119,9 +127,9 @@ class Variation:
     traits: Callable[[Tensor], Tensor]
 
 
-def _train_class_net(
+def _train_committee(
     kind: str,
-    net: AnyClassNet,
+    nets: AnyCommittee,
     shape: dict[str, int],
     clips: np.ndarray,
     labels: Sequence[str],
@@ -129,14 +137,43 @@ def _train_class_net(
     seed: int,
     training: NetTraining,
     on_progress: Listener,
-) -> TrainedNet[AnyClassNet]:
+) -> TrainedNet[AnyCommittee]:
     check_clips(f"{kind} net", len(clips), labels=list(labels))
     kept, out = split_by_class(labels, held_out=training.held_out, seed=seed)
     classes = tuple(sorted(set(labels)))
     target_N = torch.tensor([classes.index(label) for label in labels])
     clips_N = torch.from_numpy(clips)
-    rng = numpy_rng(f"instrument.{kind}.batches", seed)
+    with single_thread():
+        for number, net in enumerate(nets.members):
+            assert isinstance(net, ClassNet)
+            stage = f"{kind} net {number + 1} of {len(nets.members)}"
+            rng = numpy_rng(f"instrument.{kind}.batches", seed, number)
+            initialise(net, torch_generator(f"instrument.{kind}.init", seed, number))
+            loss_of_step = _class_loss(net, clips_N, target_N, kept, vary, rng=rng, training=training)
+            fit(net, loss_of_step, training=training, stage=stage, on_progress=on_progress)
+            net.eval()
+            with torch.no_grad():
+                parts = torch.split(clips_N[torch.from_numpy(kept)], 32)
+                net.set_standard(torch.cat([net.raw_features(part) for part in parts]))
+        with torch.no_grad():
+            hits = [nets.looks(part)[1].argmax(dim=1) for part in torch.split(clips_N[torch.from_numpy(out)], 32)]
+    metrics = {}
+    if len(out):
+        metrics = {"accuracy": float((torch.cat(hits) == target_N[out]).double().mean()), "held_out": float(len(out))}
+    return TrainedNet(kind, nets.eval(), shape=shape, classes=classes, metrics=metrics)
 
+
+def _class_loss(
+    net: ClassNet,
+    clips_N: Tensor,
+    target_N: Tensor,
+    kept: np.ndarray,
+    vary: Variation,
+    *,
+    rng: np.random.Generator,
+    training: NetTraining,
+) -> Callable[[int], Tensor]:
+    """The loss of a step: the class of clips, worn ones too, and of broken ones that they are; their traits; drift."""
     traits_NK = within_classes(vary.traits(clips_N), target_N)
     # Worn and broken once for each clip, not for each draw: they would cost more than the net.
     worn_N = torch.cat([vary.worn(rng, part) for part in torch.split(clips_N, WEAR_ALIKE)])
@@ -146,26 +183,14 @@ def _train_class_net(
         some = torch.from_numpy(_balanced(rng, target_N[kept].numpy(), kept, batch=training.batch))
         drawn = [kind_N.index_select(0, some) for kind_N in (clips_N, worn_N, broken_N)]
         raw_BD = net.raw_features(vary.changed(rng, torch.cat(drawn)))
-        target_B = torch.cat([target_N[some], target_N[some], torch.full_like(some, len(classes))])
+        target_B = torch.cat([target_N[some], target_N[some], torch.full_like(some, net.classes)])
         clean_BD, worn_BD, _ = raw_BD.chunk(3)
         drift = (worn_BD - clean_BD).square().mean() / clean_BD.var(dim=0).mean().clamp(min=1e-3)
         classed = functional.cross_entropy(net.all_logits(raw_BD), target_B)
         told = functional.mse_loss(net.traits(torch.cat([clean_BD, worn_BD])), traits_NK[some].repeat(2, 1))
         return classed + training.traits * told + training.drift * drift
 
-    with single_thread():
-        initialise(net, torch_generator(f"instrument.{kind}.init", seed))
-        fit(net, loss_of_step, training=training, stage=f"{kind} net", on_progress=on_progress)
-        net.eval()
-        with torch.no_grad():
-            net.set_standard(
-                torch.cat([net.raw_features(part) for part in torch.split(clips_N[torch.from_numpy(kept)], 32)])
-            )
-            hits = [net(part)[:, :-1].argmax(dim=1) for part in torch.split(clips_N[torch.from_numpy(out)], 32)]
-    metrics = {}
-    if len(out):
-        metrics = {"accuracy": float((torch.cat(hits) == target_N[out]).double().mean()), "held_out": float(len(out))}
-    return TrainedNet(kind, net, shape=shape, classes=classes, metrics=metrics)
+    return loss_of_step
 
 
 def _balanced(rng: np.random.Generator, groups_M: np.ndarray, members_M: np.ndarray, *, batch: int) -> np.ndarray:

@@ -21,11 +21,11 @@ from torch import nn
 from uniform_core.errors import IntegrityError
 from uniform_core.fingerprint import canonical_json, digest
 from uniform_core.metrics.fitting import single_thread
-from uniform_core.metrics.nets import ClassNet, MelNet, SyncNet, VideoNet, new_net
+from uniform_core.metrics.nets import Committee, MelCommittee, SyncNet, VideoCommittee, new_net
 from uniform_core.metrics.recipes import VERSION
 
 Net = TypeVar("Net", bound=nn.Module, covariant=True)
-CLASSES: Mapping[str, type[nn.Module]] = {"video": VideoNet, "mel": MelNet, "sync": SyncNet}
+CLASSES: Mapping[str, type[nn.Module]] = {"video": VideoCommittee, "mel": MelCommittee, "sync": SyncNet}
 REPAIR = "Run `uniform catalog verify --repair`, then run again: the net is trained again."
 WEIGHTS, CARD = "weights.safetensors", "net.json"  # the card is written last: without it there is no net
 
@@ -87,17 +87,14 @@ def load_net(directory: Path) -> TrainedNet[Any]:
     return net
 
 
-def class_outputs(net: ClassNet, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def class_outputs(net: Committee, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standardised features [N, D] and logits [N, K] of clips, float32.
 
     One clip at a time and on one thread: not even the last digit depends on the clips beside it.
     """
-    features, logits = [], []
     with single_thread(), torch.no_grad():
-        for clip in torch.split(torch.from_numpy(clips), 1):
-            raw_BD = net.raw_features(clip)
-            features.append(net.features(raw_BD))
-            logits.append(net.logits(raw_BD))
+        looks = [net.looks(clip) for clip in torch.split(torch.from_numpy(clips), 1)]
+    features, logits = zip(*looks, strict=True)
     return torch.cat(features).numpy(), torch.cat(logits).numpy()
 
 
