@@ -24,7 +24,7 @@ class NetTraining(Frozen):
 class NetsConfig(Frozen):
     """The recipes of the three kinds of nets."""
 
-    video: NetTraining = NetTraining(steps=150, members=2, batch=12, traits=0.5)  # 20–50 s
+    video: NetTraining = NetTraining(steps=150, members=2, batch=12, traits=1.0)  # 20–50 s
     mel: NetTraining = NetTraining(steps=300, batch=12, traits=0.5, drift=1.0)  # 6–15 s, some of it to hear worn sound
     sync: NetTraining = NetTraining(steps=60, batch=36, rate=3e-3)  # 8–12 s
 
