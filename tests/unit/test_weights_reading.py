@@ -189,7 +189,7 @@ def test_a_file_that_is_no_torchscript(tmp_path: Path) -> None:
 
 
 def test_no_damage_raises_anything_but_one_clear_error(tmp_path: Path) -> None:
-    """Bytes changed, lost and put in at random places of every form: the reader's libraries raise all kinds of things."""
+    """Bytes changed, lost and put in at random places of every form: libraries raise all kinds of things."""
     chance, refused = random.Random(0), 0
     forms = [saved(tmp_path / "s.safetensors"), saved(tmp_path / "z.pth"), saved(tmp_path / "l.bin", zipped=False)]
     for form in forms * 80:

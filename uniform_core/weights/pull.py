@@ -6,6 +6,7 @@ own name is whole. A process that is ended goes on where it was.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -83,14 +84,24 @@ def _fetch(
     for file in missing:
         before, part = sum(one.size_bytes for one in fetched), parts[file.path]
         remote = _remote(weights, root, file)
-
-        def heard(count: int, *, before: int = before, path: str = file.path) -> None:
-            on_progress(event(weights, before + count, path))
-
+        heard = _teller(weights, before, file.path, on_progress=on_progress)
         download(remote, part, heard=heard, patience=patience)
         state: State = "came again" if (root / file.path).exists() else "came"
         fetched.append(settle(weights, root, file, part, state=state, remote=remote))
     return fetched
+
+
+def _teller(weights: Weights, before: int, path: str, *, on_progress: Listener) -> Callable[[int], None]:
+    """What tells the listener of bytes that came, once for each MB: a fast line has thousands of pieces a second."""
+    told = -1
+
+    def heard(count: int) -> None:
+        nonlocal told
+        if count // 10**6 > told:
+            told = count // 10**6
+            on_progress(event(weights, before + count, path))
+
+    return heard
 
 
 def _remote(weights: Weights, root: Path, file: WeightsFile) -> Remote:
