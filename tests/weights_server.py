@@ -33,6 +33,7 @@ class Served:
     data: bytes
     etag: str | None = '"one"'
     ranges: bool = True
+    heeds_mark: bool = True  # whether it looks at If-Range
     cuts: list[int] = field(default_factory=list)
     status: int = 200
     length: int | None = None
@@ -190,7 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, served: Served) -> None:
         start, status, said = 0, 200, {}
         wanted = self.headers.get("Range")
-        if wanted and served.ranges and self.headers.get("If-Range") in (None, served.etag):
+        is_same = not served.heeds_mark or self.headers.get("If-Range") in (None, served.etag)
+        if wanted and served.ranges and is_same:
             start, status = int(wanted.removeprefix("bytes=").rstrip("-")), 206
             if start >= len(served.data):
                 self._answer(416, {"Content-Range": f"bytes */{len(served.data)}", "Content-Length": "0"})

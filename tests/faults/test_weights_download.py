@@ -102,15 +102,15 @@ def test_a_server_that_goes_on_elsewhere_is_not_believed(server: WeightsServer, 
     assert "expected the file from byte 5,000 on; found bytes 7-" in refusal(server, served, tmp_path / "w")
 
 
-@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize(("ranges", "heeds_mark"), [(True, True), (False, True), (True, False)])
 def test_a_file_that_changed_meanwhile_is_not_joined_to_its_former_half(
-    ranges: bool, server: WeightsServer, tmp_path: Path
+    ranges: bool, heeds_mark: bool, server: WeightsServer, tmp_path: Path
 ) -> None:
     with pytest.raises(ServiceError):
         download(remote(server, Served(DATA, cuts=[5000])), tmp_path / "w", patience=Patience(tries=1))
-    other = DATA[::-1]
-    download(remote(server, Served(other, etag='"two"', ranges=ranges)), tmp_path / "w", patience=HURRY)
-    assert (tmp_path / "w").read_bytes() == other
+    other = Served(DATA[::-1], etag='"two"', ranges=ranges, heeds_mark=heeds_mark)
+    download(remote(server, other), tmp_path / "w", patience=HURRY)
+    assert (tmp_path / "w").read_bytes() == other.data
 
 
 def test_a_partial_file_that_is_whole_or_too_long(server: WeightsServer, tmp_path: Path) -> None:
@@ -149,7 +149,10 @@ def test_chunks_without_a_length_are_whole_only_with_their_end(server: WeightsSe
 
 @pytest.mark.parametrize(
     "served",
-    [Served(b"<html>", kind="text/html; charset=utf-8"), Served(b"\n<!DOCTYPE HTML><html>sign in</html>" * 50)],
+    [
+        Served(b"Please sign in.", kind="text/html; charset=utf-8"),
+        Served(b"\n<!DOCTYPE HTML><html>sign in</html>" * 50),
+    ],
     ids=["by its kind", "by its words"],
 )
 def test_a_web_page_in_place_of_the_file(served: Served, server: WeightsServer, tmp_path: Path) -> None:
