@@ -10,7 +10,7 @@ from weights_entries import made_up
 
 from uniform_core.errors import ConfigError, ServiceError
 from uniform_core.fingerprint import bytes_sha256
-from uniform_core.weights import MANIFEST, WeightsFile, find_weights
+from uniform_core.weights import MANIFEST, WeightsFile, find_weights, take
 from uniform_core.weights.pins import read_pins
 from uniform_core.weights.pull import pull_weights
 from uniform_core.weights.verify import names_here, verify_weights
@@ -64,6 +64,34 @@ def test_files_may_lie_flat_or_be_given_one_by_one(root: Path, given: Path) -> N
     assert (root / "sub" / "big.bin").read_bytes() == BIG, "what was found is taken"
     states = {one.path: one.state for one in pull_weights("made-up", given=given)}
     assert states == {"config.json": "taken", "sub/big.bin": "was here"}
+
+
+def test_a_name_that_two_files_have_is_not_guessed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = (WeightsFile(path="vae/config.json"), WeightsFile(path="vocoder/config.json"))
+    monkeypatch.setitem(MANIFEST, "made-up", made_up(*two))
+    (tmp_path / "config.json").write_bytes(b"{}")
+    for given in (tmp_path, tmp_path / "config.json"):
+        with pytest.raises(ConfigError, match=r"expected vae/config\.json, vocoder/config\.json at "):
+            pull_weights("made-up", given=given)
+
+
+def test_a_persons_file_is_never_written_into(root: Path, given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended while it was taken, as by a kill: a download that then goes on must not go on in the person's own file."""
+
+    def end(*_arguments: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    partial = root / ".partial" / "sub" / "big.bin"
+    with monkeypatch.context() as patch:
+        patch.setattr(take, "require_right", end)
+        patch.setattr(Path, "unlink", lambda *_arguments, **_more: None)
+        with pytest.raises(KeyboardInterrupt):
+            pull_weights("made-up", given=given / "sub" / "big.bin")
+    assert [path.name for path in partial.parent.iterdir()] == ["big.bin.given"]
+    partial.write_bytes(BIG[:10])  # and a download had been begun
+    pull_weights("made-up", given=given)
+    assert find_weights("made-up").file("sub/big.bin").read_bytes() == BIG
+    assert not partial.parent.exists(), "nothing is left of either"
 
 
 def test_a_file_that_is_another_is_not_taken(root: Path, given: Path) -> None:

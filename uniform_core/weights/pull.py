@@ -21,7 +21,7 @@ from uniform_core.weights.pins import Pin, add_pin, expected_bytes, expected_sha
 from uniform_core.weights.record import SMALL, Weights, WeightsFile
 from uniform_core.weights.room import require_room
 from uniform_core.weights.settle import PARTIAL, Pulled, State, event, part_of, require_right, settle
-from uniform_core.weights.take import take
+from uniform_core.weights.take import GIVEN, take
 
 MOST_SMALL_BYTES: Final = 64 << 20
 MOST_BYTES: Final = 64 << 30  # of a file whose size nobody published
@@ -43,7 +43,7 @@ def pull_weights(
             pulled += take(weights, root, missing, given, on_progress=on_progress)
         elif missing:
             pulled += _fetch(weights, root, missing, on_progress=on_progress, patience=patience)
-    _clear(root)
+        _clear(root)
     order = [file.path for file in weights.files]
     return sorted(pulled, key=lambda one: order.index(one.path))
 
@@ -128,7 +128,9 @@ def _remote(weights: Weights, root: Path, file: WeightsFile) -> Remote:
 
 
 def _clear(root: Path) -> None:
-    """The folder of partial files goes with its last one; another process's is left alone."""
+    """Nothing is left of what an ended process had taken, nor folders of partial files that have become empty."""
+    for linked in (root / PARTIAL).rglob(f"*{GIVEN}"):
+        linked.unlink(missing_ok=True)
     for folder in sorted((path for path in (root / PARTIAL).rglob("*") if path.is_dir()), reverse=True):
         with suppress(OSError):
             folder.rmdir()
