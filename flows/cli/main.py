@@ -107,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     _run_commands(commands)
     _look_commands(commands)
     _care_commands(commands)
+    _weights_command(commands)
     _debug_command(commands)
     return parser
 
@@ -235,6 +236,16 @@ def _care_commands(commands: Commands) -> None:
     option(catalog, "--source", of=("bury",), action="append", default=[], metavar="ID", help="a source to take down")
     option(catalog, "--reason", of=("bury",), metavar="WORDS", help="why")
     _json_word(catalog)
+
+
+def _weights_command(commands: Commands) -> None:
+    words = "Public weights: which there are, get them, are they whole, where do they lie?"
+    weights = _command(commands, "weights", "flows.cli.weights:weights", words)
+    _choice(weights, "action", ("list", "pull", "verify", "where"))
+    option(weights, "names", nargs="*", metavar="NAME", help="the weights, as `list` names them (pull needs some)")
+    given = {"metavar": "PATH", "dest": "given", "help": "take files that you have there already"}
+    option(weights, "--from", of=("pull",), **given)
+    _json_word(weights)
 
 
 def _debug_command(commands: Commands) -> None:

@@ -109,7 +109,7 @@ def test_what_all_mistakes_have_in_common_is_said_once(home, capsys):
         assert not {"..", "?.", ".)"} & {text[n : n + 2] for n in range(len(text))}
 
 
-@pytest.mark.parametrize("words", ["weights list", "compare a b", "table 1", "captions diff"])
+@pytest.mark.parametrize("words", ["weigh list", "compare a b", "table 1", "captions diff"])
 def test_a_command_that_is_not_there_names_those_that_are(words, home, capsys):
     code, text = said(words.split(), capsys)
     assert code == 2

@@ -7,18 +7,20 @@ import os
 from pathlib import Path
 
 import pytest
+from weights_entries import made_up
 
 from uniform_core.errors import ConfigError
 from uniform_core.fingerprint import digest, file_sha256
-from uniform_core.weights import MANIFEST, find_weights, weights_digest
+from uniform_core.weights import MANIFEST, WeightsFile, find_weights, weights_digest
 from uniform_core.weights.found import PINS, folder_of
 
-NAME = "opensora-vae-1.2"
+NAME = "made-up"
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UNIFORM_WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.setitem(MANIFEST, NAME, made_up(WeightsFile(path="config.json"), WeightsFile(path="model.safetensors")))
     return tmp_path / "weights"
 
 
@@ -47,6 +49,7 @@ def test_what_is_missing_is_named_with_its_size_its_licence_and_the_command(root
     words = str(error.value)
     assert "vocoder/model.safetensors (" in words
     assert "vae/config.json" not in words
+    assert "about 221.0 MB" in words
     assert "uniform weights pull audioldm-s-full-v2" in words
     assert "NO COMMERCIAL USE" in words
 
@@ -65,6 +68,8 @@ def test_a_path_is_taken_as_it_is(form: str, tmp_path: Path) -> None:
 def test_an_unknown_name_lists_those_that_are_known(root: Path) -> None:
     with pytest.raises(ConfigError, match=f"one of .*{NAME}"):
         find_weights("opensora-vae")
+    with pytest.raises(ConfigError, match=r"Did you mean 'flan-t5-xxl'\?"):
+        find_weights("flan_t5_xxl")
     with pytest.raises(ConfigError, match=f"one of .*{NAME}"):
         weights_digest("opensora-vae")
 
@@ -84,17 +89,44 @@ def test_a_digest_is_of_content_and_not_of_the_place(root: Path, tmp_path: Path)
 
 def test_pinned_hashes_are_believed_without_reading_gigabytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = put(root)
-    pins = {file.path: {"sha256": "0" * 64, "size_bytes": 1} for file in MANIFEST[NAME].files}
+    pins = {file.path: {"sha256": "0" * 64, "size_bytes": len(file.path)} for file in MANIFEST[NAME].files}
     (folder / PINS).write_text(json.dumps(pins))
     assert weights_digest(NAME) == digest(dict.fromkeys(pins, "0" * 64))
+    (folder / "config.json").write_bytes(b"no longer what it was")
+    true = {"config.json": file_sha256(folder / "config.json"), "model.safetensors": "0" * 64}
+    assert weights_digest(NAME) == digest(true), "a pin of other bytes is not believed"
+    (folder / PINS).write_text('{"config.json": {"sha256": "no", "size_bytes": 1}}')
+    with pytest.raises(ConfigError, match=r"pins\.json: expected pinned sha256 as JSON"):
+        find_weights(NAME)
     (folder / PINS).write_text("{")
     with pytest.raises(ConfigError, match=r"pins\.json: expected pinned sha256 as JSON"):
         weights_digest(NAME)
 
 
+def test_weights_whose_hashes_are_published_have_a_digest_before_they_are_here(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = digest(["content"]) * 2
+    monkeypatch.setitem(MANIFEST, NAME, made_up(WeightsFile(path="model.safetensors", sha256=content)))
+    assert weights_digest(NAME) == digest({"model.safetensors": content})
+    put(root)
+    assert weights_digest(NAME) == digest({"model.safetensors": file_sha256(root / NAME / "model.safetensors")})
+
+
+def test_what_is_on_its_way_is_no_part_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"1")
+    before = weights_digest(str(tmp_path))
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial" / "b.safetensors").write_bytes(b"2")
+    (tmp_path / PINS).write_text("{}")
+    assert list(find_weights(str(tmp_path)).files) == ["a.safetensors"]
+    assert weights_digest(str(tmp_path)) == before
+
+
 def test_weights_lie_in_the_home_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UNIFORM_WEIGHTS_DIR", raising=False)
     monkeypatch.setenv("UNIFORM_HOME", str(tmp_path / "home"))
-    assert folder_of(MANIFEST[NAME]) == tmp_path / "home" / "weights" / NAME
+    name = "opensora-vae-1.2"
+    assert folder_of(MANIFEST[name]) == tmp_path / "home" / "weights" / name
     monkeypatch.setenv("UNIFORM_WEIGHTS_DIR", os.path.relpath(tmp_path / "other"))
-    assert folder_of(MANIFEST[NAME]) == tmp_path / "other" / NAME
+    assert folder_of(MANIFEST[name]) == tmp_path / "other" / name

@@ -4,5 +4,5 @@ from uniform_core.weights.found import FoundWeights as FoundWeights
 from uniform_core.weights.found import find_weights as find_weights
 from uniform_core.weights.found import weights_digest as weights_digest
 from uniform_core.weights.manifest import MANIFEST as MANIFEST
-from uniform_core.weights.manifest import Weights as Weights
-from uniform_core.weights.manifest import WeightsFile as WeightsFile
+from uniform_core.weights.record import Weights as Weights
+from uniform_core.weights.record import WeightsFile as WeightsFile

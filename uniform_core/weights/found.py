@@ -6,18 +6,17 @@ begins with `/`, `./`, `../` or `~`).
 
 from __future__ import annotations
 
-import json
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from uniform_core.errors import ConfigError
-from uniform_core.fingerprint import digest, file_sha256
+from uniform_core.fingerprint import digest
 from uniform_core.settings import load_settings
-from uniform_core.weights.manifest import MANIFEST, Weights
-
-PINS = "pins.json"  # {path: {"sha256", "size_bytes"}} of the files of a folder, as they were when they came
+from uniform_core.weights.manifest import MANIFEST
+from uniform_core.weights.pins import PINS, read_pins, sha256_of
+from uniform_core.weights.record import Weights, WeightsFile
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,36 @@ def find_weights(word: str) -> FoundWeights:
         return _at_path(word)
     weights = known_weights(word)
     root = folder_of(weights)
-    absent = [file for file in weights.files if not (root / file.path).is_file()]
+    absent = absent_files(weights)
     if absent:
-        sizes = [f"{file.path} ({_size_text(file.size_bytes)})" for file in absent]
         raise ConfigError(
             f"weights {word}",
-            expected=f"{', '.join(sizes)} in {root}",
+            expected=f"{', '.join(f'{file.path} ({size_text(file)})' for file in absent)} in {root}",
             found="no such file" if len(absent) == 1 else "none of them",
             fix=f"`uniform weights pull {word}` gets it; its licence is {licence_text(weights)}.",
         )
+    _require_sizes(weights)
     return FoundWeights(word, root, {file.path: root / file.path for file in weights.files})
+
+
+def absent_files(weights: Weights) -> list[WeightsFile]:
+    """Those of its files that are not in its folder."""
+    root = folder_of(weights)
+    return [file for file in weights.files if not (root / file.path).is_file()]
+
+
+def _require_sizes(weights: Weights) -> None:
+    """No file is shorter or longer than it came: a look at each, while their sha256 would take minutes."""
+    root = folder_of(weights)
+    for path, pin in read_pins(root).items():
+        found = (root / path).stat().st_size if (root / path).is_file() else None
+        if found is not None and found != pin.size_bytes:
+            raise ConfigError(
+                f"weights {weights.name}: {root / path}",
+                expected=f"{pin.size_bytes:,} bytes, as it came",
+                found=f"{found:,}",
+                fix=f"It is damaged or another: `uniform weights pull {weights.name}` gets it again.",
+            )
 
 
 def is_path(word: str) -> bool:
@@ -66,11 +85,12 @@ def is_path(word: str) -> bool:
 def known_weights(name: str) -> Weights:
     """An entry of the manifest. Raises ConfigError for a name that it does not have."""
     if name not in MANIFEST:
+        near = difflib.get_close_matches(name, MANIFEST, n=1)
         raise ConfigError(
             f"weights {name!r}",
             expected="one of " + ", ".join(sorted(MANIFEST)) + "; or a path that begins with / ./ ../ or ~",
             found=name,
-            fix="Correct it.",
+            fix=f"Did you mean {near[0]!r}?" if near else "Correct it.",
         )
     return MANIFEST[name]
 
@@ -85,36 +105,36 @@ def licence_text(weights: Weights) -> str:
     return weights.licence if weights.is_commercial else f"{weights.licence}: NO COMMERCIAL USE"
 
 
+def size_text(file: WeightsFile) -> str:
+    """How large a file is, in words: exact, rounded, or that nobody said."""
+    if file.likely_bytes is None:
+        return "size not published"
+    return f"{'' if file.size_bytes else 'about '}{file.likely_bytes / 1e6:,.1f} MB"
+
+
 def weights_digest(word: str) -> str | None:
-    """32 hex digits of what the files are (names and sha256), for fingerprints; None where they are not there yet."""
+    """32 hex digits of what the files are (names and sha256), for fingerprints; None where they are not there yet.
+
+    A file that is pinned and still as long as its pin is believed; any other is read. One that is not there counts as
+    the published one.
+    """
     if is_path(word):
         path = Path(word).expanduser()
         if not path.exists():
             return None
-        found = _at_path(word).files
-        return digest({name: _sha256_of(file, *_stamp(file)) for name, file in found.items()})
+        return digest({name: sha256_of(file) for name, file in _at_path(word).files.items()})
     weights = known_weights(word)
-    root = folder_of(weights)
-    pins = read_pins(root)
-    known = {file.path: file.sha256 or pins.get(file.path, {}).get("sha256") for file in weights.files}
-    for name, sha256 in known.items():
-        if sha256 is None and (root / name).is_file():
-            known[name] = _sha256_of(root / name, *_stamp(root / name))
+    root, pins = folder_of(weights), read_pins(folder_of(weights))
+    known: dict[str, str | None] = {}
+    for file in weights.files:
+        pin, path = pins.get(file.path), root / file.path
+        if not path.is_file():
+            known[file.path] = file.sha256
+        elif pin is not None and path.stat().st_size == pin.size_bytes:
+            known[file.path] = pin.sha256
+        else:
+            known[file.path] = sha256_of(path)
     return None if None in known.values() else digest(known)
-
-
-def read_pins(root: Path) -> dict[str, dict[str, str]]:
-    """What is pinned of a folder; nothing where nothing is. Raises ConfigError where the file cannot be read."""
-    path = root / PINS
-    if not path.is_file():
-        return {}
-    try:
-        pins: dict[str, dict[str, str]] = json.loads(path.read_text())
-    except ValueError as error:
-        raise ConfigError(
-            str(path), expected="pinned sha256 as JSON", found=str(error), fix="Remove it, and `uniform weights pull`."
-        ) from error
-    return pins
 
 
 def _at_path(word: str) -> FoundWeights:
@@ -125,20 +145,6 @@ def _at_path(word: str) -> FoundWeights:
         raise ConfigError(
             f"weights {word}", expected="a file or a folder", found="neither", fix="Correct the path of the weights."
         )
-    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != PINS)
-    return FoundWeights(word, root, {path.relative_to(root).as_posix(): path for path in files})
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    state = path.stat()
-    return state.st_size, state.st_mtime_ns
-
-
-@lru_cache(maxsize=64)
-def _sha256_of(path: Path, _size: int, _mtime_ns: int) -> str:
-    """Once for each state of a file: gigabytes take minutes."""
-    return file_sha256(path)
-
-
-def _size_text(size_bytes: int | None) -> str:
-    return "size not published" if size_bytes is None else f"{size_bytes / 1e6:,.1f} MB"
+    files = {path.relative_to(root): path for path in sorted(root.rglob("*")) if path.is_file()}
+    shown = {name: path for name, path in files.items() if not any(part.startswith(".") for part in name.parts)}
+    return FoundWeights(word, root, {name.as_posix(): path for name, path in shown.items() if name.name != PINS})

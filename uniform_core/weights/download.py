@@ -1,0 +1,289 @@
+"""One file over HTTPS, into a partial file that the next call goes on with where this one was ended.
+
+Nothing is believed: not the length, not the kind, not that a server goes on where it was asked to. A connection that
+breaks or falls silent is tried again; whatever else is wrong is one error, and the partial file stays where it can
+still become the file.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+from urllib.error import HTTPError, URLError
+
+from uniform_core.errors import ServiceError, UniformError
+from uniform_core.files import storage_error, write_text
+from uniform_core.weights.redirects import Redirects
+from uniform_core.weights.room import require_room
+
+CHUNK: Final = 1 << 16
+_BUSY: Final = (408, 425, 429)  # and every 5xx: the same request may succeed later
+_LATER: Final = "Run the same command again: it goes on where it was."
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What to get, and what is known of it. `most_bytes` bounds what nobody published the size of.
+
+    `sha256` is not looked at here; but only where the whole will be held against one may two halves be joined that no
+    mark of the server tells to be of one file. `denied` says what to do where the server wants to know who asks.
+    """
+
+    url: str
+    most_bytes: int
+    size_bytes: int | None = None
+    sha256: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    denied: str = "Get the file by hand, and give it with `uniform weights pull NAME --from PATH`."
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a server may be silent, how slow it may be, how often a broken connection is tried again in a row."""
+
+    silence_s: float = 30.0
+    window_s: float = 60.0
+    window_bytes: int = 64 << 10
+    tries: int = 4
+    pause_s: float = 1.0
+
+
+class _Cut(Exception):  # noqa: N818  (it never leaves this file)
+    """The connection ended before the file did: another try may go on."""
+
+
+class _Past(Exception):  # noqa: N818
+    """The server has nothing after the byte that was asked for; `length` is that of its file, where it says."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.length = _number(said.removeprefix("bytes */"))
+
+
+def download(
+    remote: Remote, part: Path, *, heard: Callable[[int], None] = lambda _bytes: None, patience: Patience | None = None
+) -> None:
+    """`part` is whole, as far as its length tells. `heard` gets how many bytes there are, again and again.
+
+    Raises ServiceError for what the server does, StorageError for what the disk does.
+    """
+    patience = patience or Patience()
+    left, farthest = patience.tries, _size_of(part)
+    while True:
+        try:
+            _go_on(remote, part, heard=heard, patience=patience)
+        except _Cut as cut:
+            if _size_of(part) > farthest:  # it moves: patience begins anew
+                left, farthest = patience.tries, _size_of(part)
+            left -= 1
+            if left <= 0:
+                raise ServiceError(
+                    remote.url, expected="the whole file", found=f"{cut}, {_size_of(part):,} bytes are here", fix=_LATER
+                ) from cut
+            time.sleep(patience.pause_s * 2 ** (patience.tries - 1 - left))
+        else:
+            return
+
+
+def drop(part: Path) -> None:
+    """Nothing is left of a partial file."""
+    part.unlink(missing_ok=True)
+    _kept(part).unlink(missing_ok=True)
+
+
+def _go_on(remote: Remote, part: Path, *, heard: Callable[[int], None], patience: Patience) -> None:
+    """One connection: from where the partial file ends, or from the start."""
+    here, mark = _size_of(part), _mark_of(part)
+    if here == remote.size_bytes:
+        return
+    if here > (remote.size_bytes or remote.most_bytes) or (here and mark is None and remote.sha256 is None):
+        part.unlink()
+        here = 0
+    try:
+        response = _answer(remote, here=here, mark=mark, silence_s=patience.silence_s)
+    except _Past as past:
+        if past.length == here:
+            return
+        part.unlink(missing_ok=True)
+        raise _Cut("what was here was not the beginning of it") from past
+    with response:
+        start = _start_of(remote, response, here=here)
+        if start and mark is not None and response.headers.get("ETag", mark) != mark:
+            part.unlink()
+            raise _Cut("the file has changed since it was begun")
+        total = _total_of(remote, response, start=start)
+        require_room(part.parent, (total or 0) - start, item=remote.url)
+        if start == 0:
+            _begin(part, response)
+        _copy(remote, response, part, start=start, total=total, heard=heard, patience=patience)
+
+
+def _answer(remote: Remote, *, here: int, mark: str | None, silence_s: float) -> http.client.HTTPResponse:
+    """What the server says to a request for the rest. Raises _Cut where another try may help, _Past or ServiceError."""
+    headers = {"User-Agent": "uniform", "Accept-Encoding": "identity", **remote.headers}
+    if here:
+        headers["Range"] = f"bytes={here}-"
+        if mark is not None:
+            headers["If-Range"] = mark
+    request = urllib.request.Request(remote.url, headers=headers)  # noqa: S310  (`Redirects` lets nothing else pass)
+    try:
+        response: http.client.HTTPResponse = urllib.request.build_opener(Redirects()).open(request, timeout=silence_s)
+    except HTTPError as error:
+        with error:
+            if here and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise _Past(error.headers.get("Content-Range", "")) from error
+            raise _refused(remote, error) from error
+    except UniformError:
+        raise
+    except (URLError, http.client.HTTPException, OSError) as error:
+        raise _unreached(remote, error) from error
+    return response
+
+
+def _refused(remote: Remote, error: HTTPError) -> _Cut | ServiceError:
+    """What a status that is no success means."""
+    found = f"{error.code} {error.reason}"
+    if error.code in _BUSY or error.code >= http.client.INTERNAL_SERVER_ERROR:
+        return _Cut(f"the server says {found}")
+    if error.code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+        return ServiceError(remote.url, expected="a file that may be had", found=found, fix=remote.denied)
+    return ServiceError(remote.url, expected="a file", found=found, fix="It may have moved: " + remote.denied)
+
+
+def _unreached(remote: Remote, error: Exception) -> _Cut | ServiceError:
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        found = f"a certificate that cannot be believed ({reason.verify_message})"
+        return ServiceError(
+            remote.url, expected="a server that is who it says", found=found, fix="Look at the network."
+        )
+    return _Cut(f"no answer ({reason or type(reason).__name__})")
+
+
+def _start_of(remote: Remote, response: http.client.HTTPResponse, *, here: int) -> int:
+    """Where the answer begins in the file: the server may not know ranges, or have another file by now."""
+    if response.status != http.client.PARTIAL_CONTENT:
+        return 0
+    said = response.headers.get("Content-Range", "")
+    if not said.startswith(f"bytes {here}-"):
+        raise ServiceError(
+            remote.url, expected=f"the file from byte {here:,} on", found=said or "another part", fix=remote.denied
+        )
+    return here
+
+
+def _total_of(remote: Remote, response: http.client.HTTPResponse, *, start: int) -> int | None:
+    """How long the whole file is by this answer; None where it does not say. Raises ServiceError for a wrong one."""
+    if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
+        raise _page(remote)
+    rest = _number(response.headers.get("Content-Length", ""))
+    total = None if rest is None else start + rest
+    if start:  # it may send less than the rest, and says how long the whole is
+        total = _number(response.headers.get("Content-Range", "").rpartition("/")[2]) or total
+    if total is not None and remote.size_bytes is not None and total != remote.size_bytes:
+        expected, found = f"{remote.size_bytes:,} bytes, as published", f"{total:,}"
+        raise ServiceError(remote.url, expected=expected, found=found, fix="It is another file: " + remote.denied)
+    if total is not None and total > remote.most_bytes:
+        raise too_much(remote.url, total, most=remote.most_bytes, fix=remote.denied)
+    if total is None and remote.size_bytes is None and response.headers.get("Transfer-Encoding") != "chunked":
+        found = "no word of how long it is"
+        raise ServiceError(remote.url, expected="a length", found=found, fix=remote.denied)
+    return remote.size_bytes if total is None else total
+
+
+def _copy(
+    remote: Remote,
+    response: http.client.HTTPResponse,
+    part: Path,
+    *,
+    start: int,
+    total: int | None,
+    heard: Callable[[int], None],
+    patience: Patience,
+) -> None:
+    """The bytes of the answer stand at the end of the partial file, and are on the disk."""
+    done = start
+    since, at_since = time.monotonic(), done
+    with _opened(part, start) as file:
+        while chunk := _read(response):
+            if done == 0 and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+                raise _page(remote)
+            done += len(chunk)
+            if done > (total or remote.most_bytes):
+                raise too_much(remote.url, done, most=total or remote.most_bytes, fix=remote.denied)
+            _write(part, file, chunk)
+            heard(done)
+            if time.monotonic() - since > patience.window_s:
+                if done - at_since < patience.window_bytes:
+                    raise _Cut(f"slower than {patience.window_bytes:,} bytes in {patience.window_s:g} s")
+                since, at_since = time.monotonic(), done
+        os.fsync(file.fileno())
+    if total is not None and done != total:
+        raise _Cut(f"the connection was closed at byte {done:,} of {total:,}")
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read1(CHUNK)
+    except (http.client.HTTPException, OSError, ValueError) as error:
+        raise _Cut(f"the connection broke ({error or type(error).__name__})") from error
+
+
+def _opened(part: Path, start: int) -> IO[bytes]:
+    try:
+        return part.open("ab" if start else "wb", buffering=0)
+    except OSError as error:
+        raise storage_error(str(part), error) from error
+
+
+def _write(part: Path, file: IO[bytes], chunk: bytes) -> None:
+    try:
+        written = 0
+        while written < len(chunk):
+            written += file.write(chunk[written:])
+    except OSError as error:
+        raise storage_error(str(part), error) from error
+
+
+def _size_of(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _mark_of(part: Path) -> str | None:
+    """What the server called the file when the partial one was begun."""
+    return _kept(part).read_text() if _kept(part).is_file() else None
+
+
+def _kept(part: Path) -> Path:
+    return part.with_name(part.name + ".etag")
+
+
+def _begin(part: Path, response: http.client.HTTPResponse) -> None:
+    """Nothing is here but the server's strong mark of the file; a weak one does not tell bytes apart."""
+    mark = response.headers.get("ETag", "")
+    drop(part)
+    if mark.startswith('"') and mark.isprintable():
+        write_text(_kept(part), mark)
+    else:
+        part.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _page(remote: Remote) -> ServiceError:
+    found = "a web page (HTML)"
+    return ServiceError(remote.url, expected="a file", found=found, fix="It asks for something: " + remote.denied)
+
+
+def too_much(item: str, count: int, *, most: int, fix: str) -> ServiceError:
+    """What is said of a file that is longer than it may be."""
+    return ServiceError(item, expected=f"at most {most:,} bytes", found=f"{count:,}", fix="It is another file: " + fix)
