@@ -111,11 +111,12 @@ def read_weights(files: PartFiles, config: AudioLdmVaeConfig) -> VaeWeights:
     named = read_tensors(files.weights, key="state_dict" if files.is_checkpoint else None)
     factor = values.get("scaling_factor")
     if any(name.startswith(WHOLE) for name in named):
-        factor = named["scale_factor"].item() if "scale_factor" in named else factor
+        factor = named["scale_factor"].tolist() if "scale_factor" in named else factor
         named = {name.removeprefix(WHOLE): tensor for name, tensor in named.items() if name.startswith(WHOLE)}
     own = {name: tensor for name, tensor in named.items() if not name.startswith(BESIDE)}
     levels = len(config.widths)
-    return VaeWeights({present_name(name, levels=levels): _linear(name, value) for name, value in own.items()}, factor)
+    tensors = {present_name(name, levels=levels): _linear(name, tensor) for name, tensor in own.items()}
+    return VaeWeights(tensors, None if factor is None else _own_factor(factor, files))
 
 
 def present_name(name: str, *, levels: int) -> str:
@@ -155,26 +156,34 @@ def _arguments(config: AudioLdmVaeConfig) -> dict[str, Any]:
     }
 
 
-def _scaling_factor(found: object, config: AudioLdmVaeConfig, files: PartFiles) -> float:
-    """The checkpoint's own factor, or the config's for one that has none; never diffusers' default."""
-    item, told = f"scaling factor of {files.weights}", config.scaling_factor
-    if found is None and told is None:
+def _own_factor(value: object, files: PartFiles) -> float:
+    """The factor that weights came with. Raises ConfigError for a value that no factor can have."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value) or value <= 0:
         raise ConfigError(
-            item,
+            f"scaling factor of {files.weights}",
+            expected="a number above 0",
+            found=repr(value),
+            fix="Get the file again.",
+        )
+    return float(value)
+
+
+def _scaling_factor(own: float | None, config: AudioLdmVaeConfig, files: PartFiles) -> float:
+    """The weights' own factor, or the config's for those that have none; never diffusers' default."""
+    told = config.scaling_factor
+    if own is not None and told is not None and not math.isclose(told, own, rel_tol=1e-6):
+        raise ConfigError(
+            f"scaling factor of {files.weights}",
+            expected=f"audio_codec.scaling_factor {told}",
+            found=f"{own} in the weights",
+            fix="Leave audio_codec.scaling_factor out: these weights have their own.",
+        )
+    factor = told if own is None else own
+    if factor is None:
+        raise ConfigError(
+            f"scaling factor of {files.weights}",
             expected="`scaling_factor` in the config.json beside it, or `scale_factor` among the tensors of AudioLDM",
             found="neither",
             fix="Set audio_codec.scaling_factor to 1 / std of these weights' latents; others' factors do not fit.",
         )
-    if found is None:
-        assert told is not None, "checked above"
-        return told
-    if not isinstance(found, (int, float)) or not math.isfinite(found) or found <= 0:
-        raise ConfigError(item, expected="a number above 0", found=repr(found), fix="Get the file again.")
-    if told is not None and not math.isclose(told, found, rel_tol=1e-6):
-        raise ConfigError(
-            item,
-            expected=f"audio_codec.scaling_factor {told}",
-            found=f"{found} in the weights",
-            fix="Leave audio_codec.scaling_factor out: these weights have their own.",
-        )
-    return float(found)
+    return factor
