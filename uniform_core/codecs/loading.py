@@ -108,8 +108,9 @@ def fill(network: torch.nn.Module, state: Mapping[str, Tensor], *, device: Devic
 
     Raises ConfigError for a GPU that is not there.
     """
-    network.to(getattr(torch, dtype)).to_empty(device=device_of(device))
-    network.load_state_dict(state, strict=True)
+    place, kind = device_of(device), getattr(torch, dtype)
+    placed = {name: tensor.to(device=place, dtype=kind, copy=True) for name, tensor in state.items()}
+    network.load_state_dict(placed, strict=True, assign=True)
     network.eval().requires_grad_(False)
 
 
