@@ -16,7 +16,6 @@ from tasks.context import RunContext, item_name
 from tasks.pool import PoolLimits
 from tasks.stage import Stage, StageSummary, run_stage
 from uniform_core.catalog.shards import ref_columns, write_shard
-from uniform_core.codecs.mel import log_mel
 from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import encode_candidates
 from uniform_core.corpus.fingerprints import encode_fingerprint
@@ -82,7 +81,7 @@ class EncodeWorker:
         latent = (
             self._video.encode(stacked)
             if modality is Modality.VIDEO
-            else self._audio.encode(log_mel(stacked, self._spec))
+            else self._audio.encode(self._config.sound.mel_of(stacked, self._spec))
         )
         return dict(zip(inputs, latent.float().numpy(), strict=True))
 

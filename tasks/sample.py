@@ -136,6 +136,7 @@ def media_codecs(config: RunConfig) -> MediaCodecs:
         video=config.video_codec.build(spec),
         audio=config.audio_codec.build(spec),
         vocoder=config.vocoder.build(spec),
+        sound=config.sound,
     )
 
 

@@ -12,6 +12,7 @@ from uniform_core.codecs import (
     AnyVideoCodec,
     AnyVocoder,
     AudioCodecConfig,
+    SoundForm,
     VideoCodecConfig,
     VocoderConfig,
 )
@@ -87,6 +88,7 @@ class RunConfig(Frozen):
     resize: ResizeRule = "crop"
     video_codec: AnyVideoCodec
     audio_codec: AnyAudioCodec
+    sound: SoundForm = SoundForm()  # how the audio codec is shown a sound
     vocoder: AnyVocoder
     captioners: tuple[AnyCaptioner, ...] = Field(min_length=1)  # the first that has a caption for a clip is used
     text: AnyTextEncoder
@@ -107,6 +109,7 @@ class RunConfig(Frozen):
         if self.train.batch % self.train_workers:
             raise ValueError(f"train.batch {self.train.batch} must be a multiple of train_workers {self.train_workers}")
         _ = self.layout
+        self.vocoder.require_fit(self.spec)
         for metric in self.evaluate.metrics:
             unknown = (why_unknown(need) for need in metric.features)
             if (problem := metric.protocol.against(self.terms) or next(filter(None, unknown), None)) is not None:

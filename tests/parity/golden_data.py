@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,10 +39,26 @@ def golden_arrays(path: Path) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays.files}
 
 
-def golden_state(name: str, *, seed: int) -> dict[str, torch.Tensor]:
-    """The weights of `<name>_seed0/spec.json` of the copy, made by the rule for a seed."""
-    spec = golden_json(COPY / f"{name}_seed0" / "spec.json")
-    return {key: torch.from_numpy(value) for key, value in _rule().make_state(spec, seed).items()}
+def golden_state(name: str, *, seed: int, spec: str = "spec.json") -> dict[str, torch.Tensor]:
+    """The weights of a table of names of the copy's `<name>_seed0`, made by the rule for a seed."""
+    table = golden_json(COPY / f"{name}_seed0" / spec)
+    return {key: torch.from_numpy(value) for key, value in _rule().make_state(table, seed).items()}
+
+
+def golden_seed(folder: Path) -> int:
+    """The seed in the name of a folder."""
+    return int(folder.name.rpartition("seed")[2])
+
+
+def corrupted(folder: Path, into: Path, *, file: str, array: str, by: float) -> Path:
+    """A copy of a folder in which the middle value of one array is another: parity with it must fail."""
+    shutil.copytree(folder, into / folder.name)
+    path = into / folder.name / file
+    with np.load(path) as arrays:
+        values = {name: np.array(arrays[name]) for name in arrays.files}
+    values[array].flat[values[array].size // 2] += by
+    np.savez(path, **values)
+    return path.parent
 
 
 def _rule() -> ModuleType:

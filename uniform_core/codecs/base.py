@@ -73,5 +73,8 @@ class AudioCodecConfig(Member):
 
 
 class VocoderConfig(Member):
+    def require_fit(self, spec: AVSpec) -> None:
+        """Nothing. Raises ConfigError where the vocoder cannot speak this spec's log-mels; builds nothing."""
+
     @abstractmethod
     def build(self, spec: AVSpec) -> Vocoder: ...

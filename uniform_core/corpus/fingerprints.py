@@ -38,12 +38,14 @@ def ingest_fingerprint(config: RunConfig, dataset: DatasetConfig) -> str:
 
 
 def encode_fingerprint(config: RunConfig, modality: Modality) -> str:
-    """The codec of one modality, the spec that it reads clips at, and for video the resize rule."""
+    """The codec of one modality, the spec that it reads clips at, and how it is shown a picture or a sound."""
     spec = config.spec.model_dump(mode="json")
     if modality is Modality.VIDEO:
         params = {"codec": config.video_codec.fingerprint_params(), "spec": spec, "resize": config.resize}
     else:
         params = {"codec": config.audio_codec.fingerprint_params(), "spec": spec}
+        if sound := config.sound.fingerprint_params():
+            params["sound"] = sound
     return stage_fingerprint("encode", version=VERSIONS["encode"], params={"modality": modality, **params})
 
 

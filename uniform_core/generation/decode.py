@@ -13,8 +13,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from uniform_core.codecs import AudioCodec, VideoCodec, Vocoder
-from uniform_core.codecs.mel import log_mel
+from uniform_core.codecs import AudioCodec, SoundForm, VideoCodec, Vocoder
 from uniform_core.errors import ConfigError
 from uniform_core.generation.requests import GeneratedClip, Given
 from uniform_core.spec import AVSpec
@@ -22,10 +21,21 @@ from uniform_core.types import Modality
 
 
 class MediaCodecs:
-    """The codecs of both modalities and the vocoder, as one way from media to raw latents and back."""
+    """The codecs of both modalities and the vocoder, as one way from media to raw latents and back.
 
-    def __init__(self, spec: AVSpec, *, video: VideoCodec, audio: AudioCodec, vocoder: Vocoder) -> None:
-        self.spec, self._video, self._audio, self._vocoder = spec, video, audio, vocoder
+    `sound` is how the audio codec is shown a sound: as it was when the latents were made that the model knows.
+    """
+
+    def __init__(
+        self,
+        spec: AVSpec,
+        *,
+        video: VideoCodec,
+        audio: AudioCodec,
+        vocoder: Vocoder,
+        sound: SoundForm = SoundForm(),  # noqa: B008  (frozen)
+    ) -> None:
+        self.spec, self._video, self._audio, self._vocoder, self._sound = spec, video, audio, vocoder, sound
 
     @torch.inference_mode()
     def decode_video(self, raw_BCTHW: Float[Tensor, "B C t h w"]) -> list[np.ndarray]:
@@ -53,7 +63,8 @@ class MediaCodecs:
     def give_audio(self, waveform_N: np.ndarray) -> Given:
         """A given sound of exactly the spec's samples. Raises ConfigError for others."""
         _check_shape("given sound", waveform_N, (self.spec.samples,))
-        mel_BTF = log_mel(torch.from_numpy(np.array(waveform_N, dtype=np.float32))[None], self.spec)
+        waveform_1N = torch.from_numpy(np.array(waveform_N, dtype=np.float32))[None]
+        mel_BTF = self._sound.mel_of(waveform_1N, self.spec)
         return Given(Modality.AUDIO, self._audio.encode(mel_BTF)[0], waveform_N)
 
     def round_trip(
