@@ -121,7 +121,7 @@ def made(objective: ObjectiveConfig, sampler: SamplerConfig, *, task: Task) -> t
     of_data = {m: drawn_N2[:, [place], None].float() for place, m in enumerate(Modality)}
     given = {m: of_data[m] for m in Modality if m is task.given}
     start = {m: noise(of_data[m]) for m in task.made}
-    denoise = perfect(built, task, built.steps(sampler.steps))
+    denoise = perfect(built, task, sampler.steps_on(built))
     result = {**sample(built, denoise, sampler, start=start, given=given, noise=noise), **given}
     video_N, audio_N = (result[m].flatten().double() for m in Modality)
     return video_N, audio_N

@@ -117,3 +117,21 @@ def spaced_times(total: int, count: int, *, spacing: Spacing = "even") -> list[i
         return [total - 1]
     stride = (total - 1) / (count - 1)
     return [round(place) for place in itertools.accumulate(itertools.repeat(stride, count - 1), initial=0.0)]
+
+
+def strided_times(total: int, count: int, *, spacing: Spacing = "even") -> list[int]:
+    """`count` of the times 1 … total − 1, ascending, at equal strides, of which the first leads to clean.
+
+    `spaced_times` goes to clean from the first time, which has next to no noise, in a stride of its own. These are the
+    times of diffusers' spacings `linspace` (here `even`, up to the last time) and `leading` (`ddim`).
+    """
+    most = (total if spacing == "even" else total // 2) - 1
+    if not 1 <= count <= most:
+        raise ConfigError(
+            "sampler.steps",
+            expected=f"1 to {most} steps with this sampler and spacing {spacing}",
+            found=str(count),
+            fix=f"Use at most {most} steps.",
+        )
+    stride = (total - 1) / count if spacing == "even" else total // (count + 1)
+    return [round(stride * place) for place in range(1, count + 1)]

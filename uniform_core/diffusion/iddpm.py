@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from uniform_core.diffusion.base import Level, Objective, ObjectiveConfig, Prediction, Step, masked_mean
-from uniform_core.diffusion.gaussian import GaussianTables, Spacing, at_times, spaced_times
+from uniform_core.diffusion.gaussian import GaussianTables, Spacing, at_times, spaced_times, strided_times
 from uniform_core.lazy import lazy, lazy_name
 from uniform_core.types import Count, PositiveFloat, Task
 
@@ -91,7 +91,12 @@ class Iddpm(Objective):
         return {"mse": mse_B, "vb": self.config.vb_weight * masked_mean(bits, keep)}
 
     def steps(self, count: int) -> tuple[Step, ...]:
-        kept = spaced_times(self.config.diffusion_steps, count, spacing=self.config.spacing)
+        return self._steps_over(spaced_times(self.config.diffusion_steps, count, spacing=self.config.spacing))
+
+    def strides(self, count: int) -> tuple[Step, ...]:
+        return self._steps_over(strided_times(self.config.diffusion_steps, count, spacing=self.config.spacing))
+
+    def _steps_over(self, kept: list[int]) -> tuple[Step, ...]:
         return self.tables.respaced(kept).steps(kept)
 
     def predict(self, output: Tensor, z: Tensor, at: Level) -> Prediction:

@@ -68,10 +68,10 @@ def sample(
         return {m: one.clamped(sampler.clamp_x0_sigma, z=state[m], at=at) for m, one in said.items()}
 
     walk = Walk(objective, evaluate, noise)
-    state = dict(start)
-    steps = objective.steps(sampler.steps)
+    state, advance = dict(start), sampler.start()
+    steps = sampler.steps_on(objective)
     for done, step in enumerate(steps, start=1):
-        state = sampler.advance(state, step, walk=walk)
+        state = advance(state, step, walk=walk)
         if on_step is not None:
             on_step(done, len(steps))
     return state
