@@ -121,7 +121,7 @@ def made(objective: ObjectiveConfig, sampler: SamplerConfig, *, task: Task) -> t
     of_data = {m: drawn_N2[:, [place], None].float() for place, m in enumerate(Modality)}
     given = {m: of_data[m] for m in Modality if m is task.given}
     start = {m: noise(of_data[m]) for m in task.made}
-    denoise = perfect(built, task, built.steps(sampler.steps))
+    denoise = perfect(built, task, sampler.steps_on(built))
     result = {**sample(built, denoise, sampler, start=start, given=given, noise=noise), **given}
     video_N, audio_N = (result[m].flatten().double() for m in Modality)
     return video_N, audio_N
@@ -187,20 +187,35 @@ def test_few_ancestral_steps_end_where_the_algebra_says(objective: ObjectiveConf
     torch.testing.assert_close(torch.cov(both_2N), expected_22, rtol=0, atol=0.02)
 
 
+BIASED = IddpmConfig(variance="fixed_small")
+
+
 @pytest.mark.parametrize(
-    ("objective", "learned", "deviations"),
+    ("objective", "learned", "deviation", "ends"),
     [
-        (IddpmConfig(variance="fixed_small"), False, (0.722, 0.883, 0.972)),
-        (RectifiedFlowConfig(), False, (0.805, 0.924, 0.983)),
-        (RectifiedFlowConfig(shift=3.0), False, (0.740, 0.884, 0.972)),
-        (IddpmConfig(), True, (1.0, 1.0, 1.0)),
+        (BIASED, False, 1.0, (0.722, 0.883, 0.972)),
+        (BIASED, False, 0.5, (0.323, 0.416, 0.477)),
+        (RectifiedFlowConfig(), False, 1.0, (0.805, 0.924, 0.983)),
+        (RectifiedFlowConfig(shift=3.0), False, 1.0, (0.740, 0.884, 0.972)),
+        (IddpmConfig(), True, 1.0, (1.0, 1.0, 1.0)),
+        (IddpmConfig(), True, 0.5, (0.5, 0.5, 0.5)),
     ],
-    ids=lambda value: named(value) if isinstance(value, Member) else "",
+    ids=lambda value: named(value) if isinstance(value, Member) else str(value),
 )
-def test_a_fixed_variance_shrinks_what_has_deviation_1_as_it_is_known_to(
-    objective: ObjectiveConfig, learned: bool, deviations: tuple[float, ...]
+def test_a_fixed_variance_shrinks_deviations_as_it_is_known_to(
+    objective: ObjectiveConfig, learned: bool, deviation: float, ends: tuple[float, ...]
 ) -> None:
-    """Eq. (9) at 10, 30 and 150 steps (corrections.md: .88 at 30), and a flow, which says no variance."""
-    for steps, deviation in zip((10, 30, 150), deviations, strict=True):
-        found_22 = expected_covariance(objective, steps, learned=learned, data_22=torch.eye(2, dtype=torch.float64))
-        assert float(found_22[0, 0].sqrt()) == pytest.approx(deviation, abs=0.0025)
+    """Eq. (9) at 10, 30 and 150 steps (corrections.md: .88 and .42 at 30), and a flow, which says no variance."""
+    for steps, end in zip((10, 30, 150), ends, strict=True):
+        data_22 = deviation**2 * torch.eye(2, dtype=torch.float64)
+        found_22 = expected_covariance(objective, steps, learned=learned, data_22=data_22)
+        assert float(found_22[0, 0].sqrt()) == pytest.approx(end, abs=0.0025)
+
+
+def test_the_switch_says_what_it_costs() -> None:
+    """The numbers in the docstring of the config are those that the algebra gives."""
+    said = (IddpmConfig.__doc__ or "").replace("\n", " ")
+    for deviation in (1.0, 0.5):
+        data_22 = deviation**2 * torch.eye(2, dtype=torch.float64)
+        end = float(expected_covariance(BIASED, 30, learned=False, data_22=data_22)[0, 0].sqrt())
+        assert f"{deviation:g} to {end:.3f}" in " ".join(said.split())

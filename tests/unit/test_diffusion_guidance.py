@@ -7,6 +7,7 @@ import torch
 from model_cases import LAYOUT, NULL, RATE_HZ, lively_model, random_latent, random_text
 from torch import Tensor
 
+from uniform_core.build import build_run
 from uniform_core.diffusion import GuidanceConfig, GuideScale, IddpmConfig
 from uniform_core.diffusion.base import Denoiser, Objective, Tensors
 from uniform_core.diffusion.guidance import guided_denoiser
@@ -91,9 +92,37 @@ def test_text_guidance_in_one_pass_of_two_halves() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("change", [{}, {"modality_scale": 1.5}, {"guide_scale": GuideScale(audio=2.0)}], ids=str)
+@pytest.mark.parametrize("task", list(Task))
+def test_two_passes_say_what_one_says(task: Task, change: dict) -> None:
+    """Its halves are computed apart: equal but for the rounding of another batch."""
+    batched, split = (
+        with_guide(GuidanceConfig(text_scale=3.0, passes=passes, **change), task=task)[0]
+        for passes in ("batched", "split")
+    )
+    for modality in task.made:
+        torch.testing.assert_close(split[modality], batched[modality], rtol=1e-4, atol=1e-5)
+
+
+def test_how_passes_are_made_changes_no_fingerprint_and_no_written_config() -> None:
+    split, plain = (
+        build_run("nano", overrides=[f"sample.guidance.passes={passes}"]) for passes in ("split", "batched")
+    )
+    assert split.sample.guidance.passes == "split"
+    assert split.sample.fingerprint_params() == plain.sample.fingerprint_params()
+    assert plain == build_run("nano")
+    assert "passes" not in plain.model_dump_json()
+    again = type(split).model_validate_json(split.model_dump_json())
+    assert again == split
+
+
+@torch.no_grad()
 @pytest.mark.parametrize(
     ("guidance", "text", "t", "batches"),
     [
+        (GuidanceConfig(text_scale=5.0, passes="split"), None, 500.0, [2]),
+        (GuidanceConfig(text_scale=5.0, passes="split", interval=(0.2, 0.6)), TEXT, 700.0, [2]),
+        (GuidanceConfig(text_scale=5.0, passes="split", interval=(0.2, 0.6)), TEXT, 400.0, [2, 2]),
         (GuidanceConfig(), TEXT, 500.0, [2]),
         (GuidanceConfig(text_scale=5.0), None, 500.0, [2]),
         (GuidanceConfig(text_scale=5.0, interval=(0.2, 0.6)), TEXT, 700.0, [2]),

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from generation_toy import CODECS, LAYOUT, SPEC, given_for, make_exported, make_generator, make_requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from uniform_core.diffusion import (
     AncestralConfig,
@@ -91,6 +93,26 @@ def test_seed_text_and_given_each_decide() -> None:
     np.testing.assert_array_equal(sound, generator.generate([base])[0].waveform_N)
     for name, request in changes.items():
         assert np.abs(sound - generator.generate([request])[0].waveform_N).max() > 1e-3, name
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    captions=st.lists(st.text("abc xyz", max_size=30), min_size=1, max_size=3),
+    task=st.sampled_from(list(Task)),
+    passes=st.sampled_from(["batched", "split"]),
+)
+def test_a_clip_without_text_depends_on_no_caption(captions: list[str], task: Task, passes: str) -> None:
+    """Not on those of the clips beside it, nor on how they are guided: it is the clip that is made alone, unguided."""
+    own = GenerationRequest("own", task, 1, given=given_for(task, 1))
+    others = [
+        GenerationRequest(f"r{n}", task, n + 2, caption=text, given=given_for(task, n))
+        for n, text in enumerate(captions)
+    ]
+    alone = make_generator(guidance=GuidanceConfig()).sample_latents(task, [own])
+    beside = make_generator(guidance=GuidanceConfig(text_scale=5.0, passes=passes)).sample_latents(task, [own, *others])
+    for modality in Modality:
+        size = float(alone[modality].abs().max())
+        torch.testing.assert_close(beside[modality][:1], alone[modality], rtol=0, atol=1e-5 * size)
 
 
 def test_no_text_and_the_empty_text_are_the_same() -> None:

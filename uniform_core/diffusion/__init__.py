@@ -7,6 +7,7 @@ from uniform_core.diffusion.base import ObjectiveConfig as ObjectiveConfig
 from uniform_core.diffusion.base import SamplerConfig as SamplerConfig
 from uniform_core.diffusion.base import TrainingLoss as TrainingLoss
 from uniform_core.diffusion.ddim import DdimConfig as DdimConfig
+from uniform_core.diffusion.dpm_solver import DpmSolverConfig as DpmSolverConfig
 from uniform_core.diffusion.euler import EulerConfig as EulerConfig
 from uniform_core.diffusion.guidance import GuidanceConfig as GuidanceConfig
 from uniform_core.diffusion.guidance import GuideScale as GuideScale

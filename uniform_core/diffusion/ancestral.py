@@ -1,4 +1,4 @@
-"""Ancestral sampling: a random step of the reverse process (paper Eq. 6–8)."""
+"""Ancestral sampling: random steps of the reverse process (paper Eq. (6)–(8))."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class AncestralConfig(SamplerConfig):
     kind: Literal["ancestral"] = "ancestral"
 
     def advance(self, state: Tensors, step: Step, *, walk: Walk) -> dict[Modality, Tensor]:
-        """z_to ~ N(μ, σ²) as in Eq. (7); μ is Eq. (8), written as the posterior mean at the predicted z_0."""
+        """z_to ~ N(μ, σ²), paper Eq. (7). μ is Eq. (8), written as the posterior mean at the predicted z_0.
+
+        σ² is the objective's: the β̃ of Eq. (9), or what the network says. The last step adds no noise.
+        """
         cleaner = {}
         for modality, said in walk.evaluate(state, step.at).items():
             z = state[modality]

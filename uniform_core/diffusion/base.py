@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 
@@ -125,6 +125,10 @@ class Objective(ABC):
     def steps(self, count: int) -> tuple[Step, ...]:
         """The steps from noise to clean. Raises ConfigError where there cannot be that many."""
 
+    def strides(self, count: int) -> tuple[Step, ...]:
+        """The same, the last one, to clean, no shorter in time than the others."""
+        return self.steps(count)
+
     @abstractmethod
     def predict(self, output: Tensor, z: Tensor, at: Level) -> Prediction:
         """How an output at a level is read."""
@@ -169,6 +173,13 @@ class Walk:
     noise: NoiseSource
 
 
+@runtime_checkable
+class Advance(Protocol):
+    """What goes one step along a path: (what is made, the step) → what is made, one step cleaner."""
+
+    def __call__(self, state: Tensors, step: Step, *, walk: Walk) -> dict[Modality, Tensor]: ...
+
+
 class SamplerConfig(Member):
     """How to go from noise to clean. `clamp_x0_sigma` keeps predicted z_0 within that many σ; None leaves it free."""
 
@@ -178,6 +189,14 @@ class SamplerConfig(Member):
     @abstractmethod
     def advance(self, state: Tensors, step: Step, *, walk: Walk) -> dict[Modality, Tensor]:
         """What is made, one step cleaner."""
+
+    def steps_on(self, objective: Objective) -> tuple[Step, ...]:
+        """The steps of a path. Raises ConfigError where there cannot be that many."""
+        return objective.steps(self.steps)
+
+    def start(self) -> Advance:
+        """What takes the steps of one path: `advance`, or for a sampler that looks back, a memory of this path."""
+        return self.advance
 
 
 def masked_mean(values: Float[Tensor, "B *rest"], keep: Tensor | None) -> Tensor:

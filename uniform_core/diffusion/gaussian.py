@@ -1,4 +1,4 @@
-"""The tables of a Gaussian diffusion, float64, and its respacing (IDDPM; paper Eq. 2–9).
+"""The tables of a Gaussian diffusion, float64, and its respacing (IDDPM; paper Eq. (2)–(9)).
 
 Notation: β_t variance added by step t, ᾱ_t = Π (1 − β), β̃_t posterior variance. Indices t = 0 … T − 1.
 """
@@ -43,7 +43,7 @@ class GaussianTables:
 
     @classmethod
     def of(cls, betas: Float[Tensor, "T"]) -> GaussianTables:
-        """The tables of a schedule of variances.
+        """The tables of the β_t of Eq. (2), and with them the ᾱ_t of Eq. (3).
 
         Departs from the printed Eq. (9), whose α must be ᾱ: β̃_t = (1 − ᾱ_{t−1}) / (1 − ᾱ_t) · β_t.
         """
@@ -70,7 +70,7 @@ class GaussianTables:
         return GaussianTables.of(1 - signal / torch.cat([signal.new_ones(1), signal[:-1]]))
 
     def steps(self, times: Sequence[int]) -> tuple[Step, ...]:
-        """The steps of sampling, noisiest first; `times` are what the network reads at each index."""
+        """The steps of sampling, noisiest first: the factors of Eq. (6). `times` are what the network reads at each."""
         levels = [Level(1.0, 0.0, 0.0)]
         for signal_squared, time in zip(self.alphas_cumprod.tolist(), times, strict=True):
             levels.append(Level(signal_squared**0.5, (1 - signal_squared) ** 0.5, float(time)))
@@ -117,3 +117,21 @@ def spaced_times(total: int, count: int, *, spacing: Spacing = "even") -> list[i
         return [total - 1]
     stride = (total - 1) / (count - 1)
     return [round(place) for place in itertools.accumulate(itertools.repeat(stride, count - 1), initial=0.0)]
+
+
+def strided_times(total: int, count: int, *, spacing: Spacing = "even") -> list[int]:
+    """`count` of the times 1 … total − 1, ascending, at equal strides, of which the first leads to clean.
+
+    `spaced_times` goes to clean from the first time, which has next to no noise, in a stride of its own. These are the
+    times of diffusers' spacings `linspace` (here `even`, up to the last time) and `leading` (`ddim`).
+    """
+    most = (total if spacing == "even" else total // 2) - 1
+    if not 1 <= count <= most:
+        raise ConfigError(
+            "sampler.steps",
+            expected=f"1 to {most} steps with this sampler and spacing {spacing}",
+            found=str(count),
+            fix=f"Use at most {most} steps.",
+        )
+    stride = (total - 1) / count if spacing == "even" else total // (count + 1)
+    return [round(stride * place) for place in range(1, count + 1)]

@@ -1,4 +1,4 @@
-"""IDDPM: the network says ε and, on a learned range, the variance (paper §3.2, Eq. 2–9).
+"""IDDPM: the network says ε and, on a learned range, the variance (paper §3.2, Eq. (2)–(9)).
 
 Axes: B batch, C channels.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from uniform_core.diffusion.base import Level, Objective, ObjectiveConfig, Prediction, Step, masked_mean
-from uniform_core.diffusion.gaussian import GaussianTables, Spacing, at_times, spaced_times
+from uniform_core.diffusion.gaussian import GaussianTables, Spacing, at_times, spaced_times, strided_times
 from uniform_core.lazy import lazy, lazy_name
 from uniform_core.types import Count, PositiveFloat, Task
 
@@ -31,8 +31,8 @@ class IddpmConfig(ObjectiveConfig):
     """Linear betas, ε prediction. Numbers as in Open-Sora's `iddpm`; min-SNR as in Tango, whose notation Eq. (5) has.
 
     `variance="learned_range"` trains the variance with the variational bound, weighted by `vb_weight`.
-    `variance="fixed_small"` is Eq. (9) as written: it is biased where steps are few (at 30 steps even a perfect
-    denoiser shrinks a standard deviation of 1 to 0.88).
+    `variance="fixed_small"` is Eq. (9), with ᾱ where it prints α: it is biased where steps are few (at 30 steps even a
+    perfect denoiser shrinks a standard deviation of 1 to 0.883 and one of 0.5 to 0.416), so the default is learned.
     `likelihood` is the bound's term at t = 0: `image_255` is the reference's, made for 8-bit pixels.
     """
 
@@ -51,6 +51,7 @@ class IddpmConfig(ObjectiveConfig):
         return cls()
 
     def build(self) -> Iddpm:
+        """The objective, over betas that rise linearly: the schedule that paper Eq. (2) leaves open."""
         betas = torch.linspace(self.beta_first, self.beta_last, self.diffusion_steps, dtype=torch.float64)
         return Iddpm(self, GaussianTables.of(betas))
 
@@ -70,14 +71,17 @@ class Iddpm(Objective):
         return (uniform_B * self.config.diffusion_steps).floor().clamp(max=self.config.diffusion_steps - 1)
 
     def noised(self, clean: Tensor, *, noise: Tensor, t_B: Tensor) -> Tensor:
-        """Eq. (4): z_t = √ᾱ_t z_0 + √(1 − ᾱ_t) ε."""
+        """A draw of q(z_t | z_0), paper Eq. (3), by Eq. (4): z_t = √ᾱ_t z_0 + √(1 − ᾱ_t) ε."""
         signal = at_times(self.tables.alphas_cumprod.sqrt(), t_B, like=clean)
         return signal * clean + at_times((1 - self.tables.alphas_cumprod).sqrt(), t_B, like=clean) * noise
 
     def loss_terms(
         self, output: Tensor, *, clean: Tensor, noise: Tensor, noisy: Tensor, t_B: Tensor, keep: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Eq. (5), γ_t = min(SNR, γ)/SNR, and the bound, whose gradient reaches the variance alone."""
+        """Paper Eq. (5) of one modality, γ_t = min(SNR, γ)/SNR, and the bound, whose gradient reaches variance alone.
+
+        Departs from the print in that the squared error is a mean and not a sum (see `loss_at`).
+        """
         said_noise, said_variance = output.chunk(2, dim=1)
         mse_B = masked_mean((noise - said_noise).square(), keep)
         if self.config.min_snr is not None:
@@ -91,16 +95,21 @@ class Iddpm(Objective):
         return {"mse": mse_B, "vb": self.config.vb_weight * masked_mean(bits, keep)}
 
     def steps(self, count: int) -> tuple[Step, ...]:
-        kept = spaced_times(self.config.diffusion_steps, count, spacing=self.config.spacing)
+        return self._steps_over(spaced_times(self.config.diffusion_steps, count, spacing=self.config.spacing))
+
+    def strides(self, count: int) -> tuple[Step, ...]:
+        return self._steps_over(strided_times(self.config.diffusion_steps, count, spacing=self.config.spacing))
+
+    def _steps_over(self, kept: list[int]) -> tuple[Step, ...]:
         return self.tables.respaced(kept).steps(kept)
 
     def predict(self, output: Tensor, z: Tensor, at: Level) -> Prediction:
-        """z_0 = (z_t − √(1 − ᾱ_t) ε) / √ᾱ_t: Eq. (4) read backwards."""
+        """z_0 = (z_t − √(1 − ᾱ_t) ε) / √ᾱ_t: paper Eq. (4) read backwards."""
         noise, variance = output.chunk(2, dim=1)
         return Prediction((z - at.noise * noise) / at.signal, noise, variance)
 
     def log_variance(self, prediction: Prediction, step: Step) -> Tensor | float:
-        """log σ²: between log β̃ and log β as the network says, or log β̃ of Eq. (9)."""
+        """log σ²: between log β̃ and log β as the network says, or log β̃ of paper Eq. (9)."""
         if self.config.variance == "fixed_small":
             return step.log_variance_small
         share = (prediction.variance + 1) / 2
@@ -108,7 +117,7 @@ class Iddpm(Objective):
 
 
 def min_snr_weight(tables: GaussianTables, t_B: Tensor, *, limit: float) -> Tensor:
-    """min(SNR, limit) / SNR, [B] float32 (Eq. 5's γ_t; Hang et al. 2023)."""
+    """min(SNR, limit) / SNR, [B] float32 (the γ_t of paper Eq. (5); Hang et al. 2023)."""
     snr = tables.alphas_cumprod / (1 - tables.alphas_cumprod)
     return (snr.clamp(max=limit) / snr).to(t_B.device)[t_B.long()].float()
 

@@ -31,7 +31,7 @@ class RectifiedFlowConfig(ObjectiveConfig):
     Tasks that are given a sound or a picture may have a `location_given` of their own: with no text beside it, what
     the given stream tells is learned near noise.
     Sampling goes through equal steps of t, moved to t' = s·t / (1 + (s − 1)·t): a `shift` s above 1 makes short steps
-    near noise, where it is decided what a clip shows, and long ones near clean (Esser et al. 2024, Eq. 23).
+    near noise, where it is decided what a clip shows, and long ones near clean (Esser et al. 2024, Eq. (23)).
     """
 
     kind: Literal["rectified_flow"] = "rectified_flow"

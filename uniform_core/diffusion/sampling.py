@@ -55,6 +55,7 @@ def sample(
 ) -> dict[Modality, Tensor]:
     """What is made of the noise in `start`, beside what is given, which enters clean at every step (paper §3.1).
 
+    The steps one after the other are paper Eq. (6), whatever the sampler.
     Departs from the paper's "z_T = 0" for the given modality, which it reads as "no noise in it".
     """
 
@@ -68,10 +69,10 @@ def sample(
         return {m: one.clamped(sampler.clamp_x0_sigma, z=state[m], at=at) for m, one in said.items()}
 
     walk = Walk(objective, evaluate, noise)
-    state = dict(start)
-    steps = objective.steps(sampler.steps)
+    state, advance = dict(start), sampler.start()
+    steps = sampler.steps_on(objective)
     for done, step in enumerate(steps, start=1):
-        state = sampler.advance(state, step, walk=walk)
+        state = advance(state, step, walk=walk)
         if on_step is not None:
             on_step(done, len(steps))
     return state
@@ -93,7 +94,7 @@ def sample_joint(
     on_step: OnStep | None = None,
     guide: JointModel[TextT, ConditionsT, LatentT_co] | None = None,
 ) -> LatentT_co:
-    """Latents of a batch, one item a generator (paper Eq. 1). The given modality returns unchanged, to the bit.
+    """Latents of a batch, one item a generator (paper Eq. (1)). The given modality returns unchanged, to the bit.
 
     An item depends on its own generator, text and given latent: not on the batch around it (noise to the bit, samples
     within float rounding). Of `given` only `task.given` is read. Raises ConfigError where sizes disagree, or where

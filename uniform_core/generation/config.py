@@ -30,8 +30,8 @@ class SampleConfig(Frozen):
         return text if with_text else 1.0, 1.0 if task.given is None else given
 
     def fingerprint_params(self) -> dict[str, Any]:
-        """What changes the clips: everything but the size of a batch, and scales that do nothing."""
-        params = self.model_dump(mode="json", exclude={"batch"})
+        """What changes the clips: everything but the sizes of batches and passes, and scales that do nothing."""
+        params = self.model_dump(mode="json", exclude={"batch": True, "guidance": {"passes"}})
         if self.guidance == self.guidance.without_guide():
             del params["guidance"]["guide_scale"]
         if self.guidance.guide_scale_given is None:
