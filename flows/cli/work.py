@@ -70,6 +70,8 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
         print_json({"wall_s": wall_s, "stages": summaries, **said})
         return 0
     print("\n" + _stage_table(summaries))
+    for note in filter(None, (summary["note"] for summary in summaries)):
+        print("\n" + note)
     if outcome.scores and evaluated:
         print("\n" + _score_table(outcome.scores) + "\n\n" + "\n".join(outcome.headlines))
         print("\n" + proof_text(outcome.proof))
