@@ -8,6 +8,7 @@ from generation_toy import TEXT, make_exported, make_generator
 from model_cases import CONFIG, LAYOUT, NULL, RATE_HZ, lively_model, random_latent, random_text
 from training_toy import MODEL, make_config, make_source, make_trainer
 
+from uniform_core.build import build_run
 from uniform_core.diffusion import GuidanceConfig
 from uniform_core.errors import ConfigError
 from uniform_core.generation.requests import GenerationRequest
@@ -48,6 +49,31 @@ def test_every_form_of_audio_columns_is_heard_and_learned_from(form: AudioForm, 
     assert bool((gradient != 0).all()), "every value of the sound reaches the picture"
     weights = torch.autograd.grad(output.audio_BCTF.square().mean(), list(model.final_layer.parameters()))
     assert all(bool(weight.isfinite().all()) for weight in weights)
+
+
+CHUNKS = (
+    "spec.duration_s=2.0",
+    "spec.video_rate_hz=17",
+    "spec.hop=200",
+    "video_codec.chunk_frames=17",
+    "data.short_s=2.2",
+    "instrument.short_s=2.2",
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        (["model.audio_form=time_major", "task_columns=2"], 2),
+        (["model.audio_form=plain_view", "task_columns=2"], 2),
+        (["model.audio_form=chunk_aligned", "task_columns=1"], 3),
+    ],
+)
+def test_the_forms_can_be_measured_at_tiny_scale_with_as_many_tokens(words: list[str], columns: int) -> None:
+    """With latent frames that lie in time as those of Open-Sora's VAE: else there is nothing to align with."""
+    layout = build_run("tiny", overrides=[*CHUNKS, *words]).layout
+    assert (layout.video_CTHW[1], layout.audio_CTF[1], layout.audio_columns) == (10, 20, columns)
+    assert layout.width == 8
 
 
 def test_a_form_that_is_not_the_layouts_is_refused() -> None:
