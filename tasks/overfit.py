@@ -47,7 +47,7 @@ def run_overfit(context: RunContext, *, clips: int, steps: int) -> Overfitted:
     short = _shortened(config, steps=steps, clips=len(few))
     wide = BatchSource(short.train, TrainIndex(every.samples[:SCALE_CLIPS]), tensors, null_LD=null_LD)
     scale = fit_latent_scale(config.train.scaling, wide.raw_latents())
-    trainer = new_trainer(short, scale=scale, null_LD=null_LD, fingerprint=STAGE)
+    trainer = new_trainer(short, short.train.init, scale=scale, null_LD=null_LD, fingerprint=STAGE)
     parts = overfit(trainer, BatchSource(short.train, few, tensors, null_LD=null_LD), listener=context.listener)
     return Overfitted(tuple(sample.clip_id for sample in few.samples), parts)
 

@@ -54,7 +54,8 @@ class StageSummary:
 
     `waiting` items failed in an earlier run and are not due (terminal, or to be retried later); `empty` ones are done,
     and nothing usable came of them. `by_error_class` counts what failed in this run, whole items and parts of items;
-    `rows` are the rows that were added, by table; `deaths` the workers that were lost.
+    `rows` are the rows that were added, by table; `deaths` the workers that were lost; `note` is what else a person
+    should read, in lines.
     """
 
     stage: str
@@ -70,12 +71,15 @@ class StageSummary:
     deaths: int = 0
     by_error_class: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    note: str = ""
 
     @classmethod
-    def complete(cls, stage: str, candidates: int, *, done: int, wall_s: float, cpu_s: float) -> StageSummary:
+    def complete(
+        cls, stage: str, candidates: int, *, done: int, wall_s: float, cpu_s: float, note: str = ""
+    ) -> StageSummary:
         """Of a stage that does all of its candidates or raises: what it did not do now was done before."""
         before = candidates - done
-        return cls(stage, candidates, before, done, failed=0, waiting=0, wall_s=wall_s, cpu_s=cpu_s)
+        return cls(stage, candidates, before, done, failed=0, waiting=0, wall_s=wall_s, cpu_s=cpu_s, note=note)
 
     @property
     def accepted(self) -> int:

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from tasks.context import RunContext
 from tasks.stage import StageSummary
 from tasks.tracking import Tracker
-from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, train_on_worker
+from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, init_account, train_on_worker
 from uniform_core.catalog.shards import ref_of
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
 from uniform_core.corpus.samples import (
@@ -40,6 +40,7 @@ from uniform_core.corpus.samples import (
 from uniform_core.errors import WorkFailedError
 from uniform_core.files import lock, whole_file
 from uniform_core.fingerprint import file_sha256
+from uniform_core.model import InitReport
 from uniform_core.progress import Listener, ProgressEvent
 from uniform_core.training.export import WEIGHTS, read_card
 from uniform_core.types import TensorRef
@@ -71,33 +72,39 @@ def run_train(context: RunContext) -> list[StageSummary]:
     """
     started, steps = time.monotonic(), context.config.train.steps
     index, key = _index(context)
-    done, cpu_s = 0, 0.0
+    done, cpu_s, note = 0, 0.0, ""
     if not is_trained(context.catalog, key):
         read = _what_is_read(context, index)
+        note = "" if read.init is None else read.init.text()
         Tracker.open(context.settings)  # what rank 0 would find out only after the workers have started
         with lock(context.settings.checkpoints_dir / key / LOCK, shared=False):  # one driver at a time writes there
             if not is_trained(context.catalog, key):
                 done, cpu_s = steps, _train(context, read, key)
-    return [StageSummary.complete("train", steps, done=done, wall_s=time.monotonic() - started, cpu_s=cpu_s)]
+    wall_s = time.monotonic() - started
+    return [StageSummary.complete("train", steps, done=done, wall_s=wall_s, cpu_s=cpu_s, note=note)]
 
 
 @dataclass(frozen=True)
 class _Read:
-    """What a training reads: its samples, those of held-out clips, and where the null text's features lie."""
+    """What a training reads: its samples, those of held-out clips, where the null text's features lie, and weights."""
 
     index: pa.Table
     held_out: pa.Table
     null_text: dict[str, Any]
+    init: InitReport | None
 
 
 def _what_is_read(context: RunContext, index: pa.Table) -> _Read:
-    """Everything that training reads, before a folder is made for it. Raises WorkFailedError where some is missing."""
+    """Everything that training reads, before a folder is made for it.
+
+    Raises WorkFailedError where some is missing, ConfigError for weights to start from that are not what they must be.
+    """
     config, clips = context.config, context.clips()
     require_samples(index, clips, split=config.train_split)
     held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
     for samples in (index, held_out):
         require_text_features(samples)
-    return _Read(index, held_out, asdict(null_ref(context)))
+    return _Read(index, held_out, asdict(null_ref(context)), init_account(config))
 
 
 def _train(context: RunContext, read: _Read, key: str) -> float:
@@ -116,6 +123,8 @@ def _train(context: RunContext, read: _Read, key: str) -> float:
         run_id=context.run_id,
         versions=context.catalog.versions(READ),
         data_digest=samples_digest(read.index),
+        init=None if read.init is None else read.init.as_json(),
+        init_weights=config.train.init.located().weights,
     )
     context.ray.start()
     with _followed(folder / HISTORY, steps=config.train.steps, listener=context.listener):

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from tasks.results import model_run
-from tasks.tracking import DataVersion
+from tasks.tracking import DataVersion, flatten
 from uniform_core.catalog.shards import ShardReader
 from uniform_core.config import RunConfig
-from uniform_core.model import UniForm
+from uniform_core.model import InitConfig, InitReport, UniForm, initialise_from
 from uniform_core.settings import Settings
 from uniform_core.training.checkpoint import CheckpointStore
 from uniform_core.training.export import ModelCard, export_model
@@ -49,6 +49,8 @@ class TrainSetup:
     run_id: str
     versions: Mapping[str, int]
     data_digest: str
+    init: Mapping[str, Any] | None = None  # the account of the weights that the model starts from
+    init_weights: str | None = None  # their name, or where they lie from the root
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,20 +94,35 @@ def _prepared(setup: TrainSetup) -> tuple[Trainer, BatchSource, BatchSource | No
     )
     assert source is not None, "the driver does not start a training without samples"
     scale = fit_latent_scale(config.train.scaling, source.raw_latents())
-    return new_trainer(config, scale=scale, null_LD=null_LD, fingerprint=setup.model_id), source, held_out
+    init = config.train.init.model_copy(update={"weights": setup.init_weights})
+    return new_trainer(config, init, scale=scale, null_LD=null_LD, fingerprint=setup.model_id), source, held_out
 
 
-def new_trainer(config: RunConfig, *, scale: LatentScale, null_LD: Tensor, fingerprint: str) -> Trainer:
-    """A trainer at step 0, with a fresh model of the run's form."""
+def new_trainer(
+    config: RunConfig, init: InitConfig, *, scale: LatentScale, null_LD: Tensor, fingerprint: str
+) -> Trainer:
+    """A trainer at step 0, with a model of the run's form that has the weights it is to start from."""
+    model = UniForm(config.model, config.layout, seed=config.train.seed)
+    initialise_from(model, init)
     return Trainer(
         config.train,
-        UniForm(config.model, config.layout, seed=config.train.seed),
+        model,
         config.objective,
         scale=scale,
         null_text=padded_texts([null_LD]),
         video_rate_hz=float(config.spec.video_rate_hz),
         fingerprint=fingerprint,
     )
+
+
+def init_account(config: RunConfig) -> InitReport | None:
+    """What becomes of each weight of the run's model before its first step; None where it starts at random.
+
+    Raises ConfigError where the weights are not what they must be.
+    """
+    if config.train.init.source == "random":
+        return None
+    return initialise_from(UniForm(config.model, config.layout, device="meta"), config.train.init)
 
 
 def _export(trainer: Trainer, setup: TrainSetup) -> None:
@@ -119,6 +136,7 @@ def _export(trainer: Trainer, setup: TrainSetup) -> None:
         fingerprint=setup.model_id,
         steps=trainer.step,
         made_with=json.loads(setup.config_json),
+        init=setup.init,
     )
     export_model(Path(setup.folder) / "model", trainer.averaged_weights(), card=card, guide=trainer.guide)
 
@@ -144,6 +162,8 @@ class _Rank0Log:
                 data=[DataVersion("training", setup.data_digest, setup.versions)],
             )
         )
+        if setup.init is not None:
+            self._run.log_params(flatten(setup.init, "init."))
 
     def __enter__(self) -> Self:
         return self

@@ -38,9 +38,10 @@ CODECS = MediaCodecs(
 )
 
 
-def make_exported(objective: ObjectiveConfig | None = None) -> Exported:
+def make_exported(objective: ObjectiveConfig | None = None, **change: object) -> Exported:
     """A model with random weights everywhere, so that text, time and the given modality all matter."""
-    config = ModelConfig(hidden=16, depth=1, heads=2, text_width=8, max_text_tokens=6)
+    shape = {"hidden": 16, "depth": 1, "heads": 2, "text_width": 8, "max_text_tokens": 6}
+    config = ModelConfig.model_validate(shape | change)
     model = UniForm(config, LAYOUT, seed=3)
     generator = torch_generator("test.generation")
     with torch.no_grad():

@@ -64,12 +64,18 @@ def make_config(**change: Any) -> TrainConfig:
     return TrainConfig.model_validate(values | change)
 
 
-def make_trainer(config: TrainConfig, *, objective: ObjectiveConfig | None = None, fingerprint: str = "f") -> Trainer:
+def make_trainer(
+    config: TrainConfig,
+    *,
+    objective: ObjectiveConfig | None = None,
+    fingerprint: str = "f",
+    model: ModelConfig = MODEL,
+) -> Trainer:
     """A fresh trainer, the same every time."""
     source = make_source(config)
     return Trainer(
         config,
-        UniForm(MODEL, LAYOUT, seed=config.seed),
+        UniForm(model, LAYOUT, seed=config.seed),
         objective or RectifiedFlowConfig(),
         scale=fit_latent_scale(config.scaling, source.raw_latents()),
         null_text=TextBatch(NULL_LD[None], torch.ones(1, 1, dtype=torch.bool)),

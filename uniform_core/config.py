@@ -162,6 +162,7 @@ class RunConfig(Frozen):
             audio_CTF=self.audio_codec.latent_shape_CTF(self.spec),
             task_columns=self.task_columns,
             patch_THW=self.model.patch_THW,
+            audio_form=self.model.audio_form,
         )
 
     @property

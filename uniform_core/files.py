@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import IO
 
 from uniform_core.errors import StorageError
+from uniform_core.fingerprint import file_sha256
 
 TEMP_PREFIX = ".tmp-"
+MARKER = "COMPLETE"  # JSON in a folder that was written whole: the bytes and sha256 of every other file
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -91,6 +94,30 @@ def write_bytes(path: Path, data: bytes) -> None:
     """The file holds `data`, whole. Raises StorageError; what was there before then stays."""
     with whole_file(path) as temp:
         temp.write_bytes(data)
+
+
+def find_damage(folder: Path) -> str | None:
+    """What is wrong with a folder that has a marker when it is whole; None where it is as it was written."""
+    try:
+        marker = json.loads((folder / MARKER).read_text())
+        said = {name: (facts["bytes"], facts["sha256"]) for name, facts in marker.items()}
+    except FileNotFoundError:
+        return f"no {MARKER} marker"
+    except ValueError:
+        return f"{MARKER} marker is not JSON"
+    except (AttributeError, KeyError, TypeError, OSError):
+        return f"{MARKER} marker does not name files with their bytes and sha256"
+    if not said:
+        return f"{MARKER} marker names no files"
+    for name, (size, sha256) in said.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size} bytes, not {size}"
+        if file_sha256(path) != sha256:
+            return f"{name} has other content than was written"
+    return None
 
 
 def fsync(path: Path) -> None:

@@ -6,6 +6,8 @@ Axes: B batch, C channels, T time, H height, W width, F mel bins or their latent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 from pydantic import model_validator
 
@@ -63,11 +65,19 @@ class AVSpec(Frozen):
         return index / self.video_rate_hz
 
 
+AudioForm = Literal["time_major", "plain_view", "chunk_aligned"]
+# Open-Sora's VAE makes 5 latent frames of 17 pictures: the first holds one, the others four each (facts/model.md §2.3).
+CHUNK_PICTURES, CHUNK_FRAMES, GROUP_PICTURES = 17, 5, 4
+
+
 @dataclass(frozen=True)
 class LatentLayout:
     """The unified latent: video columns, then audio columns, then task columns, on one [C, T, H, W] grid.
 
     Paper §3.3.1–3.3.2. At the paper's size video [4, 20, 32, 32] and audio [8, 100, 16] make width 32 + 5 + 1.
+    `audio_form` says how audio becomes columns: `time_major` gives each latent frame its equal share of time,
+    `plain_view` re-reads the same numbers in another shape (not aligned in time), `chunk_aligned` gives each frame the
+    units whose middles it covers where frames are those of 17-picture chunks; cells without a unit are empty.
     Raises ValueError where the audio latent does not fill whole columns or the patch does not divide the grid.
     """
 
@@ -75,13 +85,26 @@ class LatentLayout:
     audio_CTF: tuple[int, int, int]
     task_columns: int
     patch_THW: tuple[int, int, int] = (1, 2, 2)
+    audio_form: AudioForm = "time_major"
 
     def __post_init__(self) -> None:
         (c_v, t_v, h_v, _), (c_a, t_a, f_a) = self.video_CTHW, self.audio_CTF
-        if c_a % c_v or t_a % t_v or (c_a // c_v) * f_a != h_v:
+        chunks = t_v // CHUNK_FRAMES
+        fits, rule = {
+            "time_major": (
+                not (c_a % c_v or t_a % t_v or (c_a // c_v) * f_a != h_v),
+                "C_a must be d x C_v, T_a a multiple of T_v, and d x F equal to H",
+            ),
+            "plain_view": (c_a * t_a * f_a % (c_v * t_v * h_v) == 0, "C_a x T_a x F must be a multiple of C x T x H"),
+            "chunk_aligned": (
+                not (c_a % c_v or t_v % CHUNK_FRAMES or t_a % max(chunks, 1) or (c_a // c_v) * f_a != h_v),
+                f"C_a must be d x C_v, T_v {CHUNK_FRAMES} frames a chunk, T_a a multiple of the chunks, d x F equal H",
+            ),
+        }[self.audio_form]
+        if not fits:
             raise ValueError(
-                f"audio latent {self.audio_CTF} does not fill whole columns of video latent {self.video_CTHW}: "
-                f"C_a must be d x C_v, T_a a multiple of T_v, and d x F equal to H"
+                f"audio latent {self.audio_CTF} does not fill whole columns of video latent {self.video_CTHW} "
+                f"({self.audio_form}): {rule}"
             )
         grid = (t_v, h_v, self.width)
         if any(size % patch for size, patch in zip(grid, self.patch_THW, strict=True)):
@@ -94,8 +117,32 @@ class LatentLayout:
 
     @property
     def audio_columns(self) -> int:
-        """w: audio sub-frames of one video latent frame."""
-        return self.audio_CTF[1] // self.video_CTHW[1]
+        """w: columns that hold audio; in `time_major` the audio sub-frames of one video latent frame."""
+        if self.audio_form == "chunk_aligned":
+            frames = [self._frame_of_unit(unit) for unit in range(self._chunk_units)]
+            return max(frames.count(frame) for frame in range(CHUNK_FRAMES))
+        (c_v, t_v, h_v, _), (c_a, t_a, f_a) = self.video_CTHW, self.audio_CTF
+        return c_a * t_a * f_a // (c_v * t_v * h_v)
+
+    @cached_property
+    def audio_cells(self) -> tuple[int, ...]:
+        """For each audio unit of `chunk_aligned`, in order of time: latent frame x w + column."""
+        cells: list[int] = []
+        for unit in range(self.audio_CTF[1]):
+            chunk, place = divmod(unit, self._chunk_units)
+            first = (chunk * CHUNK_FRAMES + self._frame_of_unit(place)) * self.audio_columns
+            cells.append(cells[-1] + 1 if cells and cells[-1] >= first else first)
+        return tuple(cells)
+
+    @property
+    def _chunk_units(self) -> int:
+        """Audio units that sound while one chunk of pictures is seen."""
+        return self.audio_CTF[1] * CHUNK_FRAMES // self.video_CTHW[1]
+
+    def _frame_of_unit(self, unit: int) -> int:
+        """The latent frame of a chunk that covers the middle of a unit: all times as multiples of 1/2u of a picture."""
+        middle, picture = (2 * unit + 1) * CHUNK_PICTURES, 2 * self._chunk_units
+        return 0 if middle < picture else 1 + (middle - picture) // (GROUP_PICTURES * picture)
 
     @property
     def width(self) -> int:

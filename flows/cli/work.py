@@ -69,7 +69,7 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
         said = {"scores": outcome.scores, **proof, "paths": outcome.paths, "mlflow_runs": outcome.mlflow_runs}
         print_json({"wall_s": wall_s, "stages": summaries, **said})
         return 0
-    print("\n" + _stage_table(summaries))
+    print("\n" + stages_text(summaries))
     if outcome.scores and evaluated:
         print("\n" + _score_table(outcome.scores) + "\n\n" + "\n".join(outcome.headlines))
         print("\n" + proof_text(outcome.proof))
@@ -133,6 +133,11 @@ def _get_ready(settings: Settings, *, trains: bool, evaluates: bool) -> None:
         from tasks.tracking import Tracker
 
         Tracker.open(settings)
+
+
+def stages_text(summaries: list[dict[str, Any]]) -> str:
+    """The table of the stages, and below it what else they say."""
+    return "\n\n".join([_stage_table(summaries), *(summary["note"] for summary in summaries if summary["note"])])
 
 
 def _stage_table(summaries: list[dict[str, Any]]) -> str:

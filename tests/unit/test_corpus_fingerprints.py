@@ -21,6 +21,9 @@ BASE = train_fingerprint(build_run("nano"))
         "train_workers=1",
         "task_columns=4",
         "model.depth=2",
+        "model.modality_embedding=true",
+        "model.null_text=reference",
+        "model.audio_form=plain_view",
         "objective.location=1.0",
         "text.token_limit=9",
         "resize=squash",
@@ -31,6 +34,18 @@ BASE = train_fingerprint(build_run("nano"))
 def test_what_changes_weights_is_another_training(change: str) -> None:
     also = ["model.text.dimensions=64"] if change.startswith("text.dim") else []
     assert train_fingerprint(build_run("nano", overrides=[change, *also])) != BASE
+
+
+@pytest.mark.parametrize(
+    ("preset", "fingerprint"),
+    [
+        ("tiny", "720710ede95cdb5b9a8963c950c55c78"),
+        ("tiny_iddpm", "5ecb2d278d78183a125c5873e20828fb"),
+        ("nano", "4209547b44d02f191e78343a75220c19"),
+    ],
+)
+def test_options_that_came_later_leave_trained_models_their_ids(preset: str, fingerprint: str) -> None:
+    assert train_fingerprint(build_run(preset)) == fingerprint
 
 
 @pytest.mark.parametrize(

@@ -116,3 +116,34 @@ def test_nobody_keeps_more_than_there_is():
         DctMelConfig(keep=129)
     with pytest.raises(ValidationError, match="block_THW"):
         DctVideoConfig.model_validate({"block_THW": (4, 0, 8)})
+
+
+CHUNKED = AVSpec(duration_s=2.0, video_rate_hz=17, height_px=32, width_px=32, canonical_short_side_px=32, hop=200)
+CHUNKED_VIDEO = torch.rand(2, *CHUNKED.pixel_shape_CTHW, generator=torch_generator("chunked")) * 2 - 1
+
+
+def test_latent_frames_of_chunks_lie_as_those_of_open_soras_vae():
+    """Facts/model.md §2.3: {0}, {1..4}, {5..8}, {9..12}, {13..16} of every 17 pictures."""
+    config = DctVideoConfig(keep=768, chunk_frames=17)
+    codec = config.build(CHUNKED)
+    latent = codec.encode(CHUNKED_VIDEO)
+    assert latent.shape[1:] == config.latent_shape_CTHW(CHUNKED) == (768, 10, 4, 4)
+    torch.testing.assert_close(codec.decode(latent), CHUNKED_VIDEO, rtol=0, atol=2e-6)
+    for picture in range(34):
+        changed = CHUNKED_VIDEO.clone()
+        changed[:, :, picture] *= -1
+        differs = (codec.encode(changed) - latent).abs().amax(dim=(0, 1, 3, 4)) > 1e-4
+        chunk, place = divmod(picture, 17)
+        assert differs.nonzero().flatten().tolist() == [5 * chunk + (place + 3) // 4]
+
+
+def test_chunks_enter_fingerprints_only_where_there_are_any():
+    assert "chunk_frames" not in DctVideoConfig().fingerprint_params()
+    assert DctVideoConfig(chunk_frames=17).fingerprint_params()["chunk_frames"] == 17
+
+
+def test_chunks_that_do_not_fit_are_refused():
+    with pytest.raises(ValidationError, match="1 and whole blocks of 4"):
+        DctVideoConfig(chunk_frames=16)
+    with pytest.raises(ConfigError, match="a multiple of chunk_frames 17 frames; found 32"):
+        DctVideoConfig(chunk_frames=17).latent_shape_CTHW(SPEC)

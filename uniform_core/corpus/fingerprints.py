@@ -67,7 +67,7 @@ def train_fingerprint(config: RunConfig) -> str:
     """Everything that decides the weights but the data, whose digest is added in `model_id`."""
     upstream = [encode_fingerprint(config, m) for m in Modality] + [text_fingerprint(config)]
     params = {
-        "model": config.model.model_dump(mode="json"),
+        "model": config.model.fingerprint_params(),
         "task_columns": config.task_columns,
         "objective": config.objective.fingerprint_params(),
         "train": config.train.fingerprint_params(),

@@ -16,7 +16,7 @@ from uniform_core.errors import WorkFailedError
 from uniform_core.generation.config import SampleConfig
 from uniform_core.generation.decode import MediaCodecs
 from uniform_core.generation.requests import GeneratedClip, GenerationRequest
-from uniform_core.model import JointLatent, SeveredUniForm, TextBatch, UniForm
+from uniform_core.model import JointLatent, SeveredUniForm, TextBatch, UniForm, drop_text
 from uniform_core.progress import Listener, ProgressEvent, silent
 from uniform_core.seeds import torch_generator
 from uniform_core.text import TextEncoder
@@ -56,14 +56,14 @@ class Generator:
 
     def sample_latents(self, task: Task, requests: Sequence[GenerationRequest]) -> JointLatent:
         """The raw latents of requests of one task, the given modality as it came."""
-        texts = [request.caption or "" for request in requests]
+        text, null_text = self._texts([request.caption or "" for request in requests])
         latent = sample_joint(
             self._model,
             self._objective,
             task=task,
             given=self._given(task, requests),
-            text=self._text(texts) if any(texts) else None,
-            null_text=self._text([""]),
+            text=text,
+            null_text=null_text,
             video_rate_hz=self._card.video_rate_hz,
             sampler=self.config.sampler_of(task),
             guidance=self.config.guidance,
@@ -90,6 +90,16 @@ class Generator:
         raw = torch.stack([request.given.raw for request in requests if request.given is not None])
         scale = self._card.scale.video if task.given is Modality.VIDEO else self._card.scale.audio
         return {task.given: scale.to_model(raw.to(torch.float32)).to(self._device)}
+
+    def _texts(self, texts: Sequence[str]) -> tuple[TextBatch | None, TextBatch]:
+        """The texts, None where there is not a single one, and what stands for a text that is not there."""
+        null = self._text([""])
+        if not any(texts):
+            return None, self._model.null_for(null, null)
+        own = self._text(texts)
+        nulls = self._model.null_for(own, null)
+        has_text_B = torch.tensor([bool(text) for text in texts], device=self._device)
+        return drop_text(own, nulls, keep_B=has_text_B), nulls
 
     def _text(self, texts: Sequence[str]) -> TextBatch:
         batch = padded_texts([features.features_LD for features in self._text_encoder.encode(texts)])

@@ -4,9 +4,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from uniform_core.model.config import ModelConfig as ModelConfig
+from uniform_core.model.init_config import InitConfig as InitConfig
 
 if TYPE_CHECKING:
+    from uniform_core.model.account import InitReport as InitReport
     from uniform_core.model.ema import Ema as Ema
+    from uniform_core.model.loading import initialise_from as initialise_from
     from uniform_core.model.severed import SeveredUniForm as SeveredUniForm
     from uniform_core.model.stdit3 import STDiT3 as STDiT3
     from uniform_core.model.uniform import Conditions as Conditions
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from uniform_core.model.values import drop_text as drop_text
 
 _HOMES = {
+    "InitReport": "account",
+    "initialise_from": "loading",
     "Ema": "ema",
     "STDiT3": "stdit3",
     "SeveredUniForm": "severed",

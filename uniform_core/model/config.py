@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from uniform_core.spec import AudioForm
 from uniform_core.types import Count, Frozen, PositiveFloat
 
 Position = Literal["video_anchored", "reference"]
@@ -19,6 +20,10 @@ class ModelConfig(Frozen):
     `"reference"` spreads its untouched formula over all columns.
     `text_qk_norm` norms q and k of the attention to texts, too: departs from STDiT3, and adds its gains to the weights.
     `clean_time="token"` modulates the tokens of the given modality with t = 0; `"global"` has one time for all.
+    `audio_form` is that of `LatentLayout`; the other two forms than its default are there to be compared with it.
+    `modality_embedding` adds a learned vector to the tokens of video, audio and task, zero at first.
+    `null_text="token"` is one token, the encoding of ""; `"reference"` is the reference's y_embedding under the
+    caption's own mask, for weights that were trained so: it tells the caption's length.
     """
 
     hidden: Count
@@ -33,6 +38,9 @@ class ModelConfig(Frozen):
     position: Position = "video_anchored"
     position_scale: PositiveFloat = 0.5
     clean_time: Literal["global", "token"] = "global"
+    audio_form: AudioForm = "time_major"
+    modality_embedding: bool = False
+    null_text: Literal["token", "reference"] = "token"
 
     @model_validator(mode="after")
     def _heads_fit(self) -> ModelConfig:
@@ -46,7 +54,16 @@ class ModelConfig(Frozen):
     def head_width(self) -> int:
         return self.hidden // self.heads
 
+    def fingerprint_params(self) -> dict[str, Any]:
+        """What changes the weights: every value, but options that came later where they are not used."""
+        fields = type(self).model_fields
+        unused = {name for name in LATER if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude=unused)
+
     @classmethod
     def example(cls) -> ModelConfig:
         """A model of a few thousand parameters."""
         return cls(hidden=32, depth=1, heads=2, text_width=8, max_text_tokens=6)
+
+
+LATER = ("audio_form", "modality_embedding", "null_text")  # than the first models that fingerprints tell apart

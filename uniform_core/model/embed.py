@@ -1,6 +1,7 @@
 """What turns latents, times, rates and texts into tokens of the transformer's width.
 
-Axes: B batch, C channels, T time, H height, W width, S tokens of a frame, L text tokens, D text width, M hidden width.
+Axes: B batch, C channels, T time, H height, W width, S tokens of a frame, L text tokens, D text width, M hidden width,
+K kinds of columns.
 """
 
 from __future__ import annotations
@@ -93,6 +94,17 @@ class CaptionEmbedder(nn.Module):
     def forward(self, text_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B L M"]:
         tokens: Tensor = self.y_proj(text_BLD.to(self.y_proj.fc1.weight.dtype))
         return tokens
+
+
+class ModalityEmbedder(nn.Module):
+    """A learned vector for video, audio and task each; a token has the mean of those of its columns."""
+
+    def __init__(self, hidden: int, *, kinds: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(kinds, hidden))
+
+    def forward(self, shares_SK: Float[Tensor, "S K"]) -> Float[Tensor, "S M"]:
+        return shares_SK.to(self.weight) @ self.weight
 
 
 def grid_positions(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import nn
 
 from uniform_core.model.attention import HeadNorm, RotaryTime
+from uniform_core.model.embed import ModalityEmbedder
 from uniform_core.model.stdit3 import STDiT3
+
+Start = Literal["random", "zeros", "ones", "computed"]
 
 
 def initialise(model: STDiT3, generator: torch.Generator) -> None:
@@ -28,12 +32,28 @@ def initialise(model: STDiT3, generator: torch.Generator) -> None:
             nn.init.uniform_(module.bias, -bound, bound, generator=generator)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, generator=generator)
+        elif isinstance(module, ModalityEmbedder):
+            nn.init.zeros_(module.weight)
         elif isinstance(module, HeadNorm):
             nn.init.ones_(module.weight)
         elif isinstance(module, RotaryTime):
             module.freqs.copy_(module.computed())
     _tables(model, generator)
     _zeros(model, generator)
+
+
+def start_of(name: str) -> Start:
+    """How `initialise` fills the weight of a name."""
+    module, _, kind = name.rpartition(".")
+    if name == "rope.freqs":
+        return "computed"
+    if module.endswith("_norm"):
+        return "ones"
+    if module == "modality_embedder" or (kind == "bias" and module != "x_embedder.proj"):
+        return "zeros"
+    silent = ("attn.proj", "cross_attn.proj", "mlp.fc2")
+    is_silent = name.startswith("temporal_blocks.") and module.split(".", 2)[-1] in silent
+    return "zeros" if is_silent or module in ("fps_embedder.mlp.2", "final_layer.linear") else "random"
 
 
 def _tables(model: STDiT3, generator: torch.Generator) -> None:

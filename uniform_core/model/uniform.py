@@ -14,14 +14,16 @@ from torch import Tensor, nn
 
 from uniform_core.errors import ConfigError
 from uniform_core.model.config import ModelConfig
-from uniform_core.model.embed import grid_positions, sincos_embedding
+from uniform_core.model.embed import ModalityEmbedder, grid_positions, sincos_embedding
 from uniform_core.model.initialise import initialise
-from uniform_core.model.latent import given_tokens, join, split
+from uniform_core.model.latent import given_tokens, join, split, token_shares
 from uniform_core.model.stdit3 import GridConditions, STDiT3
 from uniform_core.model.values import JointLatent, JointOutput, TextBatch
 from uniform_core.seeds import torch_generator
 from uniform_core.spec import LatentLayout
 from uniform_core.types import Modality, Task
+
+ADDITIONS = (".task_embedder.", ".modality_embedder.", ".cross_attn.q_norm.", ".cross_attn.k_norm.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Conditions:
 
 
 class UniForm(STDiT3):
-    """One transformer for T2AV, A2V and V2A. Its names are STDiT3's, and `task_embedder.weight`.
+    """One transformer for T2AV, A2V and V2A. Its names are STDiT3's, and those that `is_addition` tells.
 
     On device "meta" it has shapes and no weights; elsewhere it is initialised from `seed`, and from nothing global.
     """
@@ -43,17 +45,23 @@ class UniForm(STDiT3):
     def __init__(
         self, config: ModelConfig, layout: LatentLayout, *, seed: int = 0, device: str | torch.device = "cpu"
     ) -> None:
-        if config.patch_THW != layout.patch_THW:
-            raise ConfigError(
-                "model.patch_THW",
-                expected=f"the patch of the latent layout, {layout.patch_THW}",
-                found=str(config.patch_THW),
-                fix="Give both the same patch.",
-            )
+        for name, words, own, laid in (
+            ("patch_THW", "patch", config.patch_THW, layout.patch_THW),
+            ("audio_form", "form of audio columns", config.audio_form, layout.audio_form),
+        ):
+            if own != laid:
+                raise ConfigError(
+                    f"model.{name}",
+                    expected=f"the {words} of the latent layout, {laid}",
+                    found=str(own),
+                    fix="Give both the same.",
+                )
         channels, _, height, _ = layout.unified_CTHW
         with torch.device("meta"):  # so that torch's own initialisation draws nothing
             super().__init__(config, channels=channels)
             self.task_embedder = nn.Embedding(len(Task), channels * height)
+            kinds = len(Modality) + 1  # and the task's columns
+            self.modality_embedder = ModalityEmbedder(config.hidden, kinds=kinds) if config.modality_embedding else None
         self.layout = layout
         if torch.device(device).type != "meta":
             self.to_empty(device="cpu")
@@ -82,6 +90,24 @@ class UniForm(STDiT3):
         unified_BCTHW = join(noisy, conditions.task_columns_CHW, self.layout)
         return split(self.predict_grid(unified_BCTHW, t_B, conditions.grid, is_clean=conditions.is_clean), self.layout)
 
+    def null_for(self, text: TextBatch, null: TextBatch) -> TextBatch:
+        """What stands for each of these texts where it is dropped; `null` is the encoding of "", one row.
+
+        Under `null_text="reference"` one row a text, as long as the text. Raises ConfigError where a text is too long.
+        """
+        if self.config.null_text == "token":
+            return null
+        rows_LD = self.y_embedder.y_embedding
+        if text.tokens > len(rows_LD):
+            raise ConfigError(
+                "text features",
+                expected=f"at most {len(rows_LD)} tokens (model.max_text_tokens), as null_text reference has rows for",
+                found=str(text.tokens),
+                fix="Raise model.max_text_tokens, or use null_text token.",
+            )
+        rows_BLD = rows_LD[: text.tokens].to(text.features_BLD).expand(len(text), -1, -1)
+        return TextBatch(rows_BLD, text.mask_BL)
+
     def latent(self, tensors: Mapping[Modality, Tensor]) -> JointLatent:
         """The latents of a mapping, as this model's type."""
         return JointLatent.of(tensors)
@@ -91,13 +117,22 @@ class UniForm(STDiT3):
         video_columns = self.layout.video_CTHW[3] // self.config.patch_THW[2]
         anchor = (rows, video_columns) if self.config.position == "video_anchored" else None
         at_H, at_W = grid_positions(rows, columns, scale=self.config.position_scale, anchor_HW=anchor)
-        return sincos_embedding(at_H, at_W, hidden=self.config.hidden)
+        places_SM = sincos_embedding(at_H, at_W, hidden=self.config.hidden)
+        if self.modality_embedder is None:
+            return places_SM
+        kinds_SM: Tensor = self.modality_embedder(token_shares(self.layout))
+        return places_SM.to(kinds_SM) + kinds_SM
 
     def _is_clean(self, task: Task, device: torch.device) -> Tensor | None:
         if self.config.clean_time == "global" or task.given is None:
             return None
         columns_W = torch.tensor(given_tokens(self.layout, task.given), device=device)
         return columns_W.expand(self.layout.grid_THW[1], -1).reshape(1, 1, -1, 1)
+
+
+def is_addition(name: str) -> bool:
+    """Whether a weight is UniForm's, and none of STDiT3's."""
+    return any(part in f".{name}" for part in ADDITIONS)
 
 
 def _check(text: TextBatch, config: ModelConfig) -> None:

@@ -24,11 +24,10 @@ import torch
 from torch import Tensor
 
 from uniform_core.errors import ConfigError, FormatTooNewError, StorageError
-from uniform_core.files import fsync
+from uniform_core.files import MARKER, find_damage, fsync
 from uniform_core.fingerprint import file_sha256
 
 FORMAT = 1
-MARKER = "COMPLETE"
 PREFIX = "step_"
 TEMPORARY = ".partial-"
 PARTS = ("model", "ema", "optimizer")
@@ -151,30 +150,6 @@ def remove_partials(target: Path) -> None:
     """Clear away what killed writers of this folder left behind."""
     for litter in target.parent.glob(f"{TEMPORARY}{target.name}-*"):
         shutil.rmtree(litter, ignore_errors=True)
-
-
-def find_damage(folder: Path) -> str | None:
-    """What is wrong with a folder that `whole_folder` should have made; None where it is as it was written."""
-    try:
-        marker = json.loads((folder / MARKER).read_text())
-        said = {name: (facts["bytes"], facts["sha256"]) for name, facts in marker.items()}
-    except FileNotFoundError:
-        return f"no {MARKER} marker"
-    except ValueError:
-        return f"{MARKER} marker is not JSON"
-    except (AttributeError, KeyError, TypeError, OSError):
-        return f"{MARKER} marker does not name files with their bytes and sha256"
-    if not said:
-        return f"{MARKER} marker names no files"
-    for name, (size, sha256) in said.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if path.stat().st_size != size:
-            return f"{name} has {path.stat().st_size} bytes, not {size}"
-        if file_sha256(path) != sha256:
-            return f"{name} has other content than was written"
-    return None
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

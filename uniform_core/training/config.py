@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from uniform_core.model.init_config import InitConfig
 from uniform_core.types import Count, Fraction, Frozen, NonNegative, PositiveFloat, Task
 
 
@@ -65,6 +66,7 @@ class TrainConfig(Frozen):
     """
 
     seed: NonNegative = 0
+    init: InitConfig = InitConfig()
     steps: Count
     batch: Count = 32
     micro_batch: Count | None = None  # clips in one forward pass of one rank; None: all of the rank's
@@ -109,7 +111,8 @@ class TrainConfig(Frozen):
     def fingerprint_params(self) -> dict[str, object]:
         """What changes what is exported: everything but how often is logged, validated and saved."""
         unused = {"guide_at"} if self.guide_at is None else set()
-        return self.model_dump(mode="json", exclude={*BOOKKEEPING, *unused})
+        params = self.model_dump(mode="json", exclude={*BOOKKEEPING, *unused, "init"})
+        return params if self.init == InitConfig() else {**params, "init": self.init.fingerprint_params()}
 
     @property
     def guide_step(self) -> int | None:

@@ -21,10 +21,11 @@ from torch import Tensor
 
 from uniform_core.diffusion import AnyObjective, ObjectiveConfig
 from uniform_core.errors import ConfigError, FormatTooNewError, IntegrityError
+from uniform_core.files import find_damage
 from uniform_core.fingerprint import file_sha256
 from uniform_core.model import ModelConfig, UniForm
 from uniform_core.spec import LatentLayout
-from uniform_core.training.checkpoint import GUIDE, find_damage, load_tensors, save_tensors, whole_folder
+from uniform_core.training.checkpoint import GUIDE, load_tensors, save_tensors, whole_folder
 from uniform_core.training.scaling import LatentScale
 
 FORMAT = 1
@@ -44,6 +45,7 @@ class ModelCard:
     fingerprint: str
     steps: int
     made_with: Mapping[str, Any]
+    init: Mapping[str, Any] | None = None  # what became of each weight of the model it started from; None: random
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def export_model(
             "steps": card.steps,
             "made_with": dict(card.made_with),
             "torch": torch.__version__,
-        }
+        } | ({} if card.init is None else {"init": dict(card.init)})
         (partial / "model.json").write_text(json.dumps(value, sort_keys=True, indent=1, allow_nan=False))
     return file_sha256(folder / WEIGHTS)
 
@@ -108,6 +110,7 @@ def read_card(folder: Path) -> ModelCard:
             fingerprint=str(value["fingerprint"]),
             steps=int(value["steps"]),
             made_with=value["made_with"],
+            init=value.get("init"),
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise IntegrityError(
@@ -151,4 +154,5 @@ def _layout_of(value: Mapping[str, Any]) -> LatentLayout:
     c, t, h, w = value["video_CTHW"]
     audio_c, audio_t, audio_f = value["audio_CTF"]
     p_t, p_h, p_w = value["patch_THW"]
-    return LatentLayout((c, t, h, w), (audio_c, audio_t, audio_f), value["task_columns"], (p_t, p_h, p_w))
+    form = value.get("audio_form", "time_major")  # models that are older than the choice
+    return LatentLayout((c, t, h, w), (audio_c, audio_t, audio_f), value["task_columns"], (p_t, p_h, p_w), form)

@@ -33,7 +33,8 @@ class Batch:
     positions: tuple[int, ...]
     clip_ids: tuple[str, ...]
     raw: JointLatent  # raw latents, float32
-    text: TextBatch  # every clip's own text; the trainer drops it
+    text: TextBatch  # every clip's own text, the encoding of "" where it has none; the trainer drops it
+    has_text: tuple[bool, ...]
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -47,6 +48,7 @@ class Batch:
             clip_ids=self.clip_ids[start:stop],
             raw=JointLatent(self.raw.video_BCTHW[start:stop], self.raw.audio_BCTF[start:stop]),
             text=TextBatch(self.text.features_BLD[start:stop], self.text.mask_BL[start:stop]),
+            has_text=self.has_text[start:stop],
         )
 
 
@@ -107,6 +109,7 @@ class BatchSource:
             clip_ids=tuple(sample.clip_id for sample in samples),
             raw=self._raw(samples),
             text=padded_texts(texts),
+            has_text=tuple(sample.text is not None for sample in samples),
         )
 
     def _raw(self, samples: Sequence[Sample]) -> JointLatent:

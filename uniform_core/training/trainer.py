@@ -202,7 +202,9 @@ class Trainer:
 
     def _loss(self, batch: Batch, draws: Draws) -> TrainingLoss:
         clean = to_model_latent(batch.raw, self.scale, self._device)
-        text = drop_text(_moved(batch.text, self._device), self._null_text, keep_B=draws.keep_text_B.to(self._device))
+        own = _moved(batch.text, self._device)
+        keep_B = draws.keep_text_B & torch.tensor(batch.has_text)
+        text = drop_text(own, self.model.null_for(own, self._null_text), keep_B=keep_B.to(self._device))
         with self._autocast():
             conditions = self.model.prepare(batch.task, text, self._video_rate_hz)
             return self._objective.loss_at(
