@@ -45,7 +45,7 @@ class TextEncoderConfig(Member):
 
     @property
     def is_light(self) -> bool:
-        """Whether it loads at once and may run anywhere; gigabytes of weights are loaded once, in a process of their own."""
+        """Whether it loads at once and may run anywhere; gigabytes of weights are loaded once, in their own process."""
         return True
 
     @property

@@ -104,12 +104,12 @@ def _files(found: FoundWeights) -> dict[str, Path]:
 
 
 def _require_encoder(files: Mapping[str, Path], shapes: Mapping[str, tuple[int, ...]], *, item: str) -> None:
-    """The encoder's tensors are all there, in these shapes, and nothing but a decoder stands beside them."""
+    """The encoder's tensors are where they should be, in these shapes, and nothing but a decoder stands beside them."""
     there = {
         name: torch.empty(shape, device="meta")
         for path in sorted(set(files.values()))
         for name, shape in _shapes(path)
-        if name in files and name != TIED and not name.startswith(DECODER)
+        if files.get(name) == path and name != TIED and not name.startswith(DECODER)
     }
     require_names(there, shapes, item=item)
 
