@@ -96,6 +96,14 @@ def test_what_lies_behind_the_longest_text_is_said_but_not_read(tmp_path: Path) 
     assert torch.equal(spaces.features_LD, words.features_LD)
 
 
+def test_features_hold_their_own_memory_and_no_padding(tmp_path: Path) -> None:
+    first, second, longer = features(tiny_flan_t5(tmp_path), ["dog", "dog", "the red dog shows the blue ball"])
+    second.zero_()
+    assert first.abs().sum() > 0
+    for one in (first, second, longer):
+        assert one.untyped_storage().nbytes() == 2 * one.numel()
+
+
 def test_cleaning_is_asked_for(tmp_path: Path) -> None:
     config = tiny_flan_t5(tmp_path, dtype="float32")
     dirty, clean = "The RED ball (www.balls.com)", "the red ball"

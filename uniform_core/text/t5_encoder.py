@@ -5,7 +5,7 @@ Axes: B texts of a batch, L tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,12 @@ class FlanT5Encoder(TextEncoder):
 
     def encode(self, texts: Sequence[str]) -> list[TextFeatures]:
         tokens = {text: self._tokens(text) for text in texts}
-        features = dict(self._features(sorted({one.ids for one in tokens.values()}, key=len)))
+        distinct = sorted({one.ids for one in tokens.values()}, key=len)  # those of like length share a batch
+        features: dict[tuple[int, ...], Tensor] = {}
+        for start in range(0, len(distinct), self._config.batch):
+            batch = distinct[start : start + self._config.batch]
+            features |= dict(zip(batch, self._features(batch), strict=True))
+        # A copy each, of its own memory, and made outside inference mode, whose tensors training may not use.
         return [TextFeatures(features[tokens[text].ids].clone(), tokens[text].is_truncated) for text in texts]
 
     def _tokens(self, text: str) -> Tokens:
@@ -64,16 +69,13 @@ class FlanT5Encoder(TextEncoder):
             return Tokens((*ids[: limit - 1], self._end), is_truncated=True)
         return Tokens(ids, is_truncated=bool(text[MAX_CHARS:].strip()))
 
-    @torch.no_grad()  # inference mode would give tensors that training may not use
-    def _features(self, distinct: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, ...], Float[Tensor, "L D"]]]:
-        """The features of every sequence of tokens; those of like length share a batch."""
-        for start in range(0, len(distinct), self._config.batch):
-            batch = distinct[start : start + self._config.batch]
-            ids_BL, mask_BL = padded(batch, pad=self._pad)
-            device = self._model.device
+    def _features(self, batch: Sequence[tuple[int, ...]]) -> list[Float[Tensor, "_ D"]]:
+        """The features of each sequence of tokens, by one pass of the model."""
+        ids_BL, mask_BL = padded(batch, pad=self._pad)
+        device = self._model.device
+        with torch.inference_mode():
             states_BLD = self._model(input_ids=ids_BL.to(device), attention_mask=mask_BL.to(device)).last_hidden_state
-            for ids, states_LD in zip(batch, states_BLD.cpu(), strict=True):
-                yield ids, states_LD[: len(ids)]
+        return [states_LD[: len(ids)] for ids, states_LD in zip(batch, states_BLD.cpu(), strict=True)]
 
 
 def padded(batch: Sequence[Sequence[int]], *, pad: int) -> tuple[Int[Tensor, "B L"], Bool[Tensor, "B L"]]:
