@@ -8,7 +8,7 @@ import torch
 
 from tasks.context import RunContext
 from tasks.train import null_ref
-from tasks.train_worker import new_trainer
+from tasks.train_worker import new_trainer, text_cache
 from uniform_core.catalog.shards import ShardReader
 from uniform_core.config import RunConfig
 from uniform_core.corpus.samples import require_samples, require_text_features, training_samples
@@ -39,7 +39,7 @@ def run_overfit(context: RunContext, *, clips: int, steps: int) -> Overfitted:
     config, current = context.config, context.clips()
     samples = training_samples(context.catalog, config, current, split=config.train_split)
     require_samples(samples, current, split=config.train_split)
-    require_text_features(samples)
+    require_text_features(samples, config)
     every = TrainIndex.of(samples)
     tensors = TensorCache(ShardReader(context.settings.tensors_dir))
     null_LD = tensors.read(null_ref(context))
@@ -48,7 +48,8 @@ def run_overfit(context: RunContext, *, clips: int, steps: int) -> Overfitted:
     wide = BatchSource(short.train, TrainIndex(every.samples[:SCALE_CLIPS]), tensors, null_LD=null_LD)
     scale = fit_latent_scale(config.train.scaling, wide.raw_latents())
     trainer = new_trainer(short, short.train.init, scale=scale, null_LD=null_LD, fingerprint=STAGE)
-    parts = overfit(trainer, BatchSource(short.train, few, tensors, null_LD=null_LD), listener=context.listener)
+    source = BatchSource(short.train, few, tensors, null_LD=null_LD, encoded=text_cache(config))
+    parts = overfit(trainer, source, listener=context.listener)
     return Overfitted(tuple(sample.clip_id for sample in few.samples), parts)
 
 

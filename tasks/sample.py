@@ -39,6 +39,7 @@ class SampleWorker:
         self._conditions = Conditions(self._config, media_dir=Path(media_dir), tensors_dir=Path(tensors_dir))
         self._codecs = media_codecs(self._config)
         self._model = load_exported(Path(model_dir))
+        self._texts = self._config.text.build()
         self._generators: dict[str, Generator] = {}
 
     def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
@@ -67,7 +68,7 @@ class SampleWorker:
             config = self._config
             model = self._model if system == "uniform" else build_untrained(self._model, seed=config.train.seed)
             sample = config.sample.model_copy(update={"guidance": guidance_of(config, system)})
-            self._generators[system] = Generator(model, sample, codecs=self._codecs, text_encoder=config.text.build())
+            self._generators[system] = Generator(model, sample, codecs=self._codecs, text_encoder=self._texts)
         return self._generators[system]
 
     def _shown(self, row: Mapping[str, Any], modality: Modality) -> torch.Tensor:

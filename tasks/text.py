@@ -1,4 +1,7 @@
-"""Text: the features of every distinct caption, ragged, once; the null text among them."""
+"""Text: the features of every distinct caption, ragged, once, in the encoder's precision; the null text among them.
+
+A run with `text_features=online` stores those of the null text alone: which encoder it was is then in the catalog, too.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,27 @@ from pydantic import TypeAdapter
 
 from tasks.commits import ItemRows
 from tasks.context import RunContext, item_name
+from tasks.pool import PoolLimits
 from tasks.stage import Stage, StageSummary, run_stage
-from uniform_core.catalog.shards import ref_columns, write_shard
+from uniform_core.catalog.shards import ShardWriter, ref_columns
 from uniform_core.corpus.candidates import text_candidates
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.fingerprints import text_fingerprint
 from uniform_core.errors import Rejection
 from uniform_core.text import AnyTextEncoder, TextEncoderConfig
+from uniform_core.training.tensors import array_of
+
+# FLAN-T5-XXL takes seconds a text on a CPU, and minutes to come from a disk.
+HEAVY_BATCH = 64
+HEAVY_LIMITS = PoolLimits(batch_limit_s=3600.0, load_limit_s=1800.0)
 
 
 class TextWorker:
-    """One text encoder, loaded once."""
+    """One text encoder, loaded once; `threads` that it may compute with, None to leave them as they are."""
 
-    def __init__(self, *, encoder_json: str, tensors_dir: str) -> None:
+    def __init__(self, *, encoder_json: str, tensors_dir: str, threads: int | None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
         self._config: TextEncoderConfig = TypeAdapter(AnyTextEncoder).validate_json(encoder_json)
         self._encoder = self._config.build()
         self._tensors_dir = Path(tensors_dir)
@@ -34,8 +45,11 @@ class TextWorker:
         features = dict(
             zip((row["work_key"] for row in batch), self._encoder.encode([row["text"] for row in batch]), strict=True)
         )
-        arrays = [(key, value.features_LD.float().numpy()) for key, value in features.items()]
-        refs = write_shard(self._tensors_dir, "text", arrays)
+        with ShardWriter(self._tensors_dir, "text") as writer:
+            for key, value in features.items():
+                array, dtype = array_of(value.features_LD)
+                writer.add(key, array, dtype=dtype)
+        refs = dict(writer.refs)
         return [
             ItemRows(
                 rows={
@@ -56,7 +70,7 @@ class TextWorker:
 
 def run_text(context: RunContext) -> list[StageSummary]:
     """Encode the captions of the run that have no features yet."""
-    config = context.config
+    config, cpus = context.config, context.settings.worker_cpus
     captions = active_captions(context.catalog, config, context.clips())
     texts = dict(zip(captions["text_hash"].to_pylist(), captions["text"].to_pylist(), strict=True))
     stage = Stage(
@@ -64,10 +78,15 @@ def run_text(context: RunContext) -> list[StageSummary]:
         table="text_features",
         stage_fp=text_fingerprint(config),
         worker=TextWorker,
-        setup={"encoder_json": config.text.model_dump_json(), "tensors_dir": str(context.settings.tensors_dir)},
-        workers=0 if config.text.kind == "hashing" else context.settings.worker_cpus,
-        batch=256,
+        setup={
+            "encoder_json": config.text.model_dump_json(),
+            "tensors_dir": str(context.settings.tensors_dir),
+            "threads": None if config.text.is_light else cpus,
+        },
+        workers=0 if config.text.is_light else 1,  # gigabytes of weights are loaded once; its threads take the cores
+        batch=256 if config.text.is_light else HEAVY_BATCH,
         describe=item_name,
+        limits=PoolLimits() if config.text.is_light else HEAVY_LIMITS,
     )
     summary = run_stage(
         stage,

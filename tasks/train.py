@@ -103,7 +103,7 @@ def _what_is_read(context: RunContext, index: pa.Table) -> _Read:
     require_samples(index, clips, split=config.train_split)
     held_out = training_samples(context.catalog, config, clips, split=config.evaluate.split)
     for samples in (index, held_out):
-        require_text_features(samples)
+        require_text_features(samples, config)
     return _Read(index, held_out, asdict(null_ref(context)), init_account(config))
 
 

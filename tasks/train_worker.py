@@ -25,9 +25,10 @@ from uniform_core.training.checkpoint import CheckpointStore
 from uniform_core.training.export import ModelCard, export_model
 from uniform_core.training.fit import ValidationReport, fit
 from uniform_core.training.index import TrainIndex
+from uniform_core.training.online_texts import online_texts
 from uniform_core.training.samples import BatchSource, padded_texts
 from uniform_core.training.scaling import LatentScale, fit_latent_scale
-from uniform_core.training.tensors import TensorCache
+from uniform_core.training.tensors import BoundedCache, TensorCache
 from uniform_core.training.trainer import StepReport, Trainer
 from uniform_core.types import TensorRef
 
@@ -88,14 +89,22 @@ def _prepared(setup: TrainSetup) -> tuple[Trainer, BatchSource, BatchSource | No
     tensors = TensorCache(ShardReader(Path(setup.tensors_dir)))
     null_LD = tensors.read(TensorRef(**{**setup.null_text, "shape": tuple(setup.null_text["shape"])}))
     tables = [pq.read_table(folder / name) for name in (INDEX, HELD_OUT)]
+    encoded = text_cache(config)
     source, held_out = (
-        BatchSource(config.train, TrainIndex.of(table), tensors, null_LD=null_LD) if table.num_rows else None
+        BatchSource(config.train, TrainIndex.of(table), tensors, null_LD=null_LD, encoded=encoded)
+        if table.num_rows
+        else None
         for table in tables
     )
     assert source is not None, "the driver does not start a training without samples"
     scale = fit_latent_scale(config.train.scaling, source.raw_latents())
     init = config.train.init.model_copy(update={"weights": setup.init_weights})
     return new_trainer(config, init, scale=scale, null_LD=null_LD, fingerprint=setup.model_id), source, held_out
+
+
+def text_cache(config: RunConfig) -> BoundedCache[str] | None:
+    """What encodes captions while it trains; None where their features are stored."""
+    return online_texts(config.text.build()) if config.is_text_online else None
 
 
 def new_trainer(

@@ -92,6 +92,9 @@ class RunConfig(Frozen):
     vocoder: AnyVocoder
     captioners: tuple[AnyCaptioner, ...] = Field(min_length=1)  # the first that has a caption for a clip is used
     text: AnyTextEncoder
+    # Whether training reads features that the stage `text` has stored, or computes those of a batch as it comes, once
+    # each while memory lasts: XXL's of 200,000 captions take 311 GB. Left out of a dump where it is as it was before.
+    text_features: Literal["stored", "online"] = Field(default="stored", exclude_if=lambda value: value == "stored")
     model: ModelConfig
     task_columns: Count = 1
     objective: AnyObjective
@@ -138,6 +141,11 @@ class RunConfig(Frozen):
             raise ValueError(f"{name}.stride_s: {error}") from error
         if cut.clip_s < self.spec.duration_s:
             raise ValueError(f"{name}.clip_s {cut.clip_s} must be at least spec.duration_s {self.spec.duration_s}")
+
+    @property
+    def is_text_online(self) -> bool:
+        """Whether training computes features of texts instead of reading them."""
+        return self.text_features == "online"
 
     @property
     def metrics(self) -> tuple[MetricConfig, ...]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from uniform_core.build import build_run
 from uniform_core.corpus.samples import require_samples, require_text_features
 from uniform_core.errors import WorkFailedError
+
+STORED = build_run("nano")
 
 
 def samples(*rows: tuple[str, str | None, str | None]) -> pa.Table:
@@ -19,12 +22,12 @@ def samples(*rows: tuple[str, str | None, str | None]) -> pa.Table:
 def test_a_caption_that_is_not_encoded_stops_training_with_what_to_do() -> None:
     table = samples(("a", "t1", "s1"), ("b", None, None), ("c", "t2", None), ("d", "t3", None))
     with pytest.raises(WorkFailedError, match=r"clip c: expected features of every .* found 2 of 4 .*`uniform text`"):
-        require_text_features(table)
+        require_text_features(table, STORED)
 
 
 def test_clips_without_a_caption_and_no_clips_are_fine() -> None:
-    require_text_features(samples(("a", "t1", "s1"), ("b", None, None)))
-    require_text_features(samples())
+    require_text_features(samples(("a", "t1", "s1"), ("b", None, None)), STORED)
+    require_text_features(samples(), STORED)
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,13 @@ def captions_candidates(captioner: CaptionerConfig, clips: pa.Table) -> pa.Table
 
 
 def text_candidates(config: RunConfig, texts: Mapping[str, str]) -> pa.Table:
-    """One row for each distinct text (by its hash), the null text among them."""
+    """One row for each distinct text (by its hash) that is to be stored, the null text among them.
+
+    Where features are computed online the null text is alone: its row says by which encoder.
+    """
     fp = text_fingerprint(config)
-    every = {**texts, text_digest(NULL_TEXT): NULL_TEXT}
+    stored = {} if config.is_text_online else texts
+    every = {**stored, text_digest(NULL_TEXT): NULL_TEXT}
     rows = [
         {
             "work_key": work_key(text_hash, stage_fp=fp, source_sha256=text_hash),

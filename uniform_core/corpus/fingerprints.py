@@ -73,6 +73,7 @@ def train_fingerprint(config: RunConfig) -> str:
         "train": config.train.fingerprint_params(),
         "workers": config.train_workers,
         "captioners": [captions_fingerprint(c) for c in config.captioners],
+        **({"text_features": config.text_features} if config.is_text_online else {}),
     }
     return stage_fingerprint("train", version=VERSIONS["train"], params=params, upstream=upstream)
 

@@ -105,7 +105,7 @@ class _Plans:
         texts = dict(zip(captions["text_hash"].to_pylist(), captions["text"].to_pylist(), strict=True))
         counts = self._split(text_candidates(self._config, texts), "text_features", stage="text")
         note = "more texts may come with the clips" if self._coming else ""
-        return self._plan("text", "texts", counts, piece_bytes=4 * self._config.text.width * 10, note=note)
+        return self._plan("text", "texts", counts, piece_bytes=self._config.text.typical_bytes, note=note)
 
     def train(self) -> StagePlan:
         steps = self._config.train.steps

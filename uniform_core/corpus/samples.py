@@ -23,7 +23,8 @@ REF_COLUMNS = ("shard", "row_group", "row_in_group", "shape", "dtype", "tensor_s
 def training_samples(catalog: Catalog, config: RunConfig, clips: pa.Table, *, split: str) -> pa.Table:
     """One row for each clip of a split that has both latents: `TRAIN_INDEX_SCHEMA`, plus `text_hash` and `text`.
 
-    The text columns are null for clips without a caption, and the features of a caption until it has been encoded.
+    The text columns are null for clips without a caption, and the features of a caption until it has been encoded; or
+    always, where they are computed online, whatever another run has stored.
     """
     refs = ", ".join(f"{part}.{name} AS {part}_{name}" for part in ("video", "audio", "text") for name in REF_COLUMNS)
     captions = active_captions(catalog, config, clips)
@@ -34,11 +35,16 @@ def training_samples(catalog: Catalog, config: RunConfig, clips: pa.Table, *, sp
         JOIN latents video ON video.clip_id = c.clip_id AND video.clip_sha256 = c.clip_sha256 AND video.stage_fp = ?
         JOIN latents audio ON audio.clip_id = c.clip_id AND audio.clip_sha256 = c.clip_sha256 AND audio.stage_fp = ?
         LEFT JOIN active_captions k ON k.clip_id = c.clip_id
-        LEFT JOIN text_features text ON text.text_hash = k.text_hash AND text.stage_fp = ?
+        LEFT JOIN text_features text ON text.text_hash = k.text_hash AND text.stage_fp = ? AND NOT ?
         WHERE c.split = ?
         ORDER BY c.clip_id
         """,  # noqa: S608  (column names are constants above)
-        parameters=[*(encode_fingerprint(config, m) for m in Modality), text_fingerprint(config), split],
+        parameters=[
+            *(encode_fingerprint(config, m) for m in Modality),
+            text_fingerprint(config),
+            config.is_text_online,
+            split,
+        ],
         tables={"run_clips": clips, "active_captions": captions},
     )
 
@@ -62,8 +68,13 @@ def require_samples(samples: pa.Table, clips: pa.Table, *, split: str) -> None:
     )
 
 
-def require_text_features(samples: pa.Table) -> None:
-    """Raises WorkFailedError where a clip has a caption that is not encoded: it would be trained as without text."""
+def require_text_features(samples: pa.Table, config: RunConfig) -> None:
+    """Raises WorkFailedError where a clip has a caption that is not encoded: it would be trained as without text.
+
+    Where training encodes captions itself there is nothing to require.
+    """
+    if config.is_text_online:
+        return
     is_missing = pc.and_(pc.is_valid(samples["text_hash"]), pc.is_null(samples["text_tensor_sha256"]))
     missing = samples.filter(is_missing)
     if missing.num_rows:
@@ -85,9 +96,13 @@ def null_text(catalog: Catalog, config: RunConfig) -> Mapping[str, object] | Non
 
 
 def samples_digest(samples: pa.Table) -> str:
-    """64 hex digits of what training would read: clips, latents, texts, labels; independent of their order."""
-    names = ("clip_id", "label", "video_tensor_sha256", "audio_tensor_sha256", "text_tensor_sha256")
-    columns = [samples[name].to_pylist() for name in names]
+    """64 hex digits of what training would read: clips, latents, texts, labels; independent of their order.
+
+    A text is its stored features, or itself where it has none.
+    """
+    names = ("clip_id", "label", "video_tensor_sha256", "audio_tensor_sha256")
+    texts = pc.coalesce(samples["text_tensor_sha256"], samples["text_hash"])
+    columns = [column.to_pylist() for column in (*(samples[name] for name in names), texts)]
     return set_digest("/".join(map(str, row)) for row in zip(*columns, strict=True))
 
 

@@ -43,6 +43,16 @@ class TextEncoderConfig(Member):
     @abstractmethod
     def max_tokens(self) -> int: ...
 
+    @property
+    def is_light(self) -> bool:
+        """Whether it loads at once and may run anywhere; gigabytes of weights are loaded once, in their own process."""
+        return True
+
+    @property
+    def typical_bytes(self) -> int:
+        """Bytes of the features of a text, about: for plans."""
+        return 4 * self.width * 10
+
     @abstractmethod
     def build(self) -> TextEncoder:
         """The encoder, loaded."""

@@ -26,6 +26,7 @@ TRAIN_INDEX_SCHEMA = pa.schema(
     [
         pa.field("clip_id", pa.string(), nullable=False),
         pa.field("label", pa.string()),
+        pa.field("caption", pa.string()),
         *(pa.field(f"{part}_{name}", kind) for part in PARTS for name, kind in REF_FIELDS.items()),
     ]
 )
@@ -33,13 +34,16 @@ TRAIN_INDEX_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip to train on. `text` is None where the clip has no caption: it is trained as without text."""
+    """One clip to train on. `text` is where its caption's features lie, or the caption where they are not stored.
+
+    It is None where the clip has no caption: it is trained as without text.
+    """
 
     clip_id: str
     label: str | None
     video: TensorRef
     audio: TensorRef
-    text: TensorRef | None
+    text: TensorRef | str | None
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,9 @@ class TrainIndex:
 
 def index_row(sample: Sample) -> dict[str, Any]:
     """The row of a sample, as TRAIN_INDEX_SCHEMA has it."""
-    row: dict[str, Any] = {"clip_id": sample.clip_id, "label": sample.label}
-    for part, ref in (("video", sample.video), ("audio", sample.audio), ("text", sample.text)):
+    caption, text = (sample.text, None) if isinstance(sample.text, str) else (None, sample.text)
+    row: dict[str, Any] = {"clip_id": sample.clip_id, "label": sample.label, "caption": caption}
+    for part, ref in (("video", sample.video), ("audio", sample.audio), ("text", text)):
         columns = dict.fromkeys(REF_FIELDS) if ref is None else ref_columns(ref)
         row |= {f"{part}_{name}": value for name, value in columns.items()}
     return row
@@ -107,7 +112,7 @@ def _sample_of(row: Mapping[str, Any]) -> Sample:
             found="no " + " and no ".join(p for p, ref in (("video", video), ("audio", audio)) if ref is None),
             fix="Join latents of both modalities in the query that makes the index.",
         )
-    return Sample(row["clip_id"], row["label"], video, audio, text)
+    return Sample(row["clip_id"], row["label"], video, audio, row["caption"] if text is None else text)
 
 
 def _ref_of(row: Mapping[str, Any], part: str) -> TensorRef | None:

@@ -9,17 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from uniform_core.errors import ConfigError
+from uniform_core.errors import ConfigError, WorkFailedError
 from uniform_core.model import JointLatent, TextBatch
 from uniform_core.training.config import TrainConfig
 from uniform_core.training.distributed import Place
 from uniform_core.training.index import Sample, TrainIndex
 from uniform_core.training.order import EpochOrder
 from uniform_core.training.schedule import task_of_step
-from uniform_core.training.tensors import TensorCache
-from uniform_core.types import Task
+from uniform_core.training.tensors import BoundedCache, TensorCache
+from uniform_core.types import Task, TensorRef
 
 FIT_BATCH = 256  # clips at once when statistics are fitted; the result does not depend on it
 
@@ -53,10 +54,22 @@ class Batch:
 
 
 class BatchSource:
-    """Batches of an index. `null_LD` is the encoding of "", for clips that have no text."""
+    """Batches of an index. `null_LD` is the encoding of "", for clips that have no text.
 
-    def __init__(self, config: TrainConfig, index: TrainIndex, tensors: TensorCache, *, null_LD: Tensor) -> None:
+    `encoded` gives the features of captions that an index has as words; without it every caption's must be stored.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        index: TrainIndex,
+        tensors: TensorCache,
+        *,
+        null_LD: Tensor,
+        encoded: BoundedCache[str] | None = None,
+    ) -> None:
         self._config, self._index, self._tensors, self._null_LD = config, index, tensors, null_LD
+        self._encoded = encoded
         self._order = EpochOrder(config.seed, samples=len(index))
 
     def __len__(self) -> int:
@@ -101,16 +114,30 @@ class BatchSource:
             yield raw.video_BCTHW, raw.audio_BCTF
 
     def _batch(self, samples: Sequence[Sample], positions: tuple[int, ...], *, step: int, task: Task) -> Batch:
-        texts = [self._null_LD if sample.text is None else self._tensors.read(sample.text) for sample in samples]
         return Batch(
             step=step,
             task=task,
             positions=positions,
             clip_ids=tuple(sample.clip_id for sample in samples),
             raw=self._raw(samples),
-            text=padded_texts(texts),
+            text=padded_texts([self._text(sample) for sample in samples]),
             has_text=tuple(sample.text is not None for sample in samples),
         )
+
+    def _text(self, sample: Sample) -> Float[Tensor, "L D"]:
+        """The features of a sample's caption, or of no text."""
+        if sample.text is None:
+            return self._null_LD
+        if isinstance(sample.text, TensorRef):
+            return self._tensors.read(sample.text)
+        if self._encoded is None:
+            raise WorkFailedError(
+                f"training, clip {sample.clip_id}",
+                expected="stored features of its caption",
+                found="none",
+                fix="Run `uniform text` first.",
+            )
+        return self._encoded.read(sample.text)
 
     def _raw(self, samples: Sequence[Sample]) -> JointLatent:
         return JointLatent(
