@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden_data import golden_arrays, golden_folders, golden_json, golden_state
+from golden_data import COPY, golden_arrays, golden_folders, golden_json, golden_state
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from uniform_core.codecs.vae_sizes import TemporalVaeSize
+from uniform_core.codecs import OpenSoraVaeConfig
+from uniform_core.codecs.opensora_vae_net import OpenSoraVae, OpenSoraVaeCodec
+from uniform_core.codecs.vae_sizes import SpatialVaeSize, TemporalVaeSize
 from uniform_core.codecs.vae_temporal import TemporalVae
 
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}  # the README's
@@ -105,3 +108,61 @@ def test_logvar_is_clamped() -> None:
     logvar = vae.encode(g.x["x1"]).logvar_BCTHW
     assert torch.equal(logvar[:, 0::2], torch.full_like(logvar[:, 0::2], 20.0))
     assert torch.equal(logvar[:, 1::2], torch.full_like(logvar[:, 1::2], -30.0))
+
+
+@each_folder
+@torch.no_grad()
+def test_a_clip_of_three_chunks_with_shift_and_scale(folder: Path) -> None:
+    g = golden(folder)
+    assert (g.values["micro_frame_size"], g.values["micro_z_frame_size"]) == (17, g.size.latent_frames(17))
+    network = OpenSoraVae(SpatialVaeSize(channels=g.channels, widths=(8,), groups=4), g.size)
+    network.temporal_vae = g.vae
+    network.shift.copy_(torch.tensor(g.values["shift"]).view(1, -1, 1, 1, 1))
+    network.scale.copy_(torch.tensor(g.values["scale"]).view(1, -1, 1, 1, 1))
+    x = g.x["x39"]
+    chunks = g.size.chunks(39)
+    latent = torch.cat([network.encode_chunk(x[:, :, at]) for at, _ in chunks], dim=2)
+    torch.testing.assert_close(latent, g.out["pipe39.z_normalised"], **TOLERANCE)
+    lengths = [at.stop - at.start for at, _ in chunks]
+    parts = [
+        network.decode_chunk(latent[:, :, into], frames=frames)
+        for (_, into), frames in zip(chunks, lengths, strict=True)
+    ]
+    torch.testing.assert_close(torch.cat(parts, dim=2), g.out["pipe39.decoded"], **TOLERANCE)
+
+
+def test_names_and_shapes_at_the_papers_size() -> None:
+    table = golden_json(COPY / "opensora_vae_v12_spec.json")
+    expected = {name: tuple(entry["shape"]) for name, entry in table.items()}
+    network = real_network()
+    assert {name: tuple(value.shape) for name, value in network.state_dict().items()} == expected
+    assert len(expected) == 517
+    assert {str(value.dtype) for value in network.state_dict().values()} == {"torch.float32"}
+    assert count(network.spatial_vae) == 83_653_863
+    assert count(network.temporal_vae) == 309_687_144
+
+
+@torch.no_grad()
+def test_operations_of_the_papers_clip() -> None:
+    """facts/performance.md A4: 27.2 TFLOP to encode 68 frames of 256 x 256, 52.1 to decode them."""
+    config, network = OpenSoraVaeConfig(), real_network()
+    codec = OpenSoraVaeCodec(
+        network, spatial=config.spatial, temporal=config.temporal, frames=68, micro_batch=config.micro_batch
+    )
+    counted = {}
+    for way, value in (("encode", torch.empty(1, 3, 68, 256, 256)), ("decode", torch.empty(1, 4, 20, 32, 32))):
+        with FlopCounterMode(display=False) as counter:
+            output = getattr(codec, way)(value.to("meta"))
+        counted[way] = (tuple(output.shape), counter.get_total_flops() / 1e12)
+    assert counted["encode"] == ((1, 4, 20, 32, 32), pytest.approx(27.2, abs=0.1))
+    assert counted["decode"] == ((1, 3, 68, 256, 256), pytest.approx(52.1, abs=0.1))
+
+
+def real_network() -> OpenSoraVae:
+    config = OpenSoraVaeConfig()
+    with torch.device("meta"):
+        return OpenSoraVae(config.spatial, config.temporal)
+
+
+def count(part: nn.Module) -> int:
+    return sum(weight.numel() for weight in part.parameters())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -38,6 +38,7 @@ class TemporalVaeSize(Frozen):
     halves_time: tuple[bool, ...] = (False, True, True)  # after each level of the encoder but the last
     res_blocks: Count = 4  # of a level, and between encoder and moments
     groups: Count = 32
+    chunk_frames: Count = 17  # encoded on their own
 
     @model_validator(mode="after")
     def _levels_fit(self) -> TemporalVaeSize:
@@ -59,27 +60,27 @@ class TemporalVaeSize(Frozen):
         """Frames of one latent frame."""
         return 1 << sum(self.halves_time)
 
-    def latent_frames(self, frames: int) -> int:
-        """Latent frames of one chunk: the last may stand for fewer frames."""
-        return math.ceil(frames / self.factor)
-
     def padding(self, frames: int) -> int:
         """Zero frames that are put in front of a chunk, so that whole latent frames come out."""
         return -frames % self.factor
 
+    def chunks(self, frames: int) -> list[tuple[slice, slice]]:
+        """Each chunk of a clip: its frames, and its latent frames, of which the first may stand for fewer frames.
 
-def chunk_slices(frames: int, *, chunk_frames: int, size: TemporalVaeSize) -> Iterator[tuple[slice, slice]]:
-    """Each chunk of a clip: its frames, and its latent frames.
+        >>> [(at.stop, into.stop) for at, into in TemporalVaeSize().chunks(39)]
+        [(17, 5), (34, 10), (39, 12)]
+        """
+        found, made = [], 0
+        for start in range(0, frames, self.chunk_frames):
+            stop = min(start + self.chunk_frames, frames)
+            end = made + math.ceil((stop - start) / self.factor)
+            found.append((slice(start, stop), slice(made, end)))
+            made = end
+        return found
 
-    >>> [(at.stop, into.stop) for at, into in chunk_slices(39, chunk_frames=17, size=TemporalVaeSize())]
-    [(17, 5), (34, 10), (39, 12)]
-    """
-    made = 0
-    for start in range(0, frames, chunk_frames):
-        stop = min(start + chunk_frames, frames)
-        latent_frames = size.latent_frames(stop - start)
-        yield slice(start, stop), slice(made, made + latent_frames)
-        made += latent_frames
+    def latent_frames(self, frames: int) -> int:
+        """Latent frames of a clip."""
+        return self.chunks(frames)[-1][1].stop
 
 
 def _check_groups(widths: Sequence[int], groups: int) -> None:

@@ -6,6 +6,7 @@ Axes: B batch, C channels, T time (t: of the latent), H height, W width.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 from einops import rearrange
@@ -70,7 +71,7 @@ class ResBlock(nn.Module):
 
 def _res_blocks(channels_in: int, channels_out: int, size: TemporalVaeSize) -> nn.Sequential:
     widths = [channels_in] + [channels_out] * size.res_blocks
-    return nn.Sequential(*(ResBlock(*pair, groups=size.groups) for pair in zip(widths, widths[1:], strict=False)))
+    return nn.Sequential(*(ResBlock(*pair, groups=size.groups) for pair in itertools.pairwise(widths)))
 
 
 class TemporalEncoder(nn.Module):
