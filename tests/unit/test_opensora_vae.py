@@ -196,6 +196,14 @@ def test_sizes_that_cannot_be_are_refused(part: str, values: dict[str, object], 
         with_(OpenSoraVaeConfig.example(), **{part: values})
 
 
+def test_compiling_is_asked_for_or_left_alone(tiny: OpenSoraVaeConfig) -> None:
+    for compiled in (False, True):
+        network = with_(tiny, compiled=compiled).build(spec_of(17)).network
+        spatial, temporal = network.spatial_vae.module, network.temporal_vae
+        parts = (spatial.encoder, spatial.decoder, temporal.encoder, temporal.decoder)
+        assert [part._compiled_call_impl is not None for part in parts] == [compiled] * 4
+
+
 COMPILED = """
 import sys, torch
 from uniform_core.codecs import OpenSoraVaeConfig
@@ -211,6 +219,7 @@ print(counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
 """
 
 
+@pytest.mark.long
 def test_compiled_it_gives_the_same(tmp_path: Path) -> None:
     """Of the smallest VAE that has all parts: the compiler takes its time. Shape checks, which it sees not, are off."""
     config = with_(

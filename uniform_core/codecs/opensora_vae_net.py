@@ -84,9 +84,10 @@ class OpenSoraVae(nn.Module):
 
     def place(self, device: torch.device, dtype: torch.dtype, *, channels_last: bool, compiled: bool) -> OpenSoraVae:
         """Itself on a device. Compiling waits for the first use, and is done for each of the few shapes of a clip."""
-        spatial, temporal = self.spatial_vae, self.temporal_vae
-        spatial.to(dtype=dtype, memory_format=torch.channels_last if channels_last else torch.preserve_format)
-        temporal.to(dtype=dtype, memory_format=torch.channels_last_3d if channels_last else torch.preserve_format)
+        spatial, temporal = self.spatial_vae.to(dtype), self.temporal_vae.to(dtype)
+        if channels_last:
+            spatial.to(memory_format=torch.channels_last)
+            temporal.to(memory_format=torch.channels_last_3d)
         if compiled:
             for part in (spatial.module.encoder, spatial.module.decoder, temporal.encoder, temporal.decoder):
                 part.compile(dynamic=False)

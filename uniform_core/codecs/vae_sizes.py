@@ -80,7 +80,8 @@ class TemporalVaeSize(Frozen):
 
     def latent_frames(self, frames: int) -> int:
         """Latent frames of a clip."""
-        return self.chunks(frames)[-1][1].stop
+        _, last = self.chunks(frames)[-1]
+        return int(last.stop)
 
 
 def _check_groups(widths: Sequence[int], groups: int) -> None:

@@ -45,8 +45,8 @@ class CausalConv3d(nn.Module):
 
     def forward(self, x_BCTHW: Float[Tensor, "B C T H W"]) -> Float[Tensor, "B D t H W"]:
         padded = functional.pad(x_BCTHW, (0, 0, 0, 0, self._front, 0)) if self._front else x_BCTHW
-        output: Tensor = self.conv(padded)
-        return output
+        output_BDTHW: Tensor = self.conv(padded)
+        return output_BDTHW
 
 
 class ResBlock(nn.Module):
@@ -65,8 +65,9 @@ class ResBlock(nn.Module):
     def forward(self, x_BCTHW: Float[Tensor, "B C T H W"]) -> Float[Tensor, "B D T H W"]:
         inner = self.conv1(functional.silu(self.norm1(x_BCTHW)))
         inner = self.conv2(functional.silu(self.norm2(inner)))
-        past: Tensor = x_BCTHW if self.conv3 is None else self.conv3(x_BCTHW)
-        return past + inner
+        past_BDTHW = x_BCTHW if self.conv3 is None else self.conv3(x_BCTHW)
+        output_BDTHW: Tensor = past_BDTHW + inner
+        return output_BDTHW
 
 
 def _res_blocks(channels_in: int, channels_out: int, size: TemporalVaeSize) -> nn.Sequential:
