@@ -165,7 +165,7 @@ def test_fingerprint_has_what_changes_numbers(tiny: OpenSoraVaeConfig, tmp_path:
     def text(config: OpenSoraVaeConfig) -> str:
         return canonical_json(config.fingerprint_params())
 
-    speed = {"micro_batch": 7, "device": "cpu", "channels_last": True, "compiled": True}
+    speed = {"micro_batch": 7, "device": "cuda", "channels_last": True, "compiled": True}
     assert text(with_(tiny, **speed)) == text(tiny)
     elsewhere = tiny_opensora_vae(tmp_path)
     assert text(elsewhere) == text(tiny)
