@@ -11,6 +11,7 @@ from uniform_core.codecs.dct_mel import DctMelConfig as DctMelConfig
 from uniform_core.codecs.dct_video import DctVideoConfig as DctVideoConfig
 from uniform_core.codecs.griffin_lim import GriffinLimConfig as GriffinLimConfig
 from uniform_core.codecs.hifigan import HifiGanConfig as HifiGanConfig
+from uniform_core.codecs.opensora_vae import OpenSoraVaeConfig as OpenSoraVaeConfig
 from uniform_core.codecs.sound_form import SoundForm as SoundForm
 from uniform_core.families import members_of, tagged_union
 
