@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from uniform_core.types import Count, Frozen, PositiveFloat
 
 Position = Literal["video_anchored", "reference"]
+TIME_WAVES = 256  # width of the sinusoidal code of a time or a rate
 
 
 class ModelConfig(Frozen):
