@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from uniform_core.model import ModelConfig, TextBatch, UniForm, cost, kernels
-from uniform_core.model.passes import BlockForm
+from uniform_core.model.config import BlockForm
 from uniform_core.presets import nano, tiny
 from uniform_core.spec import LatentLayout
 from uniform_core.types import Modality, Task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -51,3 +52,17 @@ class ModelConfig(Frozen):
     def example(cls) -> ModelConfig:
         """A model of a few thousand parameters."""
         return cls(hidden=32, depth=1, heads=2, text_width=8, max_text_tokens=6)
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """How blocks are run: speed and memory alone, the numbers agree up to rounding.
+
+    Every `recompute_every`-th block, from the first, keeps only its input and is run again in backward (1: all of them,
+    0: none). `is_compiled` runs blocks, and nothing around them, through torch.compile with `backend`: blocks of one
+    kind share what is compiled.
+    """
+
+    recompute_every: int = 0
+    is_compiled: bool = False
+    backend: str = "inductor"
