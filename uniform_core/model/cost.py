@@ -149,5 +149,5 @@ def train_memory(
     return TrainMemory(
         states=parameters * sum(STATE_BYTES.values()),
         casts=parameters * CAST_BYTES if precision == "bfloat16" else 0,
-        activations=round(micro_batch * math.prod(layout.grid_THW) * a_token),
+        activations=round(micro_batch * layout.tokens * a_token),
     )
