@@ -94,7 +94,9 @@ class LatentLayout:
     def _why_audio_leaves_gaps(self) -> str | None:
         """Why the audio latent does not fill whole columns, and what to change; None where it does."""
         (c_v, t_v, h_v, _), (c_a, t_a, f_a) = self.video_CTHW, self.audio_CTF
-        item = f"audio latent {list(self.audio_CTF)} does not fill whole columns of video latent {list(self.video_CTHW)}"
+        item = (
+            f"audio latent {list(self.audio_CTF)} does not fill whole columns of video latent {list(self.video_CTHW)}"
+        )
         if c_a % c_v:
             return f"{item}: its {c_a} channels must be a multiple of the video's {c_v}: choose codecs that fit"
         if t_a % t_v:

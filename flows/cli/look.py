@@ -109,7 +109,9 @@ def plan(arguments: argparse.Namespace) -> int:
     rows = [stage for stage in stages if not arguments.stage or stage.stage in arguments.stage]
     model = {row.stage: plan_model(config) for row in rows if row.stage == "train"}
     if arguments.json:
-        print_json([row.as_dict() | ({"model": model[row.stage].as_dict()} if row.stage in model else {}) for row in rows])
+        print_json(
+            [row.as_dict() | ({"model": model[row.stage].as_dict()} if row.stage in model else {}) for row in rows]
+        )
         return 0
     print(
         table(
@@ -131,7 +133,10 @@ def plan(arguments: argparse.Namespace) -> int:
     )
     print("\n" + _whose_times([row.stage for row in rows], rates, config.preset))
     for costs in model.values():
-        print("\nthe model, by arithmetic\n" + "\n".join(f"{name:<20}{words}" for name, words in model_words(costs).items()))
+        print(
+            "\nthe model, by arithmetic\n"
+            + "\n".join(f"{name:<20}{words}" for name, words in model_words(costs).items())
+        )
     return 0
 
 

@@ -119,8 +119,7 @@ def told(result: dict[str, Any]) -> str:
         f"{result['device']}; products {result['matmul_tflops']:.4g} TFLOP/s; {result['clock']} seconds; blocks "
         + ("compiled" if result["compiled"] else "not compiled")
     ]
-    for row in result["rows"]:
-        lines.append(f"{row['what']:<20}{row['form']:<10}" + _numbers(row))
+    lines += [f"{row['what']:<20}{row['form']:<10}" + _numbers(row) for row in result["rows"]]
     return "\n".join(lines)
 
 

@@ -83,7 +83,9 @@ def test_training_does_three_forwards_and_those_that_it_recomputes() -> None:
         cost.train_flops(XL2, PAPER, text_tokens=120, recompute_every=every) / forward.total for every in (0, 2, 1)
     ]
     assert shares[0] == 3
-    assert shares[1:] == pytest.approx([3.5, 4], abs=0.005), "all but texts, patches and codes, which are not recomputed"
+    assert shares[1:] == pytest.approx([3.5, 4], abs=0.005), (
+        "all but texts, patches and codes, which are not recomputed"
+    )
     guided = cost.generation_flops(XL2, PAPER, text_tokens=120, steps=30)
     assert 785e12 < guided < 788e12, "60 forwards, texts prepared once"
 
@@ -98,7 +100,11 @@ class _Kept:
 
     def pack(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._own and tensor.shape not in self._shapes and tensor.mT.shape not in self._shapes:
+        if (
+            storage.data_ptr() not in self._own
+            and tensor.shape not in self._shapes
+            and tensor.mT.shape not in self._shapes
+        ):
             self.storages[storage.data_ptr()] = storage
         return tensor
 

@@ -1,4 +1,4 @@
-"""Blocks that are run again in backward, or compiled, say what plain ones say; texts are prepared once and untrimmed."""
+"""Blocks that are run again in backward, or compiled, say what plain ones say; texts are read once, unpadded."""
 
 from __future__ import annotations
 

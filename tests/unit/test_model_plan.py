@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from command_line import said
@@ -16,12 +19,14 @@ from uniform_core.corpus.model_plan import h100_hours, plan_model
 from uniform_core.model import ModelConfig
 from uniform_core.text import HashingTextConfig
 
+ROOT = Path(__file__).parent.parent.parent
+
 
 def at_the_papers_size(monkeypatch: pytest.MonkeyPatch, **train: object) -> RunConfig:
     """The tiny run with the paper's shapes and recipe; its codecs say the shapes of the paper's."""
+    base = build_run("tiny")
     monkeypatch.setattr(DctVideoConfig, "latent_shape_CTHW", lambda _self, _spec: (4, 20, 32, 32))
     monkeypatch.setattr(DctMelConfig, "latent_shape_CTF", lambda _self, _spec: (8, 100, 16))
-    base = build_run("tiny")
     text = HashingTextConfig(dimensions=4096, token_limit=300)
     recipe = {"steps": 2_084_000, "batch": 32, "precision": "bfloat16", "micro_batch": 2} | train
     return base.model_copy(
@@ -67,7 +72,7 @@ def test_plan_prints_the_model_where_it_prints_its_training(home, capsys) -> Non
     plan = plan_model(build_run("nano"))
     assert code == 0
     for name, words in model_words(plan).items():
-        assert f"{name:<20}{words}" in text
+        assert f"{name} {words}" in text
     assert "parameters" not in said(["plan", "ingest", "--preset", "nano"], capsys)[1]
     assert main(["plan", "--preset", "nano", "--json"]) == 0
     rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
@@ -90,3 +95,13 @@ def test_the_runs_own_numbers_are_planned() -> None:
 )
 def test_flops_in_words(count: float, words: str) -> None:
     assert flops(count) == words
+
+
+def test_planning_a_model_needs_no_torch() -> None:
+    words = (
+        "import sys; from uniform_core.build import build_run; from uniform_core.corpus.model_plan import plan_model; "
+        "from flows.cli.model_words import model_words; model_words(plan_model(build_run('tiny'))); "
+        "print([name for name in ('torch', 'ray', 'prefect') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

@@ -15,7 +15,7 @@ PAPER = AVSpec(duration_s=4.0, video_rate_hz=17, height_px=256, width_px=256, ca
 
 
 def opensora_latent(spec: AVSpec) -> tuple[int, int, int, int]:
-    """Chunks of 17 frames, each 5 latent frames; a last, shorter one a latent frame for each four begun (facts §2.3)."""
+    """Chunks of 17 frames are 5 latent frames; of a last, shorter one each four frames begun are one."""
     chunks, rest = divmod(spec.frames, 17)
     return (4, 5 * chunks + math.ceil(rest / 4), spec.height_px // 8, spec.width_px // 8)
 
@@ -56,9 +56,27 @@ def test_other_clips_are_derived_in_the_same_place(change: dict, grid_THW: tuple
 @pytest.mark.parametrize(
     ("video", "audio", "task_columns", "patch", "words"),
     [
-        ((4, 20, 32, 32), (6, 100, 16), 1, (1, 2, 2), "its 6 channels must be a multiple of the video's 4: choose codecs"),
-        ((4, 16, 32, 32), (8, 100, 16), 1, (1, 2, 2), "multiple of the video's 16 latent frames: change spec.duration_s"),
-        ((4, 20, 40, 32), (8, 100, 16), 1, (1, 2, 2), "are 32 high and must be .* 40: change spec.height_px or spec.n_mels"),
+        (
+            (4, 20, 32, 32),
+            (6, 100, 16),
+            1,
+            (1, 2, 2),
+            "its 6 channels must be a multiple of the video's 4: choose codecs",
+        ),
+        (
+            (4, 16, 32, 32),
+            (8, 100, 16),
+            1,
+            (1, 2, 2),
+            "multiple of the video's 16 latent frames: change spec.duration_s",
+        ),
+        (
+            (4, 20, 40, 32),
+            (8, 100, 16),
+            1,
+            (1, 2, 2),
+            "are 32 high and must be .* 40: change spec.height_px or spec.n_mels",
+        ),
         ((4, 20, 32, 32), (8, 100, 16), 2, (1, 2, 2), "39 columns are no multiple of 2: task_columns 3 would fit"),
         ((4, 20, 32, 32), (8, 100, 16), 1, (3, 2, 2), "20 latent frames are no multiple of 3: change model.patch_THW"),
         ((4, 20, 32, 32), (8, 100, 16), 1, (1, 5, 2), "32 rows are no multiple of 5: change model.patch_THW"),
@@ -74,24 +92,29 @@ def test_what_does_not_tile_is_told_with_what_to_change(video, audio, task_colum
 @settings(max_examples=60, deadline=None)
 @given(
     seconds=st.integers(1, 10),
-    rate=st.sampled_from([8, 16, 17, 24, 25, 34]),
-    sides=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    hop=st.sampled_from([128, 160, 200, 250]),
+    rate=st.sampled_from([8, 17, 34]),
+    sides=st.tuples(st.sampled_from([2, 4, 8]), st.integers(1, 5)),
+    hop=st.sampled_from([125, 160, 200, 250]),
     mels=st.sampled_from([32, 64, 128]),
     task_columns=st.integers(0, 3),
     patch=st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 3)),
 )
 @example(seconds=4, rate=17, sides=(4, 4), hop=160, mels=64, task_columns=1, patch=(1, 2, 2))
 def test_any_clip_either_tiles_exactly_or_is_refused(seconds, rate, sides, hop, mels, task_columns, patch) -> None:
-    try:
-        spec = AVSpec(
-            duration_s=float(seconds), video_rate_hz=rate, height_px=64 * sides[0], width_px=64 * sides[1],
-            canonical_short_side_px=64, hop=hop, n_mels=mels,
-        )  # fmt: skip
-        layout = layout_of(spec, task_columns=task_columns, patch=patch)
-    except ValueError as error:
-        assert "change" in str(error) or "choose" in str(error) or "would fit" in str(error)
+    spec = AVSpec(
+        duration_s=float(seconds), video_rate_hz=rate, height_px=64 * sides[0], width_px=64 * sides[1],
+        canonical_short_side_px=64, hop=hop, n_mels=mels,
+    )  # fmt: skip
+    (_, t, h, w), (_, steps, bins) = opensora_latent(spec), audioldm_latent(spec)
+    tiles = (
+        steps % t == 0 and 2 * bins == h and t % patch[0] == 0 and h % patch[1] == 0
+        and (w + steps // t + task_columns) % patch[2] == 0
+    )  # fmt: skip
+    if not tiles:
+        with pytest.raises(ValueError, match="change|would fit"):
+            layout_of(spec, task_columns=task_columns, patch=patch)
         return
+    layout = layout_of(spec, task_columns=task_columns, patch=patch)
     video, audio, unified = layout.video_CTHW, layout.audio_CTF, layout.unified_CTHW
     columns = math.prod(unified[:3])
     assert math.prod(unified) == math.prod(video) + math.prod(audio) + task_columns * columns, "no value lost, none new"

@@ -41,7 +41,9 @@ def test_defaults_are_the_papers() -> None:
 def test_bookkeeping_leaves_the_fingerprint_alone_and_all_else_changes_it() -> None:
     config = TrainConfig(steps=10)
     params = config.fingerprint_params()
-    assert set(params) == set(TrainConfig.model_fields) - BOOKKEEPING - SPEED - {"guide_at"}, "which is left out where unused"
+    assert set(params) == set(TrainConfig.model_fields) - BOOKKEEPING - SPEED - {"guide_at"}, (
+        "which is left out where unused"
+    )
     assert config.model_copy(update={"log_every": 3}).fingerprint_params() == params
     assert config.model_copy(update={"lr": 3e-4}).fingerprint_params() != params
     fast = {"activation_checkpointing": "every_k", "activation_checkpointing_k": 2, "compile": True, "micro_batch": 3}

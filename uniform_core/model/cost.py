@@ -17,8 +17,8 @@ from uniform_core.types import Task
 # Bytes a parameter: what a trainer holds, all in float32, and the bfloat16 copy that autocast makes of each weight.
 STATE_BYTES = {"weights": 4, "moving average": 4, "moments": 8, "gradients": 4, "gradient vector": 4}
 CAST_BYTES = 2
-# Bytes that a token of a block keeps for backward, eager, by hidden width and by inner width of the MLP: the residual
-# stream and the norms are float32, what enters and leaves products is bfloat16. Counted (tests/unit/test_model_cost.py).
+# Bytes that a token of a block keeps for backward, eager, by hidden width and by inner width of the MLP, counted in
+# tests/unit/test_model_cost.py: the residual stream and norms are float32, what enters and leaves products bfloat16.
 KEPT_WIDTHS = {"bfloat16": 54.7, "float32": 76.4}
 KEPT_INNER = {"bfloat16": 4.0, "float32": 8.0}
 COMPILED_SHARE = {"bfloat16": 0.72, "float32": 0.85}  # torch.compile makes some of it again instead: counted, too

@@ -99,8 +99,8 @@ def rotate_pairs(
 def attention_form(query: Float[Tensor, "N S h d"], keys: int) -> AttentionForm:
     """The form that was measured fastest for that many keys where the tensor lies.
 
-    On an accelerator it is torch's kernel, of temporal attention too (20 tokens, heads of 72), where it was not measured
-    against plain products: `tests/bench/bench_model.py --attention` does so on any device.
+    On an accelerator it is torch's kernel, of temporal attention too (20 tokens, heads of 72). There it has not been
+    measured against the others: `tests/bench/bench_model.py` does so on any device.
     """
     return "products" if is_eager_cpu(query) and keys <= SHORT else "fused"
 

@@ -87,8 +87,8 @@ class TrainConfig(Frozen):
     text_drop_given: Fraction | None = None
     task_weights: TaskWeights = TaskWeights()
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    # Blocks that keep only their input for backward and are run again there: none, each `activation_checkpointing_k`-th,
-    # all. The same numbers for less memory and up to a third more work.
+    # Blocks that keep only their input for backward and are run again there: none, each k-th, all. The same numbers for
+    # less memory and up to a third more work.
     activation_checkpointing: Literal["none", "every_k", "all"] = "none"
     activation_checkpointing_k: Count | None = None
     compile: bool = False  # blocks through torch.compile: the same numbers up to rounding, after minutes of compiling
@@ -115,7 +115,7 @@ class TrainConfig(Frozen):
         return self.text_drop if own is None else own
 
     def fingerprint_params(self) -> dict[str, object]:
-        """What changes what is exported beyond rounding: all but how often is logged and saved, and how fast it goes."""
+        """What changes what is exported beyond rounding: all but how often is logged or saved, and speed."""
         unused = {"guide_at"} if self.guide_at is None else set()
         return self.model_dump(mode="json", exclude={*BOOKKEEPING, *SPEED, *unused})
 
@@ -131,7 +131,5 @@ class TrainConfig(Frozen):
         return None if self.guide_at is None else max(1, round(self.guide_at * self.steps))
 
 
-BOOKKEEPING = frozenset(
-    {"validation_clips", "validation_every", "log_every", "checkpoint_every", "keep_checkpoints"}
-)
+BOOKKEEPING = frozenset({"validation_clips", "validation_every", "log_every", "checkpoint_every", "keep_checkpoints"})
 SPEED = frozenset({"micro_batch", "activation_checkpointing", "activation_checkpointing_k", "compile"})
