@@ -62,7 +62,8 @@ def test_attention(masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "tokens", "form"), [("cpu", 20, "products"), ("cpu", 304, "fused"), ("meta", 20, "fused")]
+    ("device", "tokens", "form"),
+    [("cpu", 6, "products"), ("cpu", 20, "fused"), ("cpu", 304, "fused"), ("meta", 20, "fused")],
 )
 def test_the_form_of_attention_is_chosen_by_place_and_length(device: str, tokens: int, form: str) -> None:
     query = torch.zeros(2, tokens, 2, 4, device=device)

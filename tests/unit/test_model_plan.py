@@ -20,21 +20,21 @@ from uniform_core.model import ModelConfig
 from uniform_core.text import HashingTextConfig
 
 ROOT = Path(__file__).parent.parent.parent
+TINY = build_run("tiny")
 
 
 def at_the_papers_size(monkeypatch: pytest.MonkeyPatch, **train: object) -> RunConfig:
     """The tiny run with the paper's shapes and recipe; its codecs say the shapes of the paper's."""
-    base = build_run("tiny")
     monkeypatch.setattr(DctVideoConfig, "latent_shape_CTHW", lambda _self, _spec: (4, 20, 32, 32))
     monkeypatch.setattr(DctMelConfig, "latent_shape_CTF", lambda _self, _spec: (8, 100, 16))
     text = HashingTextConfig(dimensions=4096, token_limit=300)
     recipe = {"steps": 2_084_000, "batch": 32, "precision": "bfloat16", "micro_batch": 2} | train
-    return base.model_copy(
+    return TINY.model_copy(
         update={
             "text": text,
             "model": ModelConfig(hidden=1152, depth=28, heads=16, text_width=4096, max_text_tokens=300),
             "task_columns": 1,
-            "train": type(base.train).model_validate(base.train.model_dump() | recipe),
+            "train": type(TINY.train).model_validate(TINY.train.model_dump() | recipe),
         }
     )
 

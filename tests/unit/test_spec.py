@@ -111,7 +111,7 @@ def test_any_clip_either_tiles_exactly_or_is_refused(seconds, rate, sides, hop, 
         and (w + steps // t + task_columns) % patch[2] == 0
     )  # fmt: skip
     if not tiles:
-        with pytest.raises(ValueError, match="change|would fit"):
+        with pytest.raises(ValueError, match=r"change|would fit"):
             layout_of(spec, task_columns=task_columns, patch=patch)
         return
     layout = layout_of(spec, task_columns=task_columns, patch=patch)
