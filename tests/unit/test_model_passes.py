@@ -111,7 +111,7 @@ def test_training_and_sampling_compile_where_they_are_asked_to(monkeypatch: pyte
         assert (set(backends) == {"inductor"}) is compile_
     backends.clear()
     exported = make_exported()
-    for compile_ in (True, False):
+    for compile_ in (False, True):
         generator = make_generator(exported=exported, compile=compile_)
         backends.clear()
         generator.sample_latents(Task.T2AV, [r for r in make_requests() if r.task is Task.T2AV])
