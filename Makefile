@@ -38,7 +38,8 @@ format: setup    ## write the format that `check` wants
 	$(BIN)/ruff check --fix .
 
 bench: setup     ## speed and memory, as ratios side by side
-	$(BIN)/pytest tests/bench -s -q -o python_files='bench_*.py' -o timeout=1800
+	$(BIN)/python tests/bench/bench_frechet.py
+	$(BIN)/python tests/bench/bench_model.py
 
 screenshots: setup ## pictures of the report for docs/, with a headless Chromium, after `make pipeline`
 	$(BIN)/uniform report --preset tiny --screenshots docs/report

@@ -5,6 +5,7 @@ Axes: B batch, C channels, T time, H height, W width, F mel bins or their latent
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -32,9 +33,13 @@ class AVSpec(Frozen):
     def _whole_numbers(self) -> AVSpec:
         for name, rate in (("video_rate_hz", self.video_rate_hz), ("audio_rate_hz", self.audio_rate_hz)):
             if abs(self.duration_s * rate - round(self.duration_s * rate)) > 1e-9:
-                raise ValueError(f"duration_s {self.duration_s} x {name} {rate} must be a whole number of samples")
+                raise ValueError(
+                    f"duration_s {self.duration_s} x {name} {rate} must be a whole number of samples: change either"
+                )
         if self.samples % self.hop:
-            raise ValueError(f"{self.samples} audio samples must be a multiple of hop {self.hop}")
+            raise ValueError(
+                f"{self.samples} audio samples must be a multiple of hop {self.hop}: change hop or duration_s"
+            )
         return self
 
     @property
@@ -78,7 +83,8 @@ class LatentLayout:
     `audio_form` says how audio becomes columns: `time_major` gives each latent frame its equal share of time,
     `plain_view` re-reads the same numbers in another shape (not aligned in time), `chunk_aligned` gives each frame the
     units whose middles it covers where frames are those of 17-picture chunks; cells without a unit are empty.
-    Raises ValueError where the audio latent does not fill whole columns or the patch does not divide the grid.
+    Raises ValueError, with what to change, where the audio latent does not fill whole columns or the patch does not
+    divide the grid.
     """
 
     video_CTHW: tuple[int, int, int, int]
@@ -88,27 +94,56 @@ class LatentLayout:
     audio_form: AudioForm = "time_major"
 
     def __post_init__(self) -> None:
-        (c_v, t_v, h_v, _), (c_a, t_a, f_a) = self.video_CTHW, self.audio_CTF
-        chunks = t_v // CHUNK_FRAMES
-        fits, rule = {
-            "time_major": (
-                not (c_a % c_v or t_a % t_v or (c_a // c_v) * f_a != h_v),
-                "C_a must be d x C_v, T_a a multiple of T_v, and d x F equal to H",
-            ),
-            "plain_view": (c_a * t_a * f_a % (c_v * t_v * h_v) == 0, "C_a x T_a x F must be a multiple of C x T x H"),
-            "chunk_aligned": (
-                not (c_a % c_v or t_v % CHUNK_FRAMES or t_a % max(chunks, 1) or (c_a // c_v) * f_a != h_v),
-                f"C_a must be d x C_v, T_v {CHUNK_FRAMES} frames a chunk, T_a a multiple of the chunks, d x F equal H",
-            ),
-        }[self.audio_form]
-        if not fits:
+        if min(*self.video_CTHW, *self.audio_CTF, *self.patch_THW) < 1 or self.task_columns < 0:
             raise ValueError(
-                f"audio latent {self.audio_CTF} does not fill whole columns of video latent {self.video_CTHW} "
-                f"({self.audio_form}): {rule}"
+                f"video latent {self.video_CTHW}, audio latent {self.audio_CTF}, patch {self.patch_THW} and "
+                f"{self.task_columns} task columns must not be below 1 (task columns: 0)"
             )
-        grid = (t_v, h_v, self.width)
-        if any(size % patch for size, patch in zip(grid, self.patch_THW, strict=True)):
-            raise ValueError(f"patch {self.patch_THW} does not divide the grid {grid}: change task_columns")
+        if problem := self._why_audio_leaves_gaps() or self._why_patch_does_not_divide():
+            raise ValueError(problem)
+
+    def _why_audio_leaves_gaps(self) -> str | None:
+        """Why the audio latent does not fill whole columns, and what to change; None where it does."""
+        (c_v, t_v, h_v, _), (c_a, t_a, f_a) = self.video_CTHW, self.audio_CTF
+        item = (
+            f"audio latent {list(self.audio_CTF)} does not fill whole columns of video latent {list(self.video_CTHW)}"
+        )
+        if self.audio_form == "plain_view":
+            whole = c_a * t_a * f_a % (c_v * t_v * h_v) == 0
+            return None if whole else f"{item}: a plain view needs C_a x T_a x F to be a multiple of C x T x H"
+        if c_a % c_v:
+            return f"{item}: its {c_a} channels must be a multiple of the video's {c_v}: choose codecs that fit"
+        if self.audio_form == "chunk_aligned" and (t_v % CHUNK_FRAMES or t_a % (t_v // CHUNK_FRAMES)):
+            return (
+                f"{item}: aligned to chunks, the video must have {CHUNK_FRAMES} latent frames a chunk, not {t_v} in all, "
+                f"and the audio whole steps a chunk, not {t_a} in all: change spec.duration_s, or model.audio_form"
+            )
+        if self.audio_form == "time_major" and t_a % t_v:
+            return (
+                f"{item}: its {t_a} steps of time must be a multiple of the video's {t_v} latent frames: change "
+                "spec.duration_s, spec.video_rate_hz or spec.hop"
+            )
+        height = c_a // c_v * f_a
+        if height != h_v:
+            return (
+                f"{item}: its {c_a} channels of {f_a} bins, laid over {c_v} channels, are {height} high and must be as "
+                f"high as the video latent, {h_v}: change spec.height_px or spec.n_mels"
+            )
+        return None
+
+    def _why_patch_does_not_divide(self) -> str | None:
+        """Why the patch does not divide the grid, and what to change; None where it does."""
+        _, frames, height, _ = self.video_CTHW
+        p_t, p_h, p_w = self.patch_THW
+        item = f"patch {list(self.patch_THW)} does not divide the grid {[frames, height, self.width]}"
+        if frames % p_t:
+            return f"{item}: {frames} latent frames are no multiple of {p_t}: change model.patch_THW or spec.duration_s"
+        if height % p_h:
+            return f"{item}: {height} rows are no multiple of {p_h}: change model.patch_THW or spec.height_px"
+        if self.width % p_w:
+            fitting = self.task_columns + -self.width % p_w
+            return f"{item}: {self.width} columns are no multiple of {p_w}: task_columns {fitting} would fit"
+        return None
 
     @property
     def audio_fold(self) -> int:
@@ -153,6 +188,11 @@ class LatentLayout:
     def unified_CTHW(self) -> tuple[int, int, int, int]:
         c, t, h, _ = self.video_CTHW
         return (c, t, h, self.width)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a clip."""
+        return math.prod(self.grid_THW)
 
     @property
     def grid_THW(self) -> tuple[int, int, int]:

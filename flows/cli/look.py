@@ -94,9 +94,11 @@ def _apart(names: Sequence[str]) -> list[str]:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    """Print for each stage how much is done, how much would be done, and what it would cost."""
+    """Print for each stage how much is done, how much would be done, what it would cost; and what the model costs."""
+    from flows.cli.model_words import model_words
     from flows.pace import rates_of
     from uniform_core.build import build_run, require_items
+    from uniform_core.corpus.model_plan import plan_model
     from uniform_core.corpus.plan import plan_stages
 
     settings = load_settings()
@@ -105,8 +107,11 @@ def plan(arguments: argparse.Namespace) -> int:
     rates = rates_of(settings, config)
     stages = plan_stages(Catalog.open(settings), config, workers=settings.worker_cpus, rates=rates)
     rows = [stage for stage in stages if not arguments.stage or stage.stage in arguments.stage]
+    model = {row.stage: plan_model(config) for row in rows if row.stage == "train"}
     if arguments.json:
-        print_json([row.as_dict() for row in rows])
+        print_json(
+            [row.as_dict() | ({"model": model[row.stage].as_dict()} if row.stage in model else {}) for row in rows]
+        )
         return 0
     print(
         table(
@@ -127,6 +132,11 @@ def plan(arguments: argparse.Namespace) -> int:
         )
     )
     print("\n" + _whose_times([row.stage for row in rows], rates, config.preset))
+    for costs in model.values():
+        print(
+            "\nthe model, by arithmetic\n"
+            + "\n".join(f"{name:<20}{words}" for name, words in model_words(costs).items())
+        )
     return 0
 
 

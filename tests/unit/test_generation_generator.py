@@ -177,3 +177,25 @@ def test_the_size_of_a_batch_is_no_part_of_the_fingerprint() -> None:
     assert "batch" not in config.fingerprint_params()
     other = config.model_copy(update={"guidance": GuidanceConfig(text_scale=3.0)})
     assert other.fingerprint_params() != config.fingerprint_params()
+
+
+def test_bfloat16_samples_nearly_the_same_by_weights_of_its_own() -> None:
+    exported = make_exported()
+    requests = [request for request in make_requests() if request.task is Task.T2AV]
+    exact, rounded = (
+        make_generator(exported=exported, precision=precision).sample_latents(Task.T2AV, requests)
+        for precision in ("float32", "bfloat16")
+    )
+    for modality in Modality:
+        assert rounded[modality].dtype == torch.float32
+        assert not torch.equal(exact[modality], rounded[modality])
+        difference = (exact[modality] - rounded[modality]).abs().mean()
+        assert float(difference) < 0.1 * float(exact[modality].std())
+    assert {weight.dtype for weight in exported.model.parameters()} == {torch.float32}
+
+
+def test_precision_is_in_the_fingerprint_where_it_is_not_float32_and_speed_never() -> None:
+    config = make_generator().config
+    assert {"precision", "compile", "batch"}.isdisjoint(config.fingerprint_params())
+    assert config.model_copy(update={"compile": True}).fingerprint_params() == config.fingerprint_params()
+    assert config.model_copy(update={"precision": "bfloat16"}).fingerprint_params()["precision"] == "bfloat16"

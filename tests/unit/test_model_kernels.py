@@ -59,3 +59,35 @@ def test_attention(masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = kernels.attend(q, k, v, mask=mask)
     monkeypatch.setattr(kernels, "is_eager_cpu", lambda _x: False)
     compare(fast, kernels.attend(q, k, v, mask=mask), q, k)
+
+
+@pytest.mark.parametrize(
+    ("device", "tokens", "form"),
+    [("cpu", 6, "products"), ("cpu", 20, "fused"), ("cpu", 304, "fused"), ("meta", 20, "fused")],
+)
+def test_the_form_of_attention_is_chosen_by_place_and_length(device: str, tokens: int, form: str) -> None:
+    query = torch.zeros(2, tokens, 2, 4, device=device)
+    assert kernels.attention_form(query, tokens) == form
+
+
+def test_the_chosen_form_is_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    fused = functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        functional, "scaled_dot_product_attention", lambda *a, **k: calls.append("fused") or fused(*a, **k)
+    )
+    x = random(2, 5, 2, 4)
+    outputs = [kernels.attend(x, x, x, form=form) for form in (None, "products", "fused")]
+    assert calls == ["fused"]
+    compare(outputs[1], outputs[2], x)
+    kernels.attend(*[random(1, 40, 2, 4)] * 3)
+    assert calls == ["fused"] * 2
+
+
+def test_products_keep_their_softmax_in_float32() -> None:
+    q, k, v = (random(3, 20, 2, 8).detach() for _ in range(3))
+    exact = kernels.attend(q, k, v, form="products")
+    rounded = kernels.attend(*(part.bfloat16() for part in (8 * q, k, v)), form="products")
+    assert rounded.dtype == torch.bfloat16
+    sharp = kernels.attend(8 * q.bfloat16().float(), k.bfloat16().float(), v.bfloat16().float(), form="products")
+    assert float((rounded.float() - sharp).abs().mean()) < 0.02 * float(exact.abs().mean())

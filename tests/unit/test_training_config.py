@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from uniform_core.training.config import BOOKKEEPING, TaskWeights, TrainConfig
+from uniform_core.model.config import BlockForm
+from uniform_core.training.config import BOOKKEEPING, SPEED, TaskWeights, TrainConfig
 from uniform_core.training.schedule import learning_rate, task_of_step
 from uniform_core.types import Task
 
@@ -21,6 +22,9 @@ from uniform_core.types import Task
         {"task_weights": {"t2av": 0.0, "a2v": 0.0, "v2a": 0.0}},
         {"scaling": {"video": {"over": "identity", "power": 0.5}}},
         {"learning_rate": 1.0},
+        {"activation_checkpointing": "every_k"},
+        {"activation_checkpointing": "all", "activation_checkpointing_k": 2},
+        {"activation_checkpointing": "some"},
     ],
 )
 def test_nonsense_is_refused(change: dict) -> None:
@@ -37,9 +41,26 @@ def test_defaults_are_the_papers() -> None:
 def test_bookkeeping_leaves_the_fingerprint_alone_and_all_else_changes_it() -> None:
     config = TrainConfig(steps=10)
     params = config.fingerprint_params()
-    assert set(params) == set(TrainConfig.model_fields) - BOOKKEEPING - {"guide_at", "init"}, "left out where unused"
+    unused = {"guide_at", "init"}
+    assert set(params) == set(TrainConfig.model_fields) - BOOKKEEPING - SPEED - unused, "left out where unused"
     assert config.model_copy(update={"log_every": 3}).fingerprint_params() == params
     assert config.model_copy(update={"lr": 3e-4}).fingerprint_params() != params
+    fast = {"activation_checkpointing": "every_k", "activation_checkpointing_k": 2, "compile": True, "micro_batch": 3}
+    assert set(fast) == SPEED
+    assert TrainConfig.model_validate({"steps": 10} | fast).fingerprint_params() == params, "the same weights, faster"
+
+
+@pytest.mark.parametrize(
+    ("asked", "every"),
+    [
+        ({}, 0),
+        ({"activation_checkpointing": "all"}, 1),
+        ({"activation_checkpointing": "every_k", "activation_checkpointing_k": 3}, 3),
+    ],
+)
+def test_blocks_are_run_as_asked(asked: dict, every: int) -> None:
+    assert TrainConfig.model_validate({"steps": 10} | asked).block_form == BlockForm(recompute_every=every)
+    assert TrainConfig.model_validate({"steps": 10, "compile": True} | asked).block_form.is_compiled
 
 
 def test_warm_up_is_open_soras_and_decay_ends_where_it_says() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from uniform_core.diffusion import AnySampler, GuidanceConfig
 from uniform_core.types import Count, Frozen, Task
@@ -11,7 +11,8 @@ from uniform_core.types import Count, Frozen, Task
 class SampleConfig(Frozen):
     """The sampler (with its steps and its clamp of x₀), the guidance, and how many clips are made at once.
 
-    The paper: ancestral, 30 steps, text guidance 5 (§4.1.2). `batch` changes speed and rounding only.
+    The paper: ancestral, 30 steps, text guidance 5 (§4.1.2). `batch` and `compile` (blocks through torch.compile)
+    change speed and rounding only; `precision` is that of the weights that sample.
     """
 
     sampler: AnySampler
@@ -19,6 +20,8 @@ class SampleConfig(Frozen):
     sampler_given: AnySampler | None = None
     guidance: GuidanceConfig = GuidanceConfig()
     batch: Count = 16
+    compile: bool = False
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def sampler_of(self, task: Task) -> AnySampler:
         """The sampler of a task."""
@@ -30,8 +33,10 @@ class SampleConfig(Frozen):
         return text if with_text else 1.0, 1.0 if task.given is None else given
 
     def fingerprint_params(self) -> dict[str, Any]:
-        """What changes the clips: everything but the sizes of batches and passes, and scales that do nothing."""
-        params = self.model_dump(mode="json", exclude={"batch": True, "guidance": {"passes"}})
+        """What changes the clips: everything but what is for speed or memory alone, and scales that do nothing."""
+        params = self.model_dump(mode="json", exclude={"batch": True, "compile": True, "guidance": {"passes"}})
+        if self.precision == "float32":
+            del params["precision"]
         if self.guidance == self.guidance.without_guide():
             del params["guidance"]["guide_scale"]
         if self.guidance.guide_scale_given is None:

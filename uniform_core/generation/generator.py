@@ -5,6 +5,7 @@ Axes: B batch, C channels, T time, H height, W width, F latent mel bins, L text 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from uniform_core.generation.config import SampleConfig
 from uniform_core.generation.decode import MediaCodecs
 from uniform_core.generation.requests import GeneratedClip, GenerationRequest
 from uniform_core.model import JointLatent, SeveredUniForm, TextBatch, UniForm, drop_text
+from uniform_core.model.config import BlockForm
 from uniform_core.progress import Listener, ProgressEvent, silent
 from uniform_core.seeds import torch_generator
 from uniform_core.text import TextEncoder
@@ -34,7 +36,9 @@ class Generator:
         self, exported: Exported, config: SampleConfig, *, codecs: MediaCodecs, text_encoder: TextEncoder
     ) -> None:
         self.config = config
-        self._model, self._guide, self._card, self._codecs = exported.model, exported.guide, exported.card, codecs
+        self._model = in_form(exported.model, config)
+        self._guide = None if exported.guide is None else in_form(exported.guide, config)
+        self._card, self._codecs = exported.card, codecs
         self._objective = exported.card.objective.build()
         self._text_encoder = text_encoder
         self._device = next(exported.model.parameters()).device
@@ -104,6 +108,13 @@ class Generator:
     def _text(self, texts: Sequence[str]) -> TextBatch:
         batch = padded_texts([features.features_LD for features in self._text_encoder.encode(texts)])
         return TextBatch(batch.features_BLD.to(self._device), batch.mask_BL.to(self._device))
+
+
+def in_form(model: UniForm, config: SampleConfig) -> UniForm:
+    """The model as the config asks it to sample; the same weights, or where their precision is another own ones."""
+    formed = copy.copy(model) if config.precision == "float32" else copy.deepcopy(model).to(torch.bfloat16)
+    formed.block_form = BlockForm(is_compiled=config.compile)
+    return formed
 
 
 def build_untrained(exported: Exported, *, seed: int) -> Exported:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from uniform_core.spec import AudioForm
 from uniform_core.types import Count, Frozen, PositiveFloat
 
 Position = Literal["video_anchored", "reference"]
+TIME_WAVES = 256  # width of the sinusoidal code of a time or a rate
 
 
 class ModelConfig(Frozen):
@@ -67,3 +69,17 @@ class ModelConfig(Frozen):
 
 
 LATER = ("audio_form", "modality_embedding", "null_text")  # than the first models that fingerprints tell apart
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """How blocks are run: speed and memory alone, the numbers agree up to rounding.
+
+    Every `recompute_every`-th block, from the first, keeps only its input and is run again in backward (1: all of them,
+    0: none). `is_compiled` runs blocks, and nothing around them, through torch.compile with `backend`: blocks of one
+    kind share what is compiled.
+    """
+
+    recompute_every: int = 0
+    is_compiled: bool = False
+    backend: str = "inductor"

@@ -14,9 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from uniform_core.model.config import TIME_WAVES
 from uniform_core.model.kernels import gelu_tanh
-
-TIME_WAVES = 256  # width of the sinusoidal code of a time or a rate
 
 
 class PatchEmbed(nn.Module):

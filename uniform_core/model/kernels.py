@@ -9,7 +9,7 @@ Axes: N sequences, S tokens, L keys, h heads, d head width.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,7 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 NORM_EPS = 1e-6
-SHORT = 32  # tokens; below, plain products are the faster attention on a CPU
+AttentionForm = Literal["products", "fused"]
+# Keys; up to here a CPU attends by plain products. With 20 (temporal attention at the paper's size, heads of 72) both
+# forms take the same time with their backward, and forward alone products take 1.7 times as long.
+SHORT = 16
 SLOPE = 2 * math.sqrt(2 / math.pi)  # tanh-GELU is x·σ(SLOPE·x + CUBE·x³)
 CUBE = SLOPE * 0.044715
 
@@ -95,20 +98,35 @@ def rotate_pairs(
     return torch.addcmul(x * cos.to(x.dtype), swapped, sin.to(x.dtype))
 
 
+def attention_form(query: Float[Tensor, "N S h d"], keys: int) -> AttentionForm:
+    """The form that was measured fastest for that many keys where the tensor lies.
+
+    On an accelerator it is torch's kernel, of temporal attention too (20 tokens, heads of 72). There it has not been
+    measured against the others: `tests/bench/bench_model.py` does so on any device.
+    """
+    return "products" if is_eager_cpu(query) and keys <= SHORT else "fused"
+
+
 def attend(
     query: Float[Tensor, "N S h d"],
     key: Float[Tensor, "N L h d"],
     value: Float[Tensor, "N L h d"],
     *,
     mask: Bool[Tensor, "#N 1 #S L"] | None = None,
+    form: AttentionForm | None = None,
 ) -> Float[Tensor, "N S h*d"]:
     """Scaled dot-product attention of each sequence to its own keys, heads side by side."""
     q, k, v = (part.transpose(1, 2) for part in (query, key, value))
-    if is_eager_cpu(query) and key.shape[1] <= SHORT:
-        scores = (q @ k.transpose(-1, -2)) * (q.shape[-1] ** -0.5)
-        if mask is not None:
-            scores = scores.masked_fill(~mask, float("-inf"))
-        mixed = torch.softmax(scores, dim=-1) @ v
+    if (form or attention_form(query, key.shape[1])) == "products":
+        mixed = _by_products(q, k, v, mask)
     else:
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return mixed.transpose(1, 2).flatten(2)
+
+
+def _by_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The same as three operations, with scores that are kept and a softmax in float32."""
+    scores = (q @ k.transpose(-1, -2)) * (q.shape[-1] ** -0.5)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v

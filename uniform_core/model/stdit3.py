@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from uniform_core.model.attention import RotaryTime, TextKeys
 from uniform_core.model.block import Block, FinalLayer
-from uniform_core.model.config import ModelConfig
+from uniform_core.model.config import BlockForm, ModelConfig
 from uniform_core.model.embed import CaptionEmbedder, PatchEmbed, ScalarEmbedder, unpatchify
+from uniform_core.model.passes import runner
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class STDiT3(nn.Module):
     def __init__(self, config: ModelConfig, *, channels: int) -> None:
         super().__init__()
         self.config = config
+        self.block_form = BlockForm()  # who trains or samples may set another at any time
         p_t, p_h, p_w = config.patch_THW
         self.x_embedder = PatchEmbed(channels, config.hidden, config.patch_THW)
         self.t_embedder = ScalarEmbedder(config.hidden)
@@ -81,11 +83,10 @@ class STDiT3(nn.Module):
         x_BTSM = self.x_embedder(grid_BCTHW.to(self.x_embedder.proj.weight.dtype)) + conditions.position_SM
         time_BM, codes = self._time(t_B, conditions)
         clean_BM, clean_codes = (None, None) if is_clean is None else self._time(torch.zeros_like(t_B), conditions)
-        for block, text in zip(self.blocks(), conditions.text, strict=True):
+        for index, (block, text) in enumerate(zip(self.blocks(), conditions.text, strict=True)):
             rotation, sees = (conditions.rotation_T2d, None) if block.temporal else (None, conditions.sees_SS)
-            x_BTSM = block(
-                x_BTSM, codes, text, rotation_T2d=rotation, sees_SS=sees, clean_codes=clean_codes, is_clean=is_clean
-            )
+            given = {"rotation_T2d": rotation, "sees_SS": sees, "clean_codes": clean_codes, "is_clean": is_clean}
+            x_BTSM = runner(self.block_form, index)(block, x_BTSM, codes, text, **given)
         patches = self.final_layer(x_BTSM, time_BM, clean_time_BM=clean_BM, is_clean=is_clean)
         size_THW = (grid_BCTHW.shape[2], grid_BCTHW.shape[3], grid_BCTHW.shape[4])
         return unpatchify(patches.float(), patch_THW=self.config.patch_THW, size_THW=size_THW)

@@ -68,6 +68,13 @@ class TextBatch:
             torch.nn.functional.pad(self.mask_BL, (0, missing)),
         )
 
+    def trimmed(self, multiple: int = 1) -> TextBatch:
+        """The same texts, padded no further than the longest needs, up to a multiple of so many tokens."""
+        longest = int(self.mask_BL.any(0).nonzero().max()) + 1
+        end = -(-longest // multiple) * multiple
+        padded = self.padded(end)
+        return TextBatch(padded.features_BLD[:, :end], padded.mask_BL[:, :end])
+
     def repeated(self, batch: int) -> TextBatch:
         """One text, `batch` times; a batch of that size as it is."""
         return TextBatch(self.features_BLD.expand(batch, -1, -1), self.mask_BL.expand(batch, -1))

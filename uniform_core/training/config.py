@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from uniform_core.model.config import BlockForm
 from uniform_core.model.init_config import InitConfig
 from uniform_core.types import Count, Fraction, Frozen, NonNegative, PositiveFloat, Task
 
@@ -88,6 +89,11 @@ class TrainConfig(Frozen):
     text_drop_given: Fraction | None = None
     task_weights: TaskWeights = TaskWeights()
     precision: Literal["float32", "bfloat16"] = "bfloat16"
+    # Blocks that keep only their input for backward and are run again there: none, each k-th, all. The same numbers for
+    # less memory and up to a third more work.
+    activation_checkpointing: Literal["none", "every_k", "all"] = "none"
+    activation_checkpointing_k: Count | None = None
+    compile: bool = False  # blocks through torch.compile: the same numbers up to rounding, after minutes of compiling
     scaling: ScalingConfig = ScalingConfig()
     validation_clips: NonNegative = 64  # held-out clips of the fixed-noise loss; 0: none
     validation_every: Count = 1000
@@ -96,9 +102,11 @@ class TrainConfig(Frozen):
     keep_checkpoints: Count = 3
 
     @model_validator(mode="after")
-    def _decay_is_asked_for(self) -> TrainConfig:
+    def _each_serves_something(self) -> TrainConfig:
         if self.lr_decay == "constant" and self.lr_final != 0.0:
             raise ValueError("lr_final is the end of a decay: set lr_decay, or leave lr_final at 0")
+        if (self.activation_checkpointing == "every_k") != (self.activation_checkpointing_k is not None):
+            raise ValueError("activation_checkpointing_k belongs to activation_checkpointing='every_k', and that to it")
         if self.warmup_steps >= self.steps and self.lr_decay != "constant":
             raise ValueError(f"warmup_steps {self.warmup_steps} must be below steps {self.steps} where lr decays")
         return self
@@ -109,10 +117,16 @@ class TrainConfig(Frozen):
         return self.text_drop if own is None else own
 
     def fingerprint_params(self) -> dict[str, object]:
-        """What changes what is exported: everything but how often is logged, validated and saved."""
+        """What changes what is exported beyond rounding: all but how often is logged or saved, and speed."""
         unused = {"guide_at"} if self.guide_at is None else set()
-        params = self.model_dump(mode="json", exclude={*BOOKKEEPING, *unused, "init"})
+        params = self.model_dump(mode="json", exclude={*BOOKKEEPING, *SPEED, *unused, "init"})
         return params if self.init == InitConfig() else {**params, "init": self.init.fingerprint_params()}
+
+    @property
+    def block_form(self) -> BlockForm:
+        """How blocks are run in training."""
+        every = {"none": 0, "every_k": self.activation_checkpointing_k or 0, "all": 1}[self.activation_checkpointing]
+        return BlockForm(recompute_every=every, is_compiled=self.compile)
 
     @property
     def guide_step(self) -> int | None:
@@ -120,6 +134,5 @@ class TrainConfig(Frozen):
         return None if self.guide_at is None else max(1, round(self.guide_at * self.steps))
 
 
-BOOKKEEPING = frozenset(
-    {"validation_clips", "validation_every", "log_every", "checkpoint_every", "keep_checkpoints", "micro_batch"}
-)
+BOOKKEEPING = frozenset({"validation_clips", "validation_every", "log_every", "checkpoint_every", "keep_checkpoints"})
+SPEED = frozenset({"micro_batch", "activation_checkpointing", "activation_checkpointing_k", "compile"})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from uniform_core.diffusion import Objective, ObjectiveConfig, TrainingLoss
@@ -62,10 +63,11 @@ class Trainer:
         self.ema = Ema(model, decay=config.ema_decay)
         self.step = 0  # optimizer steps done
         self.guide: dict[str, Tensor] = {}  # the moving average as of `guide_step`, on the CPU; empty before
+        model.block_form = config.block_form
         self._objective: Objective = objective.build()
         self._optimizer = VectorAdamW(config, model)
         self._device = next(model.parameters()).device
-        self._null_text = _moved(null_text, self._device)
+        self._null_text = null_text
         self._video_rate_hz = video_rate_hz
 
     def train_step(self, batch: Batch) -> StepReport:
@@ -202,9 +204,9 @@ class Trainer:
 
     def _loss(self, batch: Batch, draws: Draws) -> TrainingLoss:
         clean = to_model_latent(batch.raw, self.scale, self._device)
-        own = _moved(batch.text, self._device)
         keep_B = draws.keep_text_B & torch.tensor(batch.has_text)
-        text = drop_text(own, self.model.null_for(own, self._null_text), keep_B=keep_B.to(self._device))
+        null = self.model.null_for(batch.text, self._null_text)
+        text = heard_text(batch.text, null, keep_B=keep_B, device=self._device)
         with self._autocast():
             conditions = self.model.prepare(batch.task, text, self._video_rate_hz)
             return self._objective.loss_at(
@@ -229,6 +231,18 @@ def to_model_latent(raw: JointLatent, scale: LatentScale, device: torch.device) 
     return JointLatent(
         scale.video.to_model(raw.video_BCTHW).to(device), scale.audio.to_model(raw.audio_BCTF).to(device)
     )
+
+
+TRIM_MULTIPLE = 8  # attention with a mask is aligned to so many keys; fewer lengths are also compiled less often
+
+
+def heard_text(text: TextBatch, null: TextBatch, *, keep_B: Bool[Tensor, "B"], device: torch.device) -> TextBatch:
+    """The texts that clips are trained with, on the device, without padding that no clip of theirs needs.
+
+    A CPU gets them as they were padded: it gains nothing there, and the tiny preset's numbers hang on the rounding.
+    """
+    kept = drop_text(text, null, keep_B=keep_B)
+    return _moved(kept if device.type == "cpu" else kept.trimmed(TRIM_MULTIPLE), device)
 
 
 def _moved(text: TextBatch, device: torch.device) -> TextBatch:
