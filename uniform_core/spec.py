@@ -115,8 +115,8 @@ class LatentLayout:
             return f"{item}: its {c_a} channels must be a multiple of the video's {c_v}: choose codecs that fit"
         if self.audio_form == "chunk_aligned" and (t_v % CHUNK_FRAMES or t_a % (t_v // CHUNK_FRAMES)):
             return (
-                f"{item}: aligned to chunks, {t_v} latent frames must be {CHUNK_FRAMES} a chunk, and {t_a} steps of sound "
-                "as many for each: change spec.duration_s, or model.audio_form"
+                f"{item}: aligned to chunks, {t_v} latent frames must be {CHUNK_FRAMES} a chunk, and {t_a} steps of "
+                "sound as many for each: change spec.duration_s, or model.audio_form"
             )
         if self.audio_form == "time_major" and t_a % t_v:
             return (

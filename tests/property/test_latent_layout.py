@@ -145,10 +145,10 @@ def test_a_plain_view_is_the_same_numbers_in_another_shape_and_not_aligned() -> 
 @pytest.mark.parametrize(
     ("form", "video", "audio", "words"),
     [
-        ("time_major", (4, 20, 32, 32), (8, 90, 16), "T_a a multiple of T_v"),
+        ("time_major", (4, 20, 32, 32), (8, 90, 16), "must be a multiple of the video's 20 latent frames"),
         ("plain_view", (4, 20, 32, 32), (8, 90, 16), "C_a x T_a x F must be a multiple"),
-        ("chunk_aligned", (4, 18, 32, 32), (8, 90, 16), "T_v 5 frames a chunk"),
-        ("chunk_aligned", (4, 20, 32, 32), (8, 98, 16), "T_a a multiple of the chunks"),
+        ("chunk_aligned", (4, 18, 32, 32), (8, 90, 16), "18 latent frames must be 5 a chunk"),
+        ("chunk_aligned", (4, 20, 32, 32), (8, 98, 16), "98 steps of sound as many for each"),
     ],
 )
 def test_what_does_not_tile_is_said(form: str, video: tuple, audio: tuple, words: str) -> None:
