@@ -146,7 +146,7 @@ def test_a_plain_view_is_the_same_numbers_in_another_shape_and_not_aligned() -> 
     ("form", "video", "audio", "words"),
     [
         ("time_major", (4, 20, 32, 32), (8, 90, 16), "must be a multiple of the video's 20 latent frames"),
-        ("plain_view", (4, 20, 32, 32), (8, 90, 16), "C_a x T_a x F must be a multiple"),
+        ("plain_view", (4, 20, 32, 32), (8, 90, 16), "C_a x T_a x F to be a multiple"),
         ("chunk_aligned", (4, 18, 32, 32), (8, 90, 16), "18 latent frames must be 5 a chunk"),
         ("chunk_aligned", (4, 20, 32, 32), (8, 98, 16), "98 steps of sound as many for each"),
     ],
