@@ -25,6 +25,7 @@ CASES = {
     "xl2, flan-t5-large, no qk-norm": (XL2.model_copy(update={"text_width": 1024, "qk_norm": False}), PAPER),
     "tiny": (tiny().model, tiny().layout),
     "nano": (nano().model, nano().layout),
+    "a vector for each modality": (NARROW.model_copy(update={"modality_embedding": True}), SMALL),
     "another ratio and patch": (
         NARROW.model_copy(update={"mlp_ratio": 2.5, "depth": 3, "patch_THW": (2, 2, 1)}),
         LatentLayout(SMALL.video_CTHW, SMALL.audio_CTF, 1, (2, 2, 1)),

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from uniform_core.model.config import TIME_WAVES, ModelConfig
 from uniform_core.spec import LatentLayout
-from uniform_core.types import Task
+from uniform_core.types import Modality, Task
 
 # Bytes a parameter: what a trainer holds, all in float32, and the bfloat16 copy that autocast makes of each weight.
 STATE_BYTES = {"weights": 4, "moving average": 4, "moments": 8, "gradients": 4, "gradient vector": 4}
@@ -33,7 +33,8 @@ def count_parameters(config: ModelConfig, layout: LatentLayout) -> int:
     final = _linear(m, 2 * channels * patch) + 2 * m
     ends = _linear(channels * patch, m) + 2 * scalar + _linear(m, 6 * m) + text + final
     task = len(Task) * channels * layout.video_CTHW[2]
-    return ends + 2 * config.depth * _block_parameters(config) + task
+    kinds = (len(Modality) + 1) * m if config.modality_embedding else 0  # video, audio, task
+    return ends + 2 * config.depth * _block_parameters(config) + task + kinds
 
 
 def _linear(width_in: int, width_out: int) -> int:
