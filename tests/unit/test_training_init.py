@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from training_toy import LAYOUT, MODEL, make_config, make_trainer
 
 from flows.cli.work import stages_text
 from tasks.stage import StageSummary
-from tasks.train_worker import TrainSetup, _Rank0Log, init_account, new_trainer
+from tasks.train_worker import TrainSetup, _export, _Rank0Log, init_account, new_trainer
 from uniform_core.build import build_run
 from uniform_core.config import RunConfig
 from uniform_core.corpus.fingerprints import train_fingerprint
@@ -25,6 +24,7 @@ from uniform_core.settings import Settings
 from uniform_core.training.checkpoint import load_tensors
 from uniform_core.training.export import ModelCard, export_model, read_card
 from uniform_core.training.scaling import fit_latent_scale
+from uniform_core.training.trainer import Trainer
 
 
 def export_of(model: UniForm, folder: Path) -> Path:
@@ -39,6 +39,13 @@ def run_from(folder: Path, **change: str) -> RunConfig:
     return build_run("nano", overrides=[f"{name}={value}" for name, value in words.items()])
 
 
+def trainer_of(config: RunConfig) -> Trainer:
+    raw = torch.randn(4, *config.layout.video_CTHW), torch.randn(4, *config.layout.audio_CTF)
+    scale = fit_latent_scale(config.train.scaling, [raw])
+    null_LD = torch.zeros(1, config.model.text_width)
+    return new_trainer(config, config.train.init, scale=scale, null_LD=null_LD, fingerprint="f")
+
+
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
     """A model of nano's form, with other weights than a fresh one has."""
@@ -51,11 +58,7 @@ def exported(tmp_path: Path) -> Path:
 
 
 def test_an_average_begins_with_the_weights_that_were_loaded(exported: Path) -> None:
-    config = run_from(exported)
-    raw = torch.randn(4, *config.layout.video_CTHW), torch.randn(4, *config.layout.audio_CTF)
-    scale = fit_latent_scale(config.train.scaling, [raw])
-    null_LD = torch.zeros(1, config.model.text_width)
-    trainer = new_trainer(config, config.train.init, scale=scale, null_LD=null_LD, fingerprint="f")
+    trainer = trainer_of(run_from(exported))
     theirs = load_tensors(exported / "model.safetensors")
     for state in (trainer.model.state_dict(), trainer.averaged_weights()):
         assert state.keys() == theirs.keys()
@@ -118,11 +121,8 @@ def test_the_account_is_in_the_card_in_mlflow_and_printed(
     assert report is not None
     weights = len(load_tensors(exported / "model.safetensors"))
 
-    card = replace(read_card(exported), init=report.as_json())
-    export_model(tmp_path / "next", load_tensors(exported / "model.safetensors"), card=card)
-    assert read_card(tmp_path / "next").init == report.as_json()
-    assert read_card(exported).init is None
     assert report.as_json()["loaded"] == weights
+    assert read_card(exported).init is None
 
     seed_tracking(tracking_template, tmp_path)
     setup = TrainSetup(
@@ -138,6 +138,8 @@ def test_the_account_is_in_the_card_in_mlflow_and_printed(
         data_digest="c" * 64,
         init=report.as_json(),
     )
+    _export(trainer_of(config), setup)
+    assert read_card(tmp_path / "model").init == report.as_json()
     for _ in range(2):  # a training that goes on says the same again
         with _Rank0Log(setup):
             pass
