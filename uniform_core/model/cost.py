@@ -33,12 +33,16 @@ def count_parameters(config: ModelConfig, layout: LatentLayout) -> int:
     final = _linear(m, 2 * channels * patch) + 2 * m
     ends = _linear(channels * patch, m) + 2 * scalar + _linear(m, 6 * m) + text + final
     task = len(Task) * channels * layout.video_CTHW[2]
-    kinds = (len(Modality) + 1) * m if config.modality_embedding else 0  # video, audio, task
-    return ends + 2 * config.depth * _block_parameters(config) + task + kinds
+    return ends + 2 * config.depth * _block_parameters(config) + task + _kinds(config) * m
 
 
 def _linear(width_in: int, width_out: int) -> int:
     return width_in * width_out + width_out
+
+
+def _kinds(config: ModelConfig) -> int:
+    """How many vectors say what a token holds: of video, audio and the task."""
+    return len(Modality) + 1 if config.modality_embedding else 0
 
 
 def _block_parameters(config: ModelConfig) -> int:
@@ -83,13 +87,14 @@ def forward_flops(config: ModelConfig, layout: LatentLayout, *, text_tokens: int
     tokens = frames * frame_tokens
     patch_values = layout.video_CTHW[0] * math.prod(config.patch_THW)
     scalar = TIME_WAVES * m + m * m
+    kinds = frame_tokens * _kinds(config) * m
     return ForwardFlops(
         linears=2 * tokens * blocks * (3 * m * m + m * m + 2 * m * m + 2 * m * inner),
         spatial_attention=4 * config.depth * frames * frame_tokens**2 * m,
         temporal_attention=4 * config.depth * frame_tokens * frames**2 * m,
         text_attention=4 * blocks * tokens * text_tokens * m,
         text=2 * text_tokens * (config.text_width * m + m * m + blocks * 2 * m * m),
-        ends=2 * tokens * (patch_values * m + m * 2 * patch_values) + 2 * (2 * scalar + 6 * m * m),
+        ends=2 * tokens * (patch_values * m + m * 2 * patch_values) + 2 * (2 * scalar + 6 * m * m + kinds),
     )
 
 
