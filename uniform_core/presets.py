@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from uniform_core.captioners import ClassLabelConfig, SidecarConfig
-from uniform_core.codecs import DctMelConfig, DctVideoConfig, GriffinLimConfig
+from uniform_core.codecs import (
+    AudioLdmVaeConfig,
+    DctMelConfig,
+    DctVideoConfig,
+    GriffinLimConfig,
+    HifiGanConfig,
+    OpenSoraVaeConfig,
+    SoundForm,
+)
 from uniform_core.config import EvaluateConfig, RunConfig
 from uniform_core.datasets import ProceduralConfig
 from uniform_core.diffusion import (
@@ -21,9 +29,10 @@ from uniform_core.diffusion import (
 from uniform_core.generation.config import SampleConfig
 from uniform_core.metrics.recipes import NetsConfig, NetTraining
 from uniform_core.metrics.tiny import tiny_metrics
+from uniform_core.model import InitConfig
 from uniform_core.model.config import ModelConfig
 from uniform_core.spec import AVSpec
-from uniform_core.text import HashingTextConfig
+from uniform_core.text import FlanT5Config, HashingTextConfig
 from uniform_core.training.config import ModalityScaling, ScalingConfig, TaskWeights, TrainConfig
 
 TINY_SPEC: Final = AVSpec(
@@ -33,6 +42,13 @@ TINY_SPEC: Final = AVSpec(
     width_px=32,
     canonical_short_side_px=32,
     hop=250,
+)
+PAPER_SPEC: Final = AVSpec(  # §4.1.2: the first 4 s, 17 pictures a second, 256x256, 16 kHz
+    duration_s=4.0,
+    video_rate_hz=17,
+    height_px=256,
+    width_px=256,
+    canonical_short_side_px=360,
 )
 
 
@@ -188,4 +204,60 @@ def nano() -> RunConfig:
     )
 
 
-PRESETS: Final[Mapping[str, Callable[[], RunConfig]]] = {"tiny": tiny, "tiny_iddpm": tiny_iddpm, "nano": nano}
+def paper() -> RunConfig:
+    """The paper's system (§3, §4.1.2): for a GPU with 80 GB, with public weights that `uniform weights pull` brings.
+
+    Shapes: 68 frames and 64,000 samples as one latent [4, 20, 32, 32|5|1], 6,080 tokens. Where the paper is silent:
+    FLAN-T5-XXL, at which PixArt's caption projection loads; PixArt-α at 512 as Open-Sora's first model; AudioLDM's VAE
+    of s-full-v2, with sound at the level that it was trained on; EMA, warm-up and clipping as Open-Sora v1.2 has them
+    (the EMA's decay its code's default). Steps are 230 epochs of VGGSound's and AudioSet's 290,000 clips; `--data`
+    names the clips, without it they are rendered ones. Clips are scored by the small nets of `tiny`.
+    """
+    text = FlanT5Config()
+    rendered = ProceduralConfig(instrument_short=40, short_s=4.2, long_s=32.0, size_px=128)
+    return RunConfig(
+        preset="paper",
+        spec=PAPER_SPEC,
+        data=rendered,
+        instrument=rendered,
+        video_codec=OpenSoraVaeConfig(dtype="bfloat16", micro_batch=17),
+        audio_codec=AudioLdmVaeConfig(),
+        vocoder=HifiGanConfig(),
+        sound=SoundForm(level="peak_half"),
+        captioners=(SidecarConfig(), ClassLabelConfig()),
+        text=text,
+        model=ModelConfig(hidden=1152, depth=28, heads=16, text_width=text.width, max_text_tokens=text.max_tokens),
+        objective=IddpmConfig(),
+        train=TrainConfig(
+            steps=2_084_000,
+            batch=32,
+            micro_batch=2,
+            init=InitConfig(source="pixart", weights="pixart-alpha-512x512"),
+            compile=True,
+            scaling=ScalingConfig(video=ModalityScaling(over="identity"), audio=ModalityScaling(over="identity")),
+            checkpoint_every=5000,
+        ),
+        train_workers=1,
+        sample=SampleConfig(
+            sampler=AncestralConfig(steps=30),
+            guidance=GuidanceConfig(text_scale=5.0),
+            batch=8,
+            compile=True,
+            precision="bfloat16",
+        ),
+        evaluate=EvaluateConfig(
+            clips_per_task=192,
+            reference_clips=192,
+            untrained_clips=48,
+            metrics=tiny_metrics(classes=tuple(sorted(rendered.labels))),
+            nets=NetsConfig(),
+        ),
+    )
+
+
+PRESETS: Final[Mapping[str, Callable[[], RunConfig]]] = {
+    "tiny": tiny,
+    "tiny_iddpm": tiny_iddpm,
+    "nano": nano,
+    "paper": paper,
+}
