@@ -18,6 +18,7 @@ from uniform_core.datasets import MEMBERS as DATASETS
 from uniform_core.datasets import DatasetConfig
 from uniform_core.errors import ConfigError
 from uniform_core.presets import PRESETS
+from uniform_core.weights import find_weights
 
 
 def build_run(preset: str, *, overrides: Sequence[str] = (), data: str | None = None) -> RunConfig:
@@ -63,6 +64,30 @@ def require_items(config: RunConfig) -> None:
             found=f"none in {values['path']}" if "path" in values else "none",
             fix="Put files there, or name other data.",
         )
+
+
+def require_weights(config: RunConfig, *, stages: Iterable[str] | None = None) -> None:
+    """The weights that stages read (None: all of them) are on this machine.
+
+    Raises ConfigError that lists every one that is not, before hours of other stages.
+    """
+    codecs = [config.video_codec, config.audio_codec]
+    parts: Mapping[str, Sequence[object]] = {
+        "encode": codecs,
+        "text": [config.text],
+        "train": [config.train.init, *([config.text] if config.is_text_online else [])],
+        "sample": [*codecs, config.vocoder, config.text],
+    }
+    read = [part for stage in (parts if stages is None else stages) for part in parts.get(stage, ())]
+    missing = []
+    for word in dict.fromkeys(getattr(part, "weights", None) for part in read):
+        try:
+            if word is not None:
+                find_weights(word)
+        except ConfigError as error:
+            missing.append(error)
+    if missing:
+        raise _all_of(missing)
 
 
 def _unknown_preset(name: str) -> ConfigError:

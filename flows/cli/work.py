@@ -13,7 +13,7 @@ from flows.cli.look import plan
 from flows.cli.show import print_json, seconds, size, table
 from flows.outcome import column_of, outcome_of
 from flows.proof import proof_json, proof_text
-from uniform_core.build import build_run, require_items
+from uniform_core.build import build_run, require_items, require_weights
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.samples import current_model_id, require_trained
@@ -56,6 +56,7 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     settings = load_settings()
     # What is certain to fail is told before any service starts, and a root of a newer format before it is written to.
     require_items(config)
+    require_weights(config, stages=only)
     catalog = Catalog.open(settings)
     ensure_home(settings)
     require_model(catalog, config, only)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uniform_core.build import build_run, require_items
+from uniform_core.build import build_run, require_items, require_weights
 from uniform_core.datasets import FolderConfig
 from uniform_core.diffusion import DdimConfig, IddpmConfig
 from uniform_core.errors import ConfigError
@@ -111,6 +111,25 @@ def test_a_run_needs_something_to_work_on(tmp_path: Path) -> None:
     require_items(build_run("nano"))
     with pytest.raises(ConfigError, match="at least one file"):
         require_items(build_run("nano", data=f"folder:{tmp_path}"))
+
+
+def test_weights_that_are_not_there_are_told_all_at_once_for_the_stages_that_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNIFORM_WEIGHTS_DIR", str(tmp_path))
+    require_weights(build_run("tiny"))
+    paper = build_run("paper")
+    words = ("opensora-vae-1.2", "audioldm-s-full-v2", "flan-t5-xxl", "pixart-alpha-512x512")
+    with pytest.raises(ConfigError, match="found 4 mistakes") as caught:
+        require_weights(paper)
+    assert all(f"`uniform weights pull {word}` gets it" in str(caught.value) for word in words)
+    require_weights(paper, stages=["ingest", "captions", "evaluate"])
+    read = {"encode": words[:2], "text": words[2:3], "train": words[3:], "sample": words[:3]}
+    online = paper.model_copy(update={"text_features": "online"})
+    for config, stage, asked in [*((paper, *row) for row in read.items()), (online, "train", words[2:])]:
+        with pytest.raises(ConfigError) as caught:
+            require_weights(config, stages=[stage])
+        assert {word for word in words if f"weights pull {word}`" in str(caught.value)} == set(asked)
 
 
 def test_a_kind_that_nobody_knows_is_one_mistake() -> None:
