@@ -22,6 +22,7 @@ from uniform_core.codecs.mel import log_mel
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import evaluation_clips, generation_candidates, labels_of
 from uniform_core.corpus.samples import is_trained
+from uniform_core.devices import device_of
 from uniform_core.errors import ConfigError, Rejection, WorkFailedError
 from uniform_core.generation.generator import Generator, build_severed
 from uniform_core.generation.requests import GeneratedClip, GenerationRequest
@@ -69,7 +70,7 @@ def run_cut(context: RunContext, *, clips: int) -> tuple[Cut, ...]:
     metric = _synchrony(context.config)
     folder = trained_model(context).folder
     extractor = _extractor(context, metric)
-    exported = load_exported(folder)
+    exported = load_exported(folder, device=device_of(context.config.sample.device, item="sample.device"))
     models = {"whole": exported, "severed": build_severed(exported)}
     rows = _rows(context, clips)
     labels = labels_of(evaluation_clips(context.config, context.clips()))

@@ -19,6 +19,7 @@ from uniform_core.catalog.shards import ref_columns, write_shard
 from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import encode_candidates
 from uniform_core.corpus.fingerprints import encode_fingerprint
+from uniform_core.devices import is_on_gpu
 from uniform_core.errors import IntegrityError, Rejection
 from uniform_core.media import CanonicalReader
 from uniform_core.types import Modality
@@ -106,7 +107,8 @@ def run_encode(context: RunContext) -> list[StageSummary]:
             "media_dir": str(context.settings.media_dir),
             "tensors_dir": str(context.settings.tensors_dir),
         },
-        workers=context.settings.worker_cpus,
+        # One process holds a GPU: the codecs of several would not fit beside one another.
+        workers=1 if is_on_gpu(config.video_codec, config.audio_codec) else context.settings.worker_cpus,
         batch=64,
         describe=item_name,
         limits=PoolLimits(recycle_after=40),  # decord 0.6 leaks about 0.14 MB an open

@@ -12,6 +12,7 @@ from tasks.train_worker import new_trainer, text_cache
 from uniform_core.catalog.shards import ShardReader
 from uniform_core.config import RunConfig
 from uniform_core.corpus.samples import require_samples, require_text_features, training_samples
+from uniform_core.devices import device_of
 from uniform_core.training.index import TrainIndex
 from uniform_core.training.order import EpochOrder
 from uniform_core.training.overfit import STAGE, Learned, overfit, overfit_config
@@ -47,7 +48,8 @@ def run_overfit(context: RunContext, *, clips: int, steps: int) -> Overfitted:
     short = _shortened(config, steps=steps, clips=len(few))
     wide = BatchSource(short.train, TrainIndex(every.samples[:SCALE_CLIPS]), tensors, null_LD=null_LD)
     scale = fit_latent_scale(config.train.scaling, wide.raw_latents())
-    trainer = new_trainer(short, short.train.init, scale=scale, null_LD=null_LD, fingerprint=STAGE)
+    device = device_of(config.train.device, item="train.device")
+    trainer = new_trainer(short, short.train.init, scale=scale, null_LD=null_LD, fingerprint=STAGE, device=device)
     source = BatchSource(short.train, few, tensors, null_LD=null_LD, encoded=text_cache(config))
     parts = overfit(trainer, source, listener=context.listener)
     return Overfitted(tuple(sample.clip_id for sample in few.samples), parts)

@@ -18,6 +18,7 @@ from tasks.train import trained_model
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import generation_candidates
 from uniform_core.corpus.fingerprints import sample_fingerprint
+from uniform_core.devices import device_of, is_on_gpu
 from uniform_core.diffusion import GuidanceConfig
 from uniform_core.errors import Rejection
 from uniform_core.fingerprint import canonical_json, file_sha256
@@ -38,7 +39,7 @@ class SampleWorker:
         self._media_dir = Path(media_dir)
         self._conditions = Conditions(self._config, media_dir=Path(media_dir), tensors_dir=Path(tensors_dir))
         self._codecs = media_codecs(self._config)
-        self._model = load_exported(Path(model_dir))
+        self._model = load_exported(Path(model_dir), device=device_of(self._config.sample.device, item="sample.device"))
         self._texts = self._config.text.build()
         self._generators: dict[str, Generator] = {}
 
@@ -146,6 +147,7 @@ def run_sample(context: RunContext) -> list[StageSummary]:
     config = context.config
     model = trained_model(context)
     clips = context.clips()
+    networks = (config.sample, config.video_codec, config.audio_codec, config.vocoder, config.text)
     stage = Stage(
         name="sample",
         table="generations",
@@ -157,7 +159,8 @@ def run_sample(context: RunContext) -> list[StageSummary]:
             "media_dir": str(context.settings.media_dir),
             "tensors_dir": str(context.settings.tensors_dir),
         },
-        workers=context.settings.worker_cpus,
+        # One process holds a GPU: the models of several would not fit beside one another.
+        workers=1 if is_on_gpu(*networks) else context.settings.worker_cpus,
         batch=config.sample.batch,
         describe=item_name,
         limits=PoolLimits(batch_limit_s=3600.0),

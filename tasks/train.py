@@ -27,6 +27,7 @@ from tasks.stage import StageSummary
 from tasks.tracking import Tracker
 from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, init_account, train_on_worker
 from uniform_core.catalog.shards import ref_of
+from uniform_core.config import RunConfig
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
 from uniform_core.corpus.samples import (
     is_trained,
@@ -37,7 +38,8 @@ from uniform_core.corpus.samples import (
     samples_digest,
     training_samples,
 )
-from uniform_core.errors import WorkFailedError
+from uniform_core.devices import gpus, is_on_gpu
+from uniform_core.errors import ConfigError, WorkFailedError
 from uniform_core.files import lock, whole_file
 from uniform_core.fingerprint import file_sha256
 from uniform_core.model import InitReport
@@ -128,7 +130,7 @@ def _train(context: RunContext, read: _Read, key: str) -> float:
     )
     context.ray.start()
     with _followed(folder / HISTORY, steps=config.train.steps, listener=context.listener):
-        _fit(setup, workers=config.train_workers)
+        _fit(setup, workers=config.train_workers, use_gpu=on_gpus(config))
     cpu_s = sum(json.loads(file.read_text()) for file in folder.glob("cpu-*.json"))
     _record(context, key, folder, setup=setup)
     return float(cpu_s)
@@ -163,20 +165,35 @@ def null_ref(context: RunContext) -> TensorRef:
     return ref_of(row)
 
 
-def _fit(setup: TrainSetup, *, workers: int) -> None:
+def on_gpus(config: RunConfig) -> bool:
+    """Whether ranks train on GPUs, one each. Raises ConfigError where there are too few."""
+    if not is_on_gpu(config.train):
+        return False
+    if gpus() < config.train_workers:
+        raise ConfigError(
+            "train_workers",
+            expected=f"at most the {gpus()} GPUs of this machine, one a rank",
+            found=str(config.train_workers),
+            fix=f"Set train_workers={gpus()}, or train.device=cpu.",
+        )
+    return True
+
+
+def _fit(setup: TrainSetup, *, workers: int, use_gpu: bool) -> None:
     """Have Ray Train bring every worker to the last step, whatever dies on the way.
 
     Raises WorkFailedError where it gives up.
     """
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+    from ray.train import FailureConfig, ScalingConfig, TrainingFailedError
+    from ray.train import RunConfig as RayRunConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     trainer = TorchTrainer(
         train_on_worker,
         train_loop_config=setup.as_dict(),
-        torch_config=TorchConfig(backend="gloo"),
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=False),
-        run_config=RunConfig(
+        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if use_gpu else "gloo"),  # losses are summed on the CPU
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
+        run_config=RayRunConfig(
             name=f"train-{setup.model_id[:12]}-{int(time.time())}",
             storage_path=str(Path(setup.folder) / "ray"),
             failure_config=FailureConfig(max_failures=RESTARTS),

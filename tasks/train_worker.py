@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 
 from tasks.results import model_run
@@ -59,13 +60,13 @@ class TrainSetup:
 
 def train_on_worker(values: dict[str, Any]) -> None:
     """Train to the last step, from the newest checkpoint; rank 0 keeps the history and exports the model."""
-    import torch
     from ray import train
+    from ray.train.torch import get_device
 
     torch.set_num_threads(1)
     setup = TrainSetup(**values)
     folder = Path(setup.folder)
-    trainer, source, held_out = _prepared(setup)
+    trainer, source, held_out = _prepared(setup, get_device())
     store = CheckpointStore(folder / "steps", keep=trainer.config.keep_checkpoints)
     with _Rank0Log(setup) if trainer.place.rank == 0 else nullcontext() as log:
         fit(
@@ -83,7 +84,7 @@ def train_on_worker(values: dict[str, Any]) -> None:
     train.report({})
 
 
-def _prepared(setup: TrainSetup) -> tuple[Trainer, BatchSource, BatchSource | None]:
+def _prepared(setup: TrainSetup, device: torch.device) -> tuple[Trainer, BatchSource, BatchSource | None]:
     """The trainer at step 0 and what it reads. Every rank prepares the same."""
     config, folder = RunConfig.model_validate_json(setup.config_json), Path(setup.folder)
     tensors = TensorCache(ShardReader(Path(setup.tensors_dir)))
@@ -99,7 +100,8 @@ def _prepared(setup: TrainSetup) -> tuple[Trainer, BatchSource, BatchSource | No
     assert source is not None, "the driver does not start a training without samples"
     scale = fit_latent_scale(config.train.scaling, source.raw_latents())
     init = config.train.init.model_copy(update={"weights": setup.init_weights})
-    return new_trainer(config, init, scale=scale, null_LD=null_LD, fingerprint=setup.model_id), source, held_out
+    trainer = new_trainer(config, init, scale=scale, null_LD=null_LD, fingerprint=setup.model_id, device=device)
+    return trainer, source, held_out
 
 
 def text_cache(config: RunConfig) -> BoundedCache[str] | None:
@@ -108,14 +110,20 @@ def text_cache(config: RunConfig) -> BoundedCache[str] | None:
 
 
 def new_trainer(
-    config: RunConfig, init: InitConfig, *, scale: LatentScale, null_LD: Tensor, fingerprint: str
+    config: RunConfig,
+    init: InitConfig,
+    *,
+    scale: LatentScale,
+    null_LD: Tensor,
+    fingerprint: str,
+    device: torch.device,
 ) -> Trainer:
     """A trainer at step 0, with a model of the run's form that has the weights it is to start from."""
     model = UniForm(config.model, config.layout, seed=config.train.seed)
     initialise_from(model, init)
     return Trainer(
         config.train,
-        model,
+        model.to(device),
         config.objective,
         scale=scale,
         null_text=padded_texts([null_LD]),

@@ -88,6 +88,7 @@ def tiny() -> RunConfig:
             # Fresh noise mends what tokens disagreed on near pure noise; T2AV bears less of it (docs/experiments.md).
             sampler=DdimConfig(steps=30, eta=0.8),
             sampler_given=DdimConfig(steps=10, eta=1.0),
+            device="cpu",
             guidance=GuidanceConfig(
                 modality_scale=2.0,
                 guide_scale=GuideScale(video=1.25, audio=1.5),
@@ -108,6 +109,7 @@ def tiny() -> RunConfig:
 def _tiny_training() -> TrainConfig:
     """Small batches at a high rate; what was tried beside it is in docs/experiments.md."""
     return TrainConfig(
+        device="cpu",  # small enough that two cores keep up with a GPU
         steps=3300,
         batch=16,
         lr=5e-3,

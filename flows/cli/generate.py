@@ -146,6 +146,7 @@ def choose_model(rows: Sequence[Mapping[str, Any]], wanted: str | None) -> Mappi
 def _made(order: Order, settings: Settings, model: Mapping[str, Any]) -> tuple[GeneratedClip, RunConfig]:
     """The clip, and the config that its model was made with."""
     from tasks.sample import media_codecs  # here: wrong words should not wait for torch
+    from uniform_core.devices import device_of
     from uniform_core.generation.generator import Generator
     from uniform_core.generation.requests import GenerationRequest
     from uniform_core.training.export import load_exported, read_card
@@ -159,7 +160,8 @@ def _made(order: Order, settings: Settings, model: Mapping[str, Any]) -> tuple[G
     else:
         given = codecs.give_video(media) if order.task.given is Modality.VIDEO else codecs.give_audio(media)
     request = GenerationRequest(str(order.out), order.task, order.seed, caption=order.text, given=given)
-    generator = Generator(load_exported(folder), config.sample, codecs=codecs, text_encoder=config.text.build())
+    exported = load_exported(folder, device=device_of(config.sample.device, item="sample.device"))
+    generator = Generator(exported, config.sample, codecs=codecs, text_encoder=config.text.build())
     return generator.generate([request])[0], config
 
 

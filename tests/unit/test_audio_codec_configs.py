@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from uniform_core.build import build_run
 from uniform_core.codecs import AudioLdmVaeConfig, HifiGanConfig
-from uniform_core.codecs.loading import device_of
+from uniform_core.devices import device_of
 from uniform_core.errors import ConfigError
 from uniform_core.spec import AVSpec
 

@@ -45,7 +45,13 @@ def test_bookkeeping_leaves_the_fingerprint_alone_and_all_else_changes_it() -> N
     assert set(params) == set(TrainConfig.model_fields) - BOOKKEEPING - SPEED - unused, "left out where unused"
     assert config.model_copy(update={"log_every": 3}).fingerprint_params() == params
     assert config.model_copy(update={"lr": 3e-4}).fingerprint_params() != params
-    fast = {"activation_checkpointing": "every_k", "activation_checkpointing_k": 2, "compile": True, "micro_batch": 3}
+    fast = {
+        "activation_checkpointing": "every_k",
+        "activation_checkpointing_k": 2,
+        "compile": True,
+        "micro_batch": 3,
+        "device": "cpu",
+    }
     assert set(fast) == SPEED
     assert TrainConfig.model_validate({"steps": 10} | fast).fingerprint_params() == params, "the same weights, faster"
 

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from uniform_core.codecs import mel
 from uniform_core.codecs.base import AudioCodec, AudioCodecConfig
-from uniform_core.codecs.loading import Device, Precision
+from uniform_core.codecs.loading import Precision
+from uniform_core.devices import Device
 from uniform_core.errors import ConfigError
 from uniform_core.lazy import lazy
 from uniform_core.spec import AVSpec

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from uniform_core.codecs import mel
 from uniform_core.codecs.base import Vocoder, VocoderConfig
-from uniform_core.codecs.loading import Device
+from uniform_core.devices import Device
 from uniform_core.errors import ConfigError
 from uniform_core.lazy import lazy
 from uniform_core.spec import AVSpec

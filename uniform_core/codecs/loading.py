@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from uniform_core.devices import Device, device_of
 from uniform_core.errors import ConfigError
 from uniform_core.lazy import lazy, lazy_name
 from uniform_core.weights import FoundWeights
@@ -19,7 +20,6 @@ else:
     torch = lazy("torch")
     Tensor = lazy_name("torch", "Tensor")
 
-Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
 CHECKPOINT: Final = ".ckpt"  # a training's file, which holds its weights under a key
 
@@ -86,15 +86,6 @@ def require_config(path: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
             fix="Give other weights, or their sizes in the config.",
         )
     return values
-
-
-def device_of(word: Device) -> torch.device:
-    """What a codec is run on; `auto` is a GPU where there is one. Raises ConfigError for a GPU that is not there."""
-    if word == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if word == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device", expected="a GPU that torch can use", found="none", fix="Set device to auto or cpu.")
-    return torch.device(word)
 
 
 def in_chunks(batch: Tensor, size: int, *, made: Callable[[Tensor], Tensor]) -> Tensor:

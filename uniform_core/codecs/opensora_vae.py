@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from uniform_core.codecs.base import VideoCodec, VideoCodecConfig
-from uniform_core.codecs.loading import Device, Precision, device_of
+from uniform_core.codecs.loading import Precision
 from uniform_core.codecs.vae_sizes import SpatialVaeSize, TemporalVaeSize
+from uniform_core.devices import Device, device_of
 from uniform_core.errors import ConfigError
 from uniform_core.lazy import lazy
 from uniform_core.spec import AVSpec

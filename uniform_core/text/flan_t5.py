@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
+from uniform_core.devices import Device
 from uniform_core.text.base import TextEncoderConfig
 from uniform_core.text.cleaning import VERSION as CLEANING_VERSION
 from uniform_core.types import Count
@@ -43,7 +44,7 @@ class FlanT5Config(TextEncoderConfig):
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     cleaning: Literal["none", "pixart"] = "none"
     batch: Count = 16  # texts at once
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU where there is one
+    device: Device = "auto"
 
     @model_validator(mode="after")
     def _width_is_known(self) -> FlanT5Config:

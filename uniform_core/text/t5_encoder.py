@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import T5EncoderModel
 
-from uniform_core.errors import ConfigError
+from uniform_core.devices import device_of
 from uniform_core.text.base import TextEncoder, TextFeatures
 from uniform_core.text.cleaning import MAX_CHARS, clean_caption_twice
 from uniform_core.text.t5_weights import load_t5, load_tokenizer
@@ -47,7 +47,7 @@ class FlanT5Encoder(TextEncoder):
     def load(cls, config: FlanT5Config) -> FlanT5Encoder:
         """The encoder of a config. Raises ConfigError."""
         found = find_weights(config.weights)
-        device = _device_of(config.device)
+        device = device_of(config.device, item="text.device")
         model = load_t5(found, width=config.width, dtype=getattr(torch, config.dtype)).to(device)
         return cls(config, model=model, tokenizer=load_tokenizer(found, model.config))
 
@@ -93,11 +93,3 @@ def without_lone_surrogates(text: str) -> str:
     '🎈 �'
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _device_of(word: str) -> torch.device:
-    if word == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "text.device", expected="a GPU that torch can use", found="none", fix="Set text.device=auto or cpu."
-        )
-    return torch.device("cuda" if word != "cpu" and torch.cuda.is_available() else "cpu")

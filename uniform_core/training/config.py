@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from uniform_core.devices import Device
 from uniform_core.model.config import BlockForm
 from uniform_core.model.init_config import InitConfig
 from uniform_core.types import Count, Fraction, Frozen, NonNegative, PositiveFloat, Task
@@ -70,6 +71,7 @@ class TrainConfig(Frozen):
     init: InitConfig = InitConfig()
     steps: Count
     batch: Count = 32
+    device: Device = "auto"  # a rank has a GPU of its own
     micro_batch: Count | None = None  # clips in one forward pass of one rank; None: all of the rank's
     lr: PositiveFloat = 1e-4
     warmup_steps: NonNegative = 1000
@@ -135,4 +137,4 @@ class TrainConfig(Frozen):
 
 
 BOOKKEEPING = frozenset({"validation_clips", "validation_every", "log_every", "checkpoint_every", "keep_checkpoints"})
-SPEED = frozenset({"micro_batch", "activation_checkpointing", "activation_checkpointing_k", "compile"})
+SPEED = frozenset({"device", "micro_batch", "activation_checkpointing", "activation_checkpointing_k", "compile"})

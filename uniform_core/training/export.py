@@ -118,7 +118,7 @@ def read_card(folder: Path) -> ModelCard:
         ) from error
 
 
-def load_exported(folder: Path, *, device: str = "cpu") -> Exported:
+def load_exported(folder: Path, *, device: str | torch.device = "cpu") -> Exported:
     """The model of a folder, checked against its marker and loaded strictly: every weight, and no other.
 
     Raises ConfigError where there is none, FormatTooNewError, IntegrityError where it is damaged.
@@ -132,7 +132,7 @@ def load_exported(folder: Path, *, device: str = "cpu") -> Exported:
     return Exported(model, card, file_sha256(folder / WEIGHTS), guide)
 
 
-def _model_of(card: ModelCard, folder: Path, name: str, *, device: str) -> UniForm:
+def _model_of(card: ModelCard, folder: Path, name: str, *, device: str | torch.device) -> UniForm:
     """The model whose weights a file has: every one, and no other. Raises IntegrityError."""
     weights = load_tensors(folder / name)
     model = UniForm(card.model, card.layout, device="meta")

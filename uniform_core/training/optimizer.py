@@ -96,7 +96,7 @@ class VectorAdamW:
             torch.cat([tensors[f"{name}.{moment}"].reshape(-1) for name in self._weights]).to(self._halves[0])
             for moment in MOMENTS[:2]
         )
-        steps = tensors[f"{next(iter(self._weights))}.step"]
+        steps = tensors[f"{next(iter(self._weights))}.step"].to(self._halves[0].device)  # where a fused step reads it
         for half, *moments in zip(self._halves, self._halved(first), self._halved(second), strict=True):
             self._adamw.state[half] = dict(zip(MOMENTS, (*moments, steps.clone()), strict=True))
 
