@@ -57,7 +57,7 @@ class Size:
         )
         text = self.texts(self.batch, seed=step).padded(padded_to)
         clips = tuple(range(self.batch))
-        return Batch(step, Task.T2AV, clips, tuple(f"clip {clip}" for clip in clips), raw, text)
+        return Batch(step, Task.T2AV, clips, tuple(f"clip {clip}" for clip in clips), raw, text, (True,) * len(clips))
 
 
 def xl2() -> Size:
