@@ -43,7 +43,9 @@ def trainer_of(config: RunConfig) -> Trainer:
     raw = torch.randn(4, *config.layout.video_CTHW), torch.randn(4, *config.layout.audio_CTF)
     scale = fit_latent_scale(config.train.scaling, [raw])
     null_LD = torch.zeros(1, config.model.text_width)
-    return new_trainer(config, config.train.init, scale=scale, null_LD=null_LD, fingerprint="f")
+    return new_trainer(
+        config, config.train.init, scale=scale, null_LD=null_LD, fingerprint="f", device=torch.device("cpu")
+    )
 
 
 @pytest.fixture
