@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from tiny_audioldm_vae import SPEC, tiny_audioldm_vae
 from tiny_hifigan import tiny_hifigan
@@ -13,10 +14,17 @@ from torch import Tensor
 
 from uniform_core.codecs import AudioLdmVaeConfig, HifiGanConfig
 from uniform_core.codecs.mel import log_mel
+from uniform_core.errors import ConfigError
 from uniform_core.seeds import torch_generator
 
 VAE, VOCODER = "vae/diffusion_pytorch_model.safetensors", "vocoder/model.safetensors"
 ABSENT = "none at all"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A published folder in miniature."""
+    return audioldm_folder(tmp_path / "audioldm")
 
 
 def audioldm_folder(folder: Path) -> Path:
@@ -24,6 +32,13 @@ def audioldm_folder(folder: Path) -> Path:
     tiny_audioldm_vae(folder)
     tiny_hifigan(folder)
     return folder
+
+
+def error_of(config: AudioLdmVaeConfig | HifiGanConfig) -> str:
+    """What building says that must not build."""
+    with pytest.raises(ConfigError) as error:
+        config.build(SPEC)
+    return str(error.value)
 
 
 def mels() -> Tensor:

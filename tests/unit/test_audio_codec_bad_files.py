@@ -9,24 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from audioldm_parts import ABSENT, VAE, VOCODER, audioldm_folder, edit_json, vae_at, vocoder_at
+from audioldm_parts import ABSENT, VAE, VOCODER, edit_json, error_of, vae_at, vocoder_at
+from audioldm_parts import folder as folder
 from safetensors.torch import load_file, save_file
 from tiny_audioldm_vae import SPEC
 from tiny_hifigan import tiny_hifigan
 
 from uniform_core.codecs import AudioLdmVaeConfig, HifiGanConfig
 from uniform_core.errors import ConfigError
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return audioldm_folder(tmp_path / "audioldm")
-
-
-def error_of(config: AudioLdmVaeConfig | HifiGanConfig) -> str:
-    with pytest.raises(ConfigError) as error:
-        config.build(SPEC)
-    return str(error.value)
 
 
 class Runs:

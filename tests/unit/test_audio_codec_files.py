@@ -8,27 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from audioldm_parts import ABSENT, VAE, VOCODER, audioldm_folder, edit_json, mels, vae_at, vocoder_at
+from audioldm_parts import ABSENT, VAE, VOCODER, edit_json, error_of, mels, vae_at, vocoder_at
+from audioldm_parts import folder as folder
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 from tiny_audioldm_vae import SCALING_FACTOR, SPEC
 from transformers import SpeechT5HifiGan
 
-from uniform_core.codecs import AudioLdmVaeConfig, HifiGanConfig
-from uniform_core.errors import ConfigError
+from uniform_core.codecs import AudioLdmVaeConfig
 
 OLD_NAMES = {"to_q.": "query.", "to_k.": "key.", "to_v.": "value.", "to_out.0.": "proj_attn."}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return audioldm_folder(tmp_path / "audioldm")
-
-
-def error_of(config: AudioLdmVaeConfig | HifiGanConfig) -> str:
-    with pytest.raises(ConfigError) as error:
-        config.build(SPEC)
-    return str(error.value)
 
 
 def test_the_vae_is_the_one_that_diffusers_loads(folder: Path, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from catalog_rows import open_catalog
 from services import seed_tracking
+from train_setups import train_setup
 
 from tasks.train import run_train
-from tasks.train_worker import HISTORY, TrainSetup, _Rank0Log
+from tasks.train_worker import HISTORY, _Rank0Log
 from uniform_core.build import build_run
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.errors import WorkFailedError
@@ -38,18 +39,7 @@ def test_nothing_is_made_where_there_is_nothing_to_train_on(tmp_path: Path) -> N
 
 def test_terms_of_the_loss_are_written_beside_it(tmp_path: Path, tracking_template: Path) -> None:
     seed_tracking(tracking_template, tmp_path)
-    setup = TrainSetup(
-        config_json=build_run("nano").model_dump_json(),
-        folder=str(tmp_path),
-        tensors_dir="",
-        null_text={},
-        model_id="a" * 32,
-        fingerprint="b" * 32,
-        settings_json=Settings(home=tmp_path).model_dump_json(),
-        run_id="a run",
-        versions={"clips": 1},
-        data_digest="c" * 64,
-    )
+    setup = train_setup(build_run("nano"), tmp_path)
     losses, terms = {Modality.AUDIO: 1.25}, {"audio_mse": 1.0, "audio_vb": 0.25}
     with _Rank0Log(setup) as log:
         log.step(StepReport(7, Task.V2A, 1.25, losses, terms, grad_norm=0.5, lr=0.1, clips=4))

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 from services import seed_tracking
+from train_setups import train_setup
 from training_toy import LAYOUT, MODEL, make_config, make_trainer
 
 from flows.cli.work import stages_text
 from tasks.stage import StageSummary
-from tasks.train_worker import TrainSetup, _export, _Rank0Log, init_account, new_trainer
+from tasks.train_worker import _export, _Rank0Log, init_account, new_trainer
 from uniform_core.build import build_run
 from uniform_core.config import RunConfig
 from uniform_core.corpus.fingerprints import train_fingerprint
 from uniform_core.diffusion import RectifiedFlowConfig
 from uniform_core.errors import ConfigError
 from uniform_core.model import InitConfig, UniForm, initialise_from
-from uniform_core.settings import Settings
 from uniform_core.training.checkpoint import load_tensors
 from uniform_core.training.export import ModelCard, export_model, read_card
 from uniform_core.training.scaling import fit_latent_scale
@@ -127,19 +127,7 @@ def test_the_account_is_in_the_card_in_mlflow_and_printed(
     assert read_card(exported).init is None
 
     seed_tracking(tracking_template, tmp_path)
-    setup = TrainSetup(
-        config_json=config.model_dump_json(),
-        folder=str(tmp_path),
-        tensors_dir="",
-        null_text={},
-        model_id="a" * 32,
-        fingerprint="b" * 32,
-        settings_json=Settings(home=tmp_path).model_dump_json(),
-        run_id="a run",
-        versions={"clips": 1},
-        data_digest="c" * 64,
-        init=report.as_json(),
-    )
+    setup = train_setup(config, tmp_path, init=report.as_json())
     _export(trainer_of(config), setup)
     assert read_card(tmp_path / "model").init == report.as_json()
     for _ in range(2):  # a training that goes on says the same again
