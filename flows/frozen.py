@@ -61,7 +61,8 @@ class FrozenCheck(Frozen):
             mean=mean,
             deviation=deviation,
             frozen=frozen,
-            **{name: first[name] for name in ("task", "check", "score", "bound", "at_least")},
+            score=first["score"]["name"],
+            **{name: first[name] for name in ("task", "check", "bound", "at_least")},
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from flows.cli.show import table
 from flows.frozen import Beside
 from uniform_core.metrics.gate import Check, Rule, Verdict
+from uniform_core.metrics.layers import made_clips
 from uniform_core.metrics.proof import Proof, Refusal
 
 
@@ -15,7 +16,7 @@ def proof_text(proof: Proof) -> str:
     return "\n\n".join(
         [
             table([_check_row(check) for check in proof.checks]),
-            *([table([_refusal_row(refusal) for refusal in proof.refusals])] if proof.refusals else []),
+            table([_refusal_row(refusal) for refusal in proof.refusals]),
             verdict_text(proof),
         ]
     )
@@ -25,7 +26,8 @@ def verdict_text(proof: Proof) -> str:
     """The verdict in one sentence, and what stands against it."""
     counts = proof.counts()
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    lines = [f"gate {proof.verdict}: of {len(proof.checks)} checks {said or 'none'}; {_controls_text(proof)}"]
+    told = f"of {len(proof.checks)} checks {said}; {_controls_text(proof)}"
+    lines = [f"gate {proof.words}{'; ' if proof.narrower else ': '}{told}"]
     for check in proof.checks:
         if check.verdict is not Verdict.PASSED:
             found = check.reason if check.found is None else f"{check.found:.4g}, wanted {bound_text(check.rule)}"
@@ -40,8 +42,6 @@ def verdict_text(proof: Proof) -> str:
 
 
 def _controls_text(proof: Proof) -> str:
-    if not proof.refusals:
-        return "no controls"
     refused = sum(refusal.verdict is Verdict.PASSED for refusal in proof.refusals)
     return f"{refused} of {len(proof.refusals)} controls refused as they must be"
 
@@ -66,19 +66,19 @@ def beside_text(night: Beside) -> str:
 
 
 def _check_row(check: Check) -> dict[str, Any]:
-    score = check.score or {}
+    low, high = check.interval or (None, None)
     return {
         "task": check.task,
         "check": check.rule.name,
         "found": check.found,
+        "low": low,
+        "high": high,
         "wanted": bound_text(check.rule),
         "verdict": str(check.verdict),
         "what": check.rule.words,
         "score": check.name,
-        "value": score.get("value"),
-        "low": score.get("low"),
-        "high": score.get("high"),
-        "n": score.get("n_generated"),
+        "value": None if check.score is None else check.score["value"],
+        "n": None if check.score is None else made_clips(check.score),
     }
 
 
@@ -93,26 +93,11 @@ def _refusal_row(refusal: Refusal) -> dict[str, Any]:
 
 
 def proof_json(proof: Proof) -> dict[str, Any]:
-    """The proof as plain values."""
+    """The proof as plain values. A check has what was judged, with its interval; under `score`, where that is from."""
     return {
         "verdict": str(proof.verdict),
-        "checks": [
-            {
-                "task": check.task,
-                "check": check.rule.name,
-                "score": check.name,
-                "quantity": check.rule.quantity,
-                "found": check.found,
-                "bound": check.rule.bound,
-                "at_least": check.rule.is_at_least,
-                "goal": check.rule.goal,
-                "reaches_goal": check.reaches_goal,
-                "verdict": str(check.verdict),
-                "reason": check.reason,
-                **{name: (check.score or {}).get(name) for name in ("value", "low", "high", "p", "n_generated")},
-            }
-            for check in proof.checks
-        ],
+        "narrower": list(proof.narrower),
+        "checks": [_check_json(check) for check in proof.checks],
         "controls": [
             {
                 "system": refusal.system,
@@ -124,4 +109,28 @@ def proof_json(proof: Proof) -> dict[str, Any]:
             }
             for refusal in proof.refusals
         ],
+    }
+
+
+def _check_json(check: Check) -> dict[str, Any]:
+    low, high = check.interval or (None, None)
+    score = check.score or {}
+    return {
+        "task": check.task,
+        "check": check.rule.name,
+        "quantity": check.rule.quantity,
+        "found": check.found,
+        "found_low": low,
+        "found_high": high,
+        "bound": check.rule.bound,
+        "at_least": check.rule.is_at_least,
+        "goal": check.rule.goal,
+        "reaches_goal": check.reaches_goal,
+        "verdict": str(check.verdict),
+        "reason": check.reason,
+        "score": {
+            "name": check.name,
+            **{name: score.get(name) for name in ("value", "low", "high", "p")},
+            "n_generated": None if check.score is None else made_clips(check.score),
+        },
     }

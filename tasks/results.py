@@ -20,9 +20,10 @@ from tasks.stills import chosen_samples, write_samples
 from tasks.tracking import LONGEST_VALUE, DataVersion, TrackedRun, Tracker
 from tasks.verdict import gate_metrics, gate_tables, gate_tags
 from uniform_core.config import RunConfig
+from uniform_core.corpus.proof import proof_of
 from uniform_core.files import lock
 from uniform_core.fingerprint import digest, set_digest
-from uniform_core.metrics.proof import prove
+from uniform_core.metrics.layers import made_clips
 from uniform_core.settings import Settings
 
 KIND_TAG, MODEL_TAG, EVALUATION_TAG = "uniform.kind", "uniform.model_id", "uniform.evaluation"
@@ -67,7 +68,7 @@ def log_evaluation(context: RunContext, model_id: str, rows: Rows) -> None:
     samples = chosen_samples(context, model_id)
     tracker, config = Tracker.open(context.settings), context.config
     own = _evaluation_tags(config, model_id, rows)
-    proof = prove(rows, config.evaluate.gate, tasks=config.evaluate.tasks)
+    proof = proof_of(config, rows)
     with lock(context.settings.checkpoints_dir / model_id / LOCK, shared=False):  # two drivers would make two runs
         parent = tracker.find(_model_tags(model_id))
         with tracker.run(
@@ -182,6 +183,6 @@ def _metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     name = f"{row['task']}/{row['name']}"
     name = name if row["system"] == "uniform" else f"{row['system']}/{name}"
     yield name, row["value"]
-    for part in ("low", "high", "p", "n_generated"):
-        if row[part] is not None:
-            yield f"{name}.{part}", row[part]
+    for part, number in {**{part: row[part] for part in ("low", "high", "p")}, "n_generated": made_clips(row)}.items():
+        if number is not None:
+            yield f"{name}.{part}", number

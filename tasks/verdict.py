@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from uniform_core.metrics.gate import Check, Verdict
+from uniform_core.metrics.layers import extractor_of, made_clips
 from uniform_core.metrics.proof import Proof
 
 GATE_TAG: Final = "uniform.gate"
@@ -15,13 +16,13 @@ FAILED_TAG, UNKNOWN_TAG, CONTROLS_TAG = f"{GATE_TAG}.failed", f"{GATE_TAG}.not_c
 
 
 def gate_tags(proof: Proof, *, longest: int) -> dict[str, str]:
-    """The verdict, and the names of the checks and controls that failed or could not be computed.
+    """The verdict, with what makes the gate a narrower one; the names of what failed or could not be computed.
 
     A value has at most `longest` characters: names that are too many are counted. One with no names is left out.
     """
     refused = sum(refusal.verdict is Verdict.PASSED for refusal in proof.refusals)
     tags = {
-        GATE_TAG: str(proof.verdict),
+        GATE_TAG: proof.words[:longest],
         FAILED_TAG: listed(_named(proof, Verdict.FAILED), longest=longest),
         UNKNOWN_TAG: listed(_named(proof, Verdict.UNKNOWN), longest=longest),
         CONTROLS_TAG: f"{refused} of {len(proof.refusals)} refused",
@@ -76,8 +77,8 @@ def _named(proof: Proof, verdict: Verdict) -> list[str]:
 
 
 def _extractor(check: Check) -> str:
-    """The second word of a metric's name; the name itself where nothing was measured, and it has one word."""
-    return check.name.split(".")[1 if "." in check.name else 0]
+    """That of the score; the metric's name where nothing was measured."""
+    return extractor_of(check.name) or check.name
 
 
 def _check_row(check: Check) -> dict[str, Any]:
@@ -88,10 +89,12 @@ def _check_row(check: Check) -> dict[str, Any]:
         "check": check.rule.name,
         "found": check.found,
         "wanted": f"{check.rule.side} {check.rule.bound:g}",
+        **dict(zip(("found_low", "found_high"), check.interval or (None, None), strict=True)),
         "goal": check.rule.goal,
         "what": check.rule.words,
         "metric": check.name,
-        **{name: score.get(name) for name in ("value", "low", "high", "p", "n_generated")},
+        **{name: score.get(name) for name in ("value", "low", "high", "p")},
+        "n_generated": None if check.score is None else made_clips(check.score),
         "reason": check.reason,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from uniform_core.metrics.proof import MUST_FAIL, prove
 from uniform_core.types import Modality, Task
 
 SPEC = build_run("nano").spec
-EXTRACTOR = {"fvd": "tinyvideo", "fad": "tinymel", "synchrony": "tinysync"}
+EXTRACTOR = {"fvd": "tinyvideo", "fad": "tinymel", "synchrony": "tinysync", "loss_gap": "model"}
 NETS = {Modality.VIDEO: "tinyvideo", Modality.AUDIO: "tinymel"}
 BESIDE = (("untrained", False), ("retrieval", False), ("codec_round_trip", True), ("real", True))
 
@@ -74,10 +75,12 @@ def film(kind: str, *, seed: int) -> Tile:
     )
 
 
-def report(rows: list[dict[str, Any]] | None = None) -> ReportData:
+def report(
+    rows: list[dict[str, Any]] | None = None, *, narrower: Sequence[str] = (), remark: str | None = None
+) -> ReportData:
     """A page with everything on it."""
     rows = scores() if rows is None else rows
-    proof = prove(rows, GateConfig(), tasks=tuple(Task))
+    proof = prove(rows, GateConfig(), narrower=narrower)
     columns, table = score_table(rows)
     history = [{"step": n, "task": "v2a", "losses": {"audio": 2.0 - n / 20}} for n in range(20)]
     tiles = (film("truth", seed=0), film("v2a", seed=1), LostTile("a2v", "from the sound alone", "no such file"))
@@ -89,6 +92,7 @@ def report(rows: list[dict[str, Any]] | None = None) -> ReportData:
         written_at="2030-01-01 00:00 UTC",
         facts=(Fact("Data", "something", "2 classes"),),
         gate=gate_view(proof, rows),
+        remark=remark,
         headlines=headlines(proof.checks, rows),
         cards=(ClipCard("ball", "something/one", "a ball that bounces", SPEC.duration_s, tiles),),
         charts=loss_charts(history),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.cli.show import print_json
 from flows.frozen import beside, read_frozen
-from flows.outcome import outcome_of
+from flows.outcome import nets_remark, outcome_of
 from flows.proof import beside_text, proof_json, proof_text
 from uniform_core.build import build_run
 from uniform_core.errors import WorkFailedError
@@ -34,8 +34,11 @@ def proof(arguments: argparse.Namespace) -> int:
             fix="Run `uniform run` with the same preset, data and settings first.",
         )
     night = None if frozen is None else beside(frozen, outcome.proof.checks, config)
+    remark = nets_remark(config)
     if arguments.json:
-        print_json(proof_json(outcome.proof) | ({} if night is None else {"frozen": asdict(night)}))
+        beside_it = {} if night is None else {"frozen": asdict(night)}
+        print_json(proof_json(outcome.proof) | {"remark": remark} | beside_it)
     else:
-        print(proof_text(outcome.proof) + ("" if night is None else "\n\n" + beside_text(night)))
+        parts = [proof_text(outcome.proof), remark, None if night is None else beside_text(night)]
+        print("\n\n".join(part for part in parts if part is not None))
     return 0 if outcome.proof.verdict is Verdict.PASSED else 1

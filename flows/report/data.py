@@ -104,12 +104,15 @@ class LossChart:
 
 @dataclass(frozen=True)
 class Cell:
-    """One score; `value` is None where it could not be computed, then `reason` says why."""
+    """One score; `value` is None where it could not be computed, then `reason` says why.
+
+    `n_generated` is None where it speaks of the model itself.
+    """
 
     value: float | None
     low: float | None
     high: float | None
-    n_generated: int
+    n_generated: int | None
     n_reference: int
     reason: str | None
 
@@ -171,7 +174,8 @@ class Headline:
 
 @dataclass(frozen=True)
 class GateLine:
-    """One check of the gate. `found` is None where it could not be computed, then `reason` says why.
+    """One check of the gate. `found` is None where it could not be computed, then `reason` says why; `interval` is its
+    own, in its units.
 
     `stream` says what was looked at, `cell` is the score behind the number, None where nothing was measured; `beside`
     are the values that the baselines have of the same metric, in the order of `Gate.baselines`.
@@ -184,6 +188,7 @@ class GateLine:
     metric: str
     verdict: str
     found: float | None
+    interval: tuple[float, float] | None
     bound: float
     wanted: str
     reaches_goal: bool | None
@@ -231,9 +236,13 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Gate:
-    """The gate: its verdict, the overview, every check, and how it did on the controls."""
+    """The gate: its verdict, the overview, every check, and how it did on the controls.
+
+    `narrower` is what it asks less of than the standard gate does.
+    """
 
     verdict: str
+    narrower: tuple[str, ...]
     counts: Mapping[str, int]
     tasks: tuple[str, ...]
     baselines: tuple[str, ...]
@@ -247,13 +256,17 @@ class Gate:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything on the page. A part that is not there yet is empty, and the page says so."""
+    """Everything on the page. A part that is not there yet is empty, and the page says so.
+
+    `remark` says what numbers of nets are worth on clips that these have seen nothing of; None where they have.
+    """
 
     title: str
     model_id: str
     written_at: str
     facts: tuple[Fact, ...]
     gate: Gate
+    remark: str | None
     headlines: tuple[Headline, ...]
     cards: tuple[ClipCard, ...]
     charts: tuple[LossChart, ...]

@@ -26,6 +26,7 @@ def gate_view(proof: Proof, scores: Rows) -> Gate:
     tasks = tuple(dict.fromkeys(check.task for check in proof.checks))
     return Gate(
         verdict=str(proof.verdict),
+        narrower=proof.narrower,
         counts={str(verdict): count for verdict, count in proof.counts().items()},
         tasks=tasks,
         baselines=baselines,
@@ -51,6 +52,7 @@ def _line(check: Check, baselines: Sequence[str], values: Mapping[tuple[str, str
         metric=check.name,
         verdict=str(check.verdict),
         found=check.found,
+        interval=check.interval,
         bound=check.rule.bound,
         wanted=_wanted(check.rule),
         reaches_goal=check.reaches_goal,

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from flows.cli.show import seconds
+from flows.outcome import nets_remark
 from flows.report.data import Fact, ReportData
 from flows.report.gate import gate_view
 from flows.report.glance import headlines
@@ -27,8 +28,8 @@ from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import kept_scores, wanted_scores
 from uniform_core.corpus.inputs import current_clips
+from uniform_core.corpus.proof import proof_of
 from uniform_core.errors import WorkFailedError
-from uniform_core.metrics.proof import prove
 from uniform_core.settings import Settings
 
 HISTORY = "history.jsonl"  # beside the model's folder, written by training
@@ -48,7 +49,7 @@ def gather(
     clips = current_clips(catalog, config)
     kept = kept_scores(catalog, wanted_scores(catalog, config, model_id=model_id, clips=clips))
     scores = sorted(kept.values(), key=lambda row: (row["created_at"], row["work_key"]))
-    proof = prove(scores, config.evaluate.gate, tasks=config.evaluate.tasks)
+    proof = proof_of(config, scores)
     columns, table = score_table(scores)
     return ReportData(
         title=f"{config.preset} on {config.data.name}",
@@ -56,6 +57,7 @@ def gather(
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         facts=tuple(_facts(clips, config, model, history)),
         gate=gate_view(proof, scores),
+        remark=nets_remark(config),
         headlines=headlines(proof.checks, scores),
         cards=sample_cards(catalog, config, clips, model_id=model_id),
         charts=loss_charts(history),

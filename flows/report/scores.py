@@ -8,6 +8,7 @@ from typing import Any
 from flows.report.axes import linear_axis, log_axis, number, tick_text
 from flows.report.data import Cell, Mark, Plot, PlotRow, ScoreColumn, ScoreRow, Tick
 from uniform_core.metrics.gate import CONTROLS
+from uniform_core.metrics.layers import made_clips
 from uniform_core.types import Task
 
 SYSTEMS = ("uniform", "untrained", "retrieval", "codec_round_trip", "real")
@@ -41,7 +42,8 @@ def score_table(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[ScoreColumn, .
 
 def cell_of(row: Mapping[str, Any]) -> Cell:
     """A score, with what it stands on."""
-    return Cell(**{name: row[name] for name in ("value", "low", "high", "n_generated", "n_reference", "reason")})
+    numbers = {name: row[name] for name in ("value", "low", "high", "n_reference", "reason")}
+    return Cell(n_generated=made_clips(row), **numbers)
 
 
 def _column_order(place: tuple[str, str]) -> tuple[int, str, int]:

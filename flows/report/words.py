@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from uniform_core.metrics.layers import extractor_of
+
 TASKS: Final = {
     "truth": "Real clip",
     "t2av": "Text → picture + sound",
@@ -95,7 +97,7 @@ METRICS: Final = {
 
 def stream_of(metric: str) -> str:
     """What a metric looks at: `picture`, `sound`, both, or the name of its extractor."""
-    extractor = metric.split(".")[1] if "." in metric else ""
+    extractor = extractor_of(metric)
     return STREAMS.get(extractor, extractor)
 
 

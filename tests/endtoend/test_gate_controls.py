@@ -37,7 +37,7 @@ def rows() -> Iterator[Rows]:
 
 
 def proof_of(rows: Rows) -> Proof:
-    return prove(rows, GateConfig(), tasks=tuple(Task))
+    return prove(rows, GateConfig())
 
 
 def test_a_perfect_answer_passes_and_every_control_is_refused(rows: Rows) -> None:

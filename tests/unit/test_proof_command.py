@@ -11,6 +11,7 @@ import pytest
 from command_line import said
 from report_records import scores
 
+from flows.cli import main
 from flows.cli import proof as command
 from flows.frozen import NightConfig
 from flows.nightly import Night
@@ -18,7 +19,6 @@ from flows.proof import proof_json
 from uniform_core.build import build_run
 from uniform_core.metrics.gate import GateConfig
 from uniform_core.metrics.proof import prove
-from uniform_core.types import Task
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     rows = scores()
 
     def outcome(*_: object, **__: object) -> SimpleNamespace:
-        return SimpleNamespace(scores=rows, proof=prove(rows, GateConfig(), tasks=tuple(Task)))
+        return SimpleNamespace(scores=rows, proof=prove(rows, GateConfig()))
 
     monkeypatch.setattr(command, "outcome_of", outcome)
     return rows
@@ -59,6 +59,43 @@ def test_a_gate_that_could_not_be_computed_is_exit_code_1(
     assert "gate not computed" in words
 
 
+def test_a_gate_that_is_narrower_says_so_where_it_passes(
+    evaluated: list[dict], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for row in evaluated:
+        row["n_generated"] = 48
+    code, words = said(["proof", "--preset", "nano"], capsys)
+    assert code == 0
+    assert "gate passed, by a narrower gate: 48 clips a task; of 42 checks 42 passed; 18 of 18 controls" in words
+    _, words = said(["proof", "--preset", "nano", "--json"], capsys)
+    assert (json.loads(words)["verdict"], json.loads(words)["narrower"]) == ("passed", ["48 clips a task"])
+
+
+def test_no_clips_are_counted_where_a_score_speaks_of_the_model_itself(
+    evaluated: list[dict], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for row in evaluated:
+        row["n_generated"] = 0 if row["name"].startswith("loss_gap") else 192
+    main(["proof", "--preset", "nano"])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("v2a   no gap of losses")]
+    assert line.endswith("  –")
+    _, words = said(["proof", "--preset", "nano", "--json"], capsys)
+    counts = {check["check"]: check["score"]["n_generated"] for check in json.loads(words)["checks"]}
+    assert (counts["no gap of losses"], counts["class"]) == (None, 192)
+
+
+def test_nets_that_have_seen_no_such_film_are_told_of(
+    evaluated: list[dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluated
+    _, words = said(["proof", "--preset", "nano", "--data", f"folder:{tmp_path}"], capsys)
+    assert "The feature nets were taught by clips of 2 rendered classes" in words
+    _, words = said(["proof", "--preset", "nano", "--data", f"folder:{tmp_path}", "--json"], capsys)
+    assert json.loads(words)["remark"].startswith("The feature nets")
+    _, words = said(["proof", "--preset", "nano"], capsys)
+    assert "The feature nets" not in words
+
+
 def test_without_an_evaluation_it_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,7 +109,7 @@ def kept_night(
     tmp_path: Path, rows: list[dict], *, found: float, seeds: int = 2, overrides: Sequence[str] = ()
 ) -> Path:
     """The file of a night of preset nano whose seeds had this number at every check."""
-    gate = proof_json(prove(rows, GateConfig(), tasks=tuple(Task)))
+    gate = proof_json(prove(rows, GateConfig()))
     gate["checks"] = [check | {"found": found} for check in gate["checks"]]
     configs = {"nano": NightConfig.of_run(build_run("nano", overrides=overrides), overrides)}
     path = tmp_path / "nightly.json"

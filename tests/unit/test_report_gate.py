@@ -18,7 +18,7 @@ GATE = GateConfig()
 
 
 def view_of(rows):
-    return gate_view(prove(rows, GATE, tasks=tuple(Task)), rows)
+    return gate_view(prove(rows, GATE), rows)
 
 
 def text_of(page: str, part: str) -> str:
@@ -68,6 +68,44 @@ def test_a_gate_that_is_passed_says_so_with_its_counts_and_its_controls():
     assert "let through" not in said
 
 
+def test_a_narrower_gate_is_told_beside_its_verdict():
+    page = render(report(narrower=["48 clips a task", "loss_gap <99>"]))
+    assert "Passed By a narrower gate than the standard one: 48 clips a task, loss_gap &lt;99&gt;." in text_of(
+        page, "gate"
+    )
+    assert "narrower gate" not in text_of(render(report()), "gate")
+
+
+def test_what_nets_have_not_seen_is_told_beside_the_gate_and_the_scores():
+    page = render(report(remark="The nets know <nothing> of it."))
+    for part in ("gate", "scores"):
+        assert "The nets know &lt;nothing&gt; of it." in text_of(page, part)
+    assert 'class="strangers"' not in render(report())
+
+
+def test_an_interval_stands_beside_what_was_found_in_its_units():
+    rows = scores()
+    for found in rows:
+        if found["name"].startswith("fad") and found["system"] == "codec_round_trip":
+            found["value"] = 0.5
+    (line,) = [line for line in view_of(rows).lines if (line.rule, line.task) == ("audio fidelity", "v2a")]
+    assert (line.found, line.interval, line.cell.low, line.cell.high) == (18.0, (1.6, 1.9), 0.8, 0.95)
+    assert re.search(r"18\.0 interval 1\.60, 1\.90 times the codec round trip", text_of(render(report(rows)), "checks"))
+
+
+def test_no_clips_are_counted_where_a_score_speaks_of_the_model_itself():
+    rows = scores()
+    for found in rows:
+        if found["name"].startswith("loss_gap"):
+            found["n_generated"] = found["n_reference"] = 0
+    page = render(report(rows))
+    assert "n 0" not in text_of(page, "scores")
+    assert {line.cell.n_generated for line in view_of(rows).lines if line.rule == "no gap of losses"} == {None}
+    table = re.findall(r"<th scope=\"row\" data-value=\"([^\"]*)\">.*?</tr>", page, re.DOTALL)
+    assert table.count("no gap of losses") == 3
+    assert len(re.findall(r'<td data-value="">–</td>\n<td data-value="', page.split('id="checks"')[1])) >= 3
+
+
 def test_a_check_that_fails_is_said_in_words_a_shape_and_with_its_number():
     rows = scores()
     next(r for r in rows if r["system"] == "uniform" and r["name"].startswith("fvd"))["value"] = 9.0
@@ -105,7 +143,7 @@ def test_what_could_not_be_computed_has_its_reason_once_with_every_check_that_it
 def test_a_control_that_was_not_evaluated_says_why():
     rows = [r for r in scores() if (r["system"], r["task"]) != ("copier", "v2a")]
     (why,) = view_of(rows).unknown
-    assert why.reason == "this evaluation has no such metric"
+    assert why.reason == "it was not evaluated at this task"
     assert why.checks == ("control copier, V2A no copying", "control copier, V2A few near copies")
     said = text_of(render(report(rows)), "gate")
     assert "Why 2 could not be computed" in said

@@ -20,7 +20,6 @@ from uniform_core.build import build_run
 from uniform_core.errors import IntegrityError
 from uniform_core.metrics.gate import GateConfig
 from uniform_core.metrics.proof import prove
-from uniform_core.types import Task
 
 
 def step(n: int, task: str, **losses: float) -> dict:
@@ -120,7 +119,7 @@ def test_the_table_has_the_model_first_and_a_null_keeps_its_reason():
 
 
 def glance(rows: list[dict], gate: GateConfig | None = None) -> tuple[Headline, ...]:
-    return headlines(prove(rows, gate or GateConfig(), tasks=tuple(Task)).checks, rows)
+    return headlines(prove(rows, gate or GateConfig()).checks, rows)
 
 
 def test_the_headline_is_the_task_where_the_claim_is_weakest_and_has_the_gates_verdict():

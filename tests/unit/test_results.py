@@ -23,10 +23,10 @@ from tasks.tracking import TrackedRun, Tracker
 from uniform_core.build import build_run
 from uniform_core.corpus.evaluation import System, WantedScore
 from uniform_core.corpus.inputs import current_clips
+from uniform_core.corpus.proof import proof_of
 from uniform_core.errors import IntegrityError
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.base import Score
-from uniform_core.metrics.proof import prove
 from uniform_core.progress import silent
 from uniform_core.settings import Settings
 from uniform_core.types import Task
@@ -212,6 +212,8 @@ def test_a_number_has_its_interval_and_how_many_clips_it_stands_on_and_none_has_
     without = [row for row in artifact(run, "scores.json") if row["value"] is None]
     assert {row["reason"] for row in without} == {"no clips"}
     assert not [key for key in run.data.metrics if f"/{WITHOUT_VALUE}" in key]
+    assert {key for key in run.data.metrics if "v2a/loss_gap" in key and key.endswith(".n_generated")} == set()
+    assert "v2a/loss_gap.model.uniform_tiny" in run.data.metrics, "it speaks of the model, so of no clips"
 
 
 def test_the_verdict_of_the_gate_is_a_tag_with_what_failed_and_the_numbers_are_metrics(
@@ -220,8 +222,10 @@ def test_the_verdict_of_the_gate_is_a_tag_with_what_failed_and_the_numbers_are_m
     evaluated()
     (run,) = runs_of(settings)
     tags = run.data.tags
-    proof = prove(artifact(run, "scores.json"), build_run("nano").evaluate.gate, tasks=tuple(Task))
-    assert tags["uniform.gate"] == proof.verdict == "failed"
+    proof = proof_of(build_run("nano"), artifact(run, "scores.json"))
+    assert proof.verdict == "failed"
+    asked_less = "12 clips a task, 9 real clips beside them, 2 of 6 classes, feature nets of another training"
+    assert tags["uniform.gate"] == f"failed, by a narrower gate: {asked_less}"
     failed = tags["uniform.gate.failed"].split(", ")
     assert "t2av no more diversity.tinymel" not in failed, "1.5 is the bound"
     assert "t2av few near copies.melsketch" in failed

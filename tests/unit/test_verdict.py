@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 from report_records import row, scores
 
@@ -9,16 +12,33 @@ from tasks.tracking import LONGEST_VALUE, checked_name
 from tasks.verdict import gate_metrics, gate_tables, gate_tags, listed
 from uniform_core.metrics.gate import GateConfig, Verdict
 from uniform_core.metrics.proof import prove
-from uniform_core.types import Task
 
 
 def proof_of(rows):
-    return prove(rows, GateConfig(), tasks=tuple(Task))
+    return prove(rows, GateConfig())
 
 
 def test_a_gate_that_is_passed_has_no_names_against_it():
     tags = gate_tags(proof_of(scores()), longest=LONGEST_VALUE)
     assert tags == {"uniform.gate": "passed", "uniform.gate.controls": "18 of 18 refused"}
+
+
+def test_a_gate_that_asks_less_is_no_plain_passed():
+    tags = gate_tags(prove(scores(), GateConfig(), narrower=["text for a2v"]), longest=LONGEST_VALUE)
+    assert tags["uniform.gate"] == "passed, by a narrower gate: text for a2v"
+    assert len(gate_tags(prove(scores(), GateConfig(), narrower=["x" * 99]), longest=40)["uniform.gate"]) == 40
+
+
+def test_the_table_has_intervals_in_the_units_of_what_was_found_and_no_clips_of_the_model_itself():
+    rows = scores()
+    for found in rows:
+        if found["name"].startswith("fad") and found["system"] == "codec_round_trip":
+            found["value"] = 0.5
+    table = list(csv.DictReader(io.StringIO(dict(gate_tables(proof_of(rows)))["gate.csv"])))
+    of = {(line["task"], line["check"]): line for line in table}
+    fidelity = of["v2a", "audio fidelity"]
+    assert (fidelity["found_low"], fidelity["found_high"], fidelity["low"]) == ("1.6", "1.9", "0.8")
+    assert (fidelity["n_generated"], of["v2a", "no gap of losses"]["n_generated"]) == ("192", "")
 
 
 def test_a_control_that_got_through_is_named_beside_the_checks_that_failed():

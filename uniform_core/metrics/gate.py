@@ -15,14 +15,15 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from uniform_core.metrics.layers import video_first
-from uniform_core.types import Fraction, Frozen, PositiveFloat, Task
+from uniform_core.metrics.layers import stream_judged, video_first
+from uniform_core.types import Fraction, Frozen, Modality, PositiveFloat, Task
 
 Control = Literal["copier", "prototypes", "class_mean", "text_blind", "given_blind", "shuffled"]
 CONTROLS: Final[tuple[Control, ...]] = ("copier", "prototypes", "class_mean", "text_blind", "given_blind", "shuffled")
 Quantity = Literal["value", "low", "p", "over_codec", "over_real"]
 Side = Literal["≥", ">", "≤"]
 SIDES: Final[Mapping[Side, Callable[[float, float], bool]]] = {"≥": ge, ">": gt, "≤": le}
+STREAMS: Final = {Modality.VIDEO: "picture", Modality.AUDIO: "sound"}
 
 
 class GateConfig(Frozen):
@@ -56,8 +57,8 @@ class Verdict(StrEnum):
 class Rule:
     """One line of the gate: a quantity of all scores of one metric, and the side of the bound that it must be on.
 
-    `tasks` are those that it is asked of. `by_stream` True: there must be a score for the picture and one for the
-    sound, where a task makes both.
+    `tasks` are those that it is asked of. `by_stream` True: there must be a score that judges the picture and one that
+    judges the sound, where a task makes both. `stream` is the one that it speaks of, where it speaks of one alone.
     """
 
     name: str
@@ -69,14 +70,27 @@ class Rule:
     words: str
     goal: float | None = None
     by_stream: bool = False
+    stream: Modality | None = None
+
+    def streams_of(self, task: Task) -> tuple[Modality, ...]:
+        """The streams of a task that a score each has to judge; none where it looks at both together."""
+        if self.by_stream:
+            return task.made
+        return () if self.stream is None else (self.stream,)
 
     def scores_of(self, task: Task) -> int:
         """How many scores of a task it has to be asked of, at least."""
-        return len(task.made) if self.by_stream else 1
+        return max(1, len(self.streams_of(task)))
 
     def holds(self, found: float, bound: float) -> bool:
         """Whether a number is on the right side of a bound."""
         return SIDES[self.side](found, bound)
+
+    def asks_less_than(self, other: Rule) -> bool:
+        """Whether its bound or its goal is one that does not hold by those of another form of the same rule."""
+        pairs = ((self.bound, other.bound), (self.goal, other.goal))
+        given = [(own, its) for own, its in pairs if own is not None and its is not None and own != its]
+        return any(not other.holds(own, its) for own, its in given)
 
     @property
     def is_at_least(self) -> bool:
@@ -88,7 +102,8 @@ class Rule:
 class Check:
     """One rule asked of one score. `found` is the quantity that was judged, `score` the row that it comes from.
 
-    `reason` says why nothing could be judged; `reaches_goal` is None where the rule has no goal.
+    `interval` is the 95 % interval of `found` in its own units, where there is one; of a ratio, what it is taken to is
+    held for exact. `reason` says why nothing could be judged; `reaches_goal` is None where the rule has no goal.
     """
 
     rule: Rule
@@ -98,6 +113,7 @@ class Check:
     found: float | None
     score: Mapping[str, Any] | None
     reason: str | None = None
+    interval: tuple[float, float] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -119,10 +135,14 @@ GIVEN = (Task.A2V, Task.V2A)
 def rules_of(gate: GateConfig) -> tuple[Rule, ...]:
     """The lines of the gate, in the order in which people read them."""
     times, share = "times the codec round trip's", "of real clips'"
-    each = partial(Rule, by_stream=True)
+    each, looks, hears = (
+        partial(Rule, by_stream=True),
+        partial(Rule, stream=Modality.VIDEO),
+        partial(Rule, stream=Modality.AUDIO),
+    )
     return (
-        Rule("video fidelity", "fvd", "over_codec", "≤", gate.video_over_codec, PICTURE, times),
-        Rule("audio fidelity", "fad", "over_codec", "≤", gate.audio_over_codec, SOUND, times, goal=gate.audio_goal),
+        looks("video fidelity", "fvd", "over_codec", "≤", gate.video_over_codec, PICTURE, times),
+        hears("audio fidelity", "fad", "over_codec", "≤", gate.audio_over_codec, SOUND, times, goal=gate.audio_goal),
         each("enough diversity", "diversity_least", "value", "≥", gate.diversity_least, ALL, f"{share}, least class"),
         each("no more diversity", "diversity_most", "value", "≤", gate.diversity_most, ALL, f"{share}, most class"),
         each("coverage", "coverage", "over_real", "≥", gate.coverage, ALL, share),
@@ -159,53 +179,65 @@ def rules_of(gate: GateConfig) -> tuple[Rule, ...]:
     )
 
 
+def looser_bounds(gate: GateConfig) -> tuple[str, ...]:
+    """The bounds and goals of a gate that ask for less than the standard ones, as name and number: `loss_gap 99`."""
+    standard = GateConfig()
+
+    def is_looser(name: str, value: float) -> bool:
+        changed = rules_of(standard.model_copy(update={name: value}))
+        return any(own.asks_less_than(its) for own, its in zip(changed, rules_of(standard), strict=True))
+
+    return tuple(f"{name} {value:g}" for name, value in gate if is_looser(name, value))
+
+
 def judge(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, system: str, task: Task) -> list[Check]:
-    """Every check of a system at a task. A rule whose metric was not measured, or of one stream only, says so."""
+    """Every check of a system at a task. What was not measured, or of one stream only, says so."""
     found = {(row["name"], row["system"], row["task"]): row for row in scores}
+    of_system = [row for row in scores if (row["system"], row["task"]) == (system, str(task))]
     checks = []
     for rule in rules_of(gate):
         if task not in rule.tasks:
             continue
-        own = [row for row in scores if (row["system"], row["task"]) == (system, str(task)) and _is_of(row, rule)]
+        own = [row for row in of_system if row["name"].split(".")[0] == rule.metric]
         checks += [_checked(rule, row, found) for row in sorted(own, key=lambda row: video_first(row["name"]))]
-        if len(own) < rule.scores_of(task):
-            reason = "this evaluation has it of one stream only" if own else "this evaluation has no such metric"
-            checks.append(Check(rule, system, str(task), rule.metric, None, None, reason))
+        if not own:
+            why = "this evaluation has no such metric" if of_system else "it was not evaluated at this task"
+            checks.append(Check(rule, system, str(task), rule.metric, None, None, why))
+        elif lost := set(rule.streams_of(task)) - {stream_judged(row["name"]) for row in own}:
+            streams = " nor ".join(name for modality, name in STREAMS.items() if modality in lost)
+            why = f"nothing that this evaluation has of it judges the {streams}"
+            checks.append(Check(rule, system, str(task), rule.metric, None, None, why))
     return checks
-
-
-def _is_of(row: Mapping[str, Any], rule: Rule) -> bool:
-    return bool(row["name"].split(".")[0] == rule.metric)
 
 
 BESIDE: Final[Mapping[str, str]] = {"over_codec": "codec_round_trip", "over_real": "real"}
 
 
 def _checked(rule: Rule, row: Mapping[str, Any], found: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> Check:
-    number: float | None
-    reason: str | None = row["reason"]
+    whole = partial(Check, rule, row["system"], row["task"], row["name"])
+    number: float | None = row["value" if rule.quantity in BESIDE else rule.quantity]
+    if number is None:
+        unsaid = "too few clips for an interval" if rule.quantity == "low" else "nothing could be exchanged"
+        return whole(None, row, row["reason"] or unsaid)
+    unit = 1.0
     if rule.quantity in BESIDE:
         other = found.get((row["name"], BESIDE[rule.quantity], "all"))
-        number, missing = _ratio(row, other, BESIDE[rule.quantity])
-        reason = reason or missing
-    else:
-        number = row[rule.quantity]
-        if number is None and reason is None:
-            reason = "too few clips for an interval" if rule.quantity == "low" else "nothing could be exchanged"
-    return Check(rule, row["system"], row["task"], row["name"], number, row, reason if number is None else None)
+        if (why := _why_no_ratio(row, other, BESIDE[rule.quantity])) is not None or other is None:
+            return whole(None, row, why)
+        unit = other["value"]
+    low, high = (None, None) if rule.quantity in ("low", "p") else (row["low"], row["high"])
+    return whole(number / unit, row, interval=None if low is None or high is None else (low / unit, high / unit))
 
 
-def _ratio(row: Mapping[str, Any], other: Mapping[str, Any] | None, name: str) -> tuple[float | None, str | None]:
-    if row["value"] is None:
-        return None, row["reason"]
+def _why_no_ratio(row: Mapping[str, Any], other: Mapping[str, Any] | None, name: str) -> str | None:
     if other is None or other["value"] is None:
-        return None, f"there is no value of {name} beside it"
+        return f"there is no value of {name} beside it"
     for side, words in (("n_generated", "clips"), ("n_reference", "reference clips")):
         if other[side] != row[side]:
-            return None, f"{row[side]} {words} against {other[side]} of {name}: only equal numbers compare"
+            return f"{row[side]} {words} against {other[side]} of {name}: only equal numbers compare"
     if other["value"] <= 0:
-        return None, f"{name} has {other['value']:.3g}: there is nothing to divide by"
-    return row["value"] / other["value"], None
+        return f"{name} has {other['value']:.3g}: there is nothing to divide by"
+    return None
 
 
 def words_needed() -> tuple[str, ...]:

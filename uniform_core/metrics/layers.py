@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from uniform_core.metrics.base import Need
+from uniform_core.metrics.base import MODEL, Need
 from uniform_core.metrics.synchrony import AUDIO_LAYER, VIDEO_LAYER
 from uniform_core.types import Modality
 
@@ -44,10 +44,25 @@ def modality_of(need: Need) -> Modality:
     return _JUDGES[need.layer] if need.layer in _JUDGES else _JUDGES[need.extractor]
 
 
-def video_first(score_name: str) -> tuple[bool, str]:
-    """A key that sorts names of scores (`metric.extractor.protocol`): the picture's before the sound's."""
+def extractor_of(score_name: str) -> str:
+    """The second word of a score's name, `metric.extractor.protocol`; empty where it has one word."""
     _, _, rest = score_name.partition(".")
-    return _JUDGES.get(rest.partition(".")[0]) is not Modality.VIDEO, score_name
+    return rest.partition(".")[0]
+
+
+def stream_judged(score_name: str) -> Modality | None:
+    """The stream that a score speaks of by its extractor; None where that looks at both, or at neither."""
+    return _JUDGES.get(extractor_of(score_name))
+
+
+def made_clips(row: Mapping[str, Any]) -> int | None:
+    """How many made clips a row of `scores` stands on; None where it speaks of the model itself."""
+    return None if extractor_of(row["name"]) == MODEL else int(row["n_generated"])
+
+
+def video_first(score_name: str) -> tuple[bool, str]:
+    """A key that sorts names of scores: the picture's before the sound's."""
+    return stream_judged(score_name) is not Modality.VIDEO, score_name
 
 
 def why_unknown(need: Need) -> str | None:

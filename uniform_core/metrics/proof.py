@@ -1,4 +1,7 @@
-"""The proof of learning: the model passes every check of the gate, and every control is refused by those named here."""
+"""The proof of learning: the model passes every check of the gate, and every control is refused by those named here.
+
+It is of all tasks, whatever was evaluated: a run must not pass by measuring less.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from uniform_core.metrics.gate import Check, GateConfig, Verdict, judge
+from uniform_core.metrics.gate import BESIDE, Check, GateConfig, Verdict, judge, looser_bounds
 from uniform_core.types import Task
 
 _COPIES = ("no copying", "few near copies")
@@ -22,6 +25,8 @@ _FAITHFUL = {
 }
 _VARIED = ("enough diversity", "coverage")
 _BLIND = ("class", "no more diversity")
+
+CLIPS: Final = 192  # a task: 32 of each of six classes, and as many real ones beside them
 
 # Which rules each control has to fail, by task. A rule that no control fails would prove nothing; that of the losses
 # speaks of a model, not of clips: its control is a model that knows one batch by heart (in the tests).
@@ -61,10 +66,14 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Proof:
-    """Every check of the model, and how the gate did on the controls."""
+    """Every check of the model, and how the gate did on the controls.
+
+    `narrower` says what this gate asks less of than the standard one does, in a few words each.
+    """
 
     checks: tuple[Check, ...]
     refusals: tuple[Refusal, ...]
+    narrower: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -72,26 +81,47 @@ class Proof:
         found = {check.verdict for check in self.checks} | {refusal.verdict for refusal in self.refusals}
         if Verdict.FAILED in found:
             return Verdict.FAILED
-        return Verdict.UNKNOWN if Verdict.UNKNOWN in found or not self.checks else Verdict.PASSED
+        return Verdict.UNKNOWN if Verdict.UNKNOWN in found else Verdict.PASSED
+
+    @property
+    def words(self) -> str:
+        """The verdict, and by which gate where it is a narrower one."""
+        return verdict_words(self.verdict, self.narrower)
 
     def counts(self) -> Mapping[Verdict, int]:
         """How many checks came to each verdict."""
         return {verdict: sum(check.verdict is verdict for check in self.checks) for verdict in Verdict}
 
 
-def prove(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, tasks: Sequence[Task]) -> Proof:
-    """The proof that rows of `scores` of one evaluation are.
+def prove(scores: Sequence[Mapping[str, Any]], gate: GateConfig, *, narrower: Sequence[str] = ()) -> Proof:
+    """The proof that rows of `scores` of one evaluation are; `narrower` is what only its config tells.
 
-    A control that was not evaluated is not computed: a gate that was not tried by its controls proves nothing.
+    A task or a control that was not evaluated is not computed: what was not tried proves nothing.
     """
-    checks = [check for task in tasks for check in judge(scores, gate, system="uniform", task=task)]
+    checks = [check for task in Task for check in judge(scores, gate, system="uniform", task=task)]
     refusals = [
         _refusal(judge(scores, gate, system=system, task=task), system, task, rules)
         for system, by_task in MUST_FAIL.items()
         for task, rules in by_task.items()
-        if task in tasks
     ]
-    return Proof(tuple(checks), tuple(refusals))
+    return Proof(tuple(checks), tuple(refusals), (*_fewer_clips(checks), *looser_bounds(gate), *narrower))
+
+
+def verdict_words(verdict: str, narrower: Sequence[str]) -> str:
+    """A verdict, and by which gate where it is a narrower one.
+
+    >>> verdict_words("passed", ["48 clips a task", "loss_gap 99"])
+    'passed, by a narrower gate: 48 clips a task, loss_gap 99'
+    """
+    return f"{verdict}, by a narrower gate: {', '.join(narrower)}" if narrower else str(verdict)
+
+
+def _fewer_clips(checks: Sequence[Check]) -> tuple[str, ...]:
+    """What stands on fewer clips than it should, by the checks that stand on all there are."""
+    whole = [check.score for check in checks if check.score is not None and check.rule.quantity in BESIDE]
+    sides = (("n_generated", "clips a task"), ("n_reference", "real clips beside them"))
+    fewest = [(min((row[side] for row in whole), default=CLIPS), words) for side, words in sides]
+    return tuple(f"{count} {words}" for count, words in fewest if count < CLIPS)
 
 
 def _refusal(checks: Sequence[Check], system: str, task: Task, rules: Sequence[str]) -> Refusal:
