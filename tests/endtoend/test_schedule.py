@@ -103,6 +103,25 @@ def test_each_deployment_has_typed_parameters_a_pool_and_a_limit(deployed: Deplo
     assert crons == ([("0 3 * * *", "Etc/UTC", True)] if name == "pipeline/nightly" else [])
 
 
+def test_the_proof_of_seeds_waits_for_somebody_to_switch_its_schedule_on(deployed: Deployed) -> None:
+    deployment = deployed.deployment("proof-of-seeds/three-seeds")
+    assert deployment.work_pool_name == "uniform"
+    assert deployment.enforce_parameter_schema
+    assert deployment.parameters == {"presets": ["tiny", "tiny_iddpm"], "seeds": 3, "overrides": []}
+    kinds = deployment.parameter_openapi_schema["properties"]
+    assert {name: kind["type"] for name, kind in kinds.items()} == {
+        "presets": "array",
+        "seeds": "integer",
+        "overrides": "array",
+    }
+    assert kinds["seeds"]["minimum"] == 1
+    assert deployment.global_concurrency_limit.limit == 1
+    assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
+    crons = [(s.schedule.cron, s.schedule.timezone, s.active) for s in deployment.schedules]
+    assert crons == [("0 4 * * 0", "Etc/UTC", False)]
+    assert [run for run in deployed.runs(deployment.id) if run.auto_scheduled] == []
+
+
 @pytest.mark.parametrize("parameters", [{"preset": 3}, {"overrides": "train.lr=1"}])
 def test_parameters_of_another_type_are_refused(deployed: Deployed, parameters: dict[str, Any]) -> None:
     with pytest.raises(PrefectHTTPStatusError, match="409"):

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from command_line import said
 
-from flows.cli import nightly as command
+from flows import nightly as nights
 from flows.cli.main import build_parser
 from flows.frozen import NightConfig, seedless_digest
-from flows.nightly import Night, run_in_process, spend_night
+from flows.nightly import PRESETS, SEEDS, Night, run_in_process, spend_night
 from uniform_core.build import build_run
 from uniform_core.diffusion import AncestralConfig, IddpmConfig
 from uniform_core.errors import WorkFailedError
@@ -22,8 +22,9 @@ from uniform_core.errors import WorkFailedError
 def gate_of(
     value: float | None, *, verdict: str = "passed", at_least: bool = True, quantity: str = "value"
 ) -> dict[str, Any]:
-    check = {"task": "v2a", "check": "class", "score": "class_accuracy.net.test", "found": value, "bound": 0.8}
-    return {"verdict": verdict, "checks": [{**check, "at_least": at_least, "verdict": verdict, "quantity": quantity}]}
+    check = {"task": "v2a", "check": "class", "score": {"name": "class_accuracy.net.test"}, "found": value}
+    check |= {"bound": 0.8, "at_least": at_least, "verdict": verdict, "quantity": quantity}
+    return {"verdict": verdict, "narrower": [], "checks": [check]}
 
 
 def configs_of(*presets: str) -> dict[str, NightConfig]:
@@ -109,7 +110,7 @@ def test_the_command_keeps_its_table_and_says_by_its_code_whether_all_passed(
 ) -> None:
     monkeypatch.setenv("UNIFORM_HOME", str(tmp_path))
     gates = {0: gate_of(0.9), 1: gate_of(0.7, verdict="failed")}
-    monkeypatch.setattr(command, "run_in_process", lambda _: lambda _preset, seed: gates[seed])
+    monkeypatch.setattr(nights, "run_in_process", lambda _: lambda _preset, seed: gates[seed])
     assert said(["nightly", "--presets", "nano", "--seeds", "1"], capsys)[0] == 0
     code, words = said(["nightly", "--presets", "nano", "--seeds", "2"], capsys)
     assert code == 1
@@ -122,9 +123,20 @@ def test_the_command_keeps_its_table_and_says_by_its_code_whether_all_passed(
     assert "nobody" in words
 
 
+def test_a_night_says_of_each_run_by_how_narrow_a_gate_it_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNIFORM_HOME", str(tmp_path))
+    monkeypatch.setattr(nights, "run_in_process", lambda _: lambda *_: gate_of(0.9) | {"narrower": ["loss_gap 99"]})
+    _, words = said(["nightly", "--presets", "nano", "--seeds", "1"], capsys)
+    assert "nano, training seed 0: gate passed, by a narrower gate: loss_gap 99" in words
+    (run,) = json.loads((tmp_path / "reports" / "nightly.json").read_text())["runs"]
+    assert run == {"preset": "nano", "seed": 0, "verdict": "passed", "narrower": ["loss_gap 99"]}
+
+
 def test_a_night_is_of_three_seeds_and_both_objectives() -> None:
     words = build_parser().parse_args(["nightly"])
-    assert (words.presets, words.seeds) == (["tiny", "tiny_iddpm"], 3)
+    assert (words.presets, words.seeds) == (["tiny", "tiny_iddpm"], 3) == (list(PRESETS), SEEDS)
 
 
 def test_a_night_that_ends_early_leaves_the_last_whole_one_and_what_it_has_so_far(
@@ -138,11 +150,11 @@ def test_a_night_that_ends_early_leaves_the_last_whole_one_and_what_it_has_so_fa
             raise WorkFailedError("a run", expected="an end", found="none", fix="Wait.")
         return gate_of(0.7)
 
-    monkeypatch.setattr(command, "run_in_process", lambda _: lambda *_: gate_of(0.9))
+    monkeypatch.setattr(nights, "run_in_process", lambda _: lambda *_: gate_of(0.9))
     assert said(["nightly", "--presets", "nano", "--seeds", "2"], capsys)[0] == 0
     assert not so_far.exists()
     kept = whole.read_bytes()
-    monkeypatch.setattr(command, "run_in_process", lambda _: broken)
+    monkeypatch.setattr(nights, "run_in_process", lambda _: broken)
     assert said(["nightly", "--presets", "nano", "--seeds", "2"], capsys)[0] == 1
     assert whole.read_bytes() == kept
     assert [run["seed"] for run in json.loads(so_far.read_text())["runs"]] == [0]
@@ -164,7 +176,7 @@ def test_a_night_says_with_which_procedural_seed_it_ran(
 ) -> None:
     monkeypatch.setenv("UNIFORM_HOME", str(tmp_path))
     monkeypatch.setenv("UNIFORM_PROCEDURAL_SEED", "9")
-    monkeypatch.setattr(command, "run_in_process", lambda _: lambda *_: gate_of(0.9))
+    monkeypatch.setattr(nights, "run_in_process", lambda _: lambda *_: gate_of(0.9))
     code, words = said(["nightly", "--presets", "nano", "--seeds", "1", "--json"], capsys)
     config = json.loads(words)["configs"]["nano"]
     assert (code, config["overrides"]) == (0, ["data.seed=9", "instrument.seed=9"])

@@ -1,4 +1,4 @@
-"""The stage flows on a real Prefect server: what is tried again, and what each leaves to look at."""
+"""The flows on a real Prefect server: what of a stage is tried again, and what each flow leaves to look at."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from flows import stages
+from flows import nightly, stages
+from flows.proof_of_seeds import proof_of_seeds
 from flows.server import PrefectServer
 from tasks.context import RunContext
 from tasks.stage import StageSummary
@@ -116,3 +117,55 @@ def test_each_stage_runs_alone_on_a_finished_home_and_leaves_a_summary_that_says
     assert [row["stage"] for row in shown] == [row["stage"] for row in rows]
     assert [int(row["candidates"]) for row in shown] == [row["candidates"] for row in rows]
     assert all(int(row["done"]) == 0 for row in shown)
+
+
+@pytest.fixture
+def night(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, dict[str, Any], list[str]]]:
+    """What proves seeds by runs that say these verdicts: the flow's state, its artifacts by key, and what ran."""
+    del home
+
+    def spend(*verdicts: str, preset: str = "nano") -> tuple[Any, dict[str, Any], list[str]]:
+        ran: list[str] = []
+
+        def run_in_process(overrides: list[str]) -> nightly.Runner:
+            def run(preset: str, seed: int) -> nightly.Gate:
+                ran.append(f"{preset} {seed} {' '.join(overrides)}")
+                check = {"task": "v2a", "check": "class", "score": {"name": "class_accuracy.net.test"}, "found": 0.9}
+                check |= {"bound": 0.8, "at_least": True, "verdict": verdicts[seed], "quantity": "value"}
+                return {"verdict": verdicts[seed], "narrower": [], "checks": [check]}
+
+            return run
+
+        monkeypatch.setattr(nightly, "run_in_process", run_in_process)
+        state = proof_of_seeds([preset], len(verdicts), ["train.steps=9"], return_state=True)
+        return state, {artifact.key: artifact.data for artifact in artifacts(state)}, ran
+
+    return spend
+
+
+def test_seeds_that_pass_leave_their_bounds_and_what_each_run_came_to(night: Callable[..., Any], home: Path) -> None:
+    state, left, ran = night("passed", "passed")
+    assert state.is_completed(), state
+    assert ran == ["nano 0 train.steps=9", "nano 1 train.steps=9"]
+    (row,) = json.loads(left["proof-of-seeds-checks"])
+    assert (row["check"], row["seeds"], row["frozen"]) == ("class", "2", "0.9")
+    assert left["proof-of-seeds-verdicts"].splitlines() == [
+        "- nano, training seed 0: gate passed",
+        "- nano, training seed 1: gate passed",
+    ]
+    assert [run["seed"] for run in state.result()] == [0, 1]
+    assert json.loads((home / "reports" / "nightly.json").read_text())["passed"] is True
+
+
+def test_a_seed_that_does_not_pass_fails_the_flow_which_leaves_as_much(night: Callable[..., Any]) -> None:
+    state, left, _ = night("passed", "failed")
+    assert state.is_failed()
+    assert "nano, training seed 1: gate failed" in left["proof-of-seeds-verdicts"]
+    assert left.keys() == {"proof-of-seeds-verdicts", "proof-of-seeds-checks"}
+
+
+@pytest.mark.parametrize(("verdicts", "preset"), [(["passed"], "nobody"), ([], "nano")])
+def test_seeds_of_a_wrong_call_are_not_run(verdicts: list[str], preset: str, night: Callable[..., Any]) -> None:
+    state, left, ran = night(*verdicts, preset=preset)
+    assert state.is_failed()
+    assert (left, ran) == ({}, [])
