@@ -14,8 +14,10 @@ from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import evaluation_digest, kept_scores, wanted_scores
 from uniform_core.corpus.inputs import current_clips
+from uniform_core.corpus.proof import proof_of
 from uniform_core.corpus.samples import current_model_id
-from uniform_core.metrics.proof import Proof, prove
+from uniform_core.datasets import ProceduralConfig
+from uniform_core.metrics.proof import Proof
 from uniform_core.settings import Settings
 
 
@@ -54,9 +56,22 @@ def outcome_of(settings: Settings, config: RunConfig, *, ask_mlflow: bool) -> Ou
     }
     paths = {name: str(path) for name, path in candidates.items() if path.exists()}
     paths["mlflow"] = _mlflow_address(settings.tracking_uri)
-    proof = prove(rows, config.evaluate.gate, tasks=config.evaluate.tasks)
+    proof = proof_of(config, rows)
     runs = _mlflow_runs(settings, config, model_id, rows) if ask_mlflow else {}
     return Outcome(rows, headlines(rows), proof, paths, runs)
+
+
+def nets_remark(config: RunConfig) -> str | None:
+    """What is to be known of numbers whose nets have seen no film of the kind that is scored; None where they have."""
+    data, taught = config.data, config.instrument
+    if data == taught or (isinstance(data, ProceduralConfig) and isinstance(taught, ProceduralConfig)):
+        return None
+    films = f"{len(taught.labels)} rendered classes" if isinstance(taught, ProceduralConfig) else taught.name
+    return (
+        f"The feature nets were taught by clips of {films}, by none of {data.name}. What they score (fvd, fad, kvd, "
+        "kad, kl, is, class, synchrony, diversity, coverage) is what such nets make of other films: they may overlook "
+        "what people see and hear, and no number compares with one of other data."
+    )
 
 
 def _mlflow_address(uri: str) -> str:

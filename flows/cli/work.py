@@ -11,7 +11,7 @@ from typing import Any
 
 from flows.cli.look import plan
 from flows.cli.show import print_json, seconds, size, table
-from flows.outcome import column_of, outcome_of
+from flows.outcome import Outcome, column_of, nets_remark, outcome_of
 from flows.proof import proof_json, proof_text
 from uniform_core.build import build_run, require_items, require_weights
 from uniform_core.catalog import Catalog
@@ -65,15 +65,15 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     wall_s = time.monotonic() - started
     evaluated = only is None or "evaluate" in only
     outcome = outcome_of(settings, config, ask_mlflow=evaluated)
+    remark = nets_remark(config)
     if arguments.json:
-        proof = {"gate": proof_json(outcome.proof)} if outcome.scores else {}
+        proof = {"gate": proof_json(outcome.proof), "remark": remark} if outcome.scores else {}
         said = {"scores": outcome.scores, **proof, "paths": outcome.paths, "mlflow_runs": outcome.mlflow_runs}
         print_json({"wall_s": wall_s, "stages": summaries, **said})
         return 0
     print("\n" + stages_text(summaries))
     if outcome.scores and evaluated:
-        print("\n" + _score_table(outcome.scores) + "\n\n" + "\n".join(outcome.headlines))
-        print("\n" + proof_text(outcome.proof))
+        print("\n" + results_text(outcome, remark))
     print()
     for name, place in outcome.paths.items():
         print(f"{name:<9} {place}")
@@ -158,6 +158,12 @@ def _stage_table(summaries: list[dict[str, Any]]) -> str:
             for summary in summaries
         ]
     )
+
+
+def results_text(outcome: Outcome, remark: str | None) -> str:
+    """The scores as a table, the main ones in words, the gate, and what is to be known of the nets behind them."""
+    parts = [_score_table(outcome.scores), "\n".join(outcome.headlines), proof_text(outcome.proof), remark]
+    return "\n\n".join(part for part in parts if part is not None)
 
 
 def _score_table(scores: list[dict[str, Any]]) -> str:

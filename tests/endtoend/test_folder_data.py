@@ -14,6 +14,7 @@ from typing import Any
 import media_files
 import pytest
 from command_line import short_home, uniform
+from report_page import assert_page_opens_and_plays
 from services import seed_prefect, seed_tracking
 
 REASONS = {
@@ -115,6 +116,16 @@ def test_every_stage_ends_well_and_gives_scores_and_a_report(folder_home: tuple[
     for why in ("no clip has known events", "no clip has a known colour", "No times of events are known"):
         assert why in page, "what cannot be computed says why"
     assert uniform("catalog", "verify", "--json", home=home).json == []
+
+
+def test_its_page_opens_in_a_browser_and_says_what_the_nets_have_not_seen(
+    folder_home: tuple[Path, Path, Any], browser: Any
+) -> None:
+    _, _, said = folder_home
+    assert_page_opens_and_plays(browser, said)
+    assert said["remark"].startswith("The feature nets were taught by clips of 2 rendered classes, by none of folder-")
+    for part in ("gate", "scores"):
+        assert browser.run(f"document.querySelector('#{part} .strangers').innerText") == said["remark"]
 
 
 def test_every_window_of_every_file_is_a_clip_or_has_a_true_reason(folder_home: tuple[Path, Path, Any]) -> None:
