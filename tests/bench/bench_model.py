@@ -1,6 +1,6 @@
 """The model's train step and guided sampling beside the plain eager form, in one run: prints rates and ratios.
 
-    python tests/bench/bench_model.py [--size cpu|tiny|xl2] [--device auto|cpu|cuda] [--vae WEIGHTS] [--json]
+    python tests/bench/bench_model.py [--size cpu|tiny|xl2] [--device auto|cpu|cuda] [--vae WEIGHTS|drawn] [--json]
 
 Needs torch and this package, and neither ray, prefect nor mlflow. Both forms are credited with the same FLOPs, those
 that the clips need (three forwards of a trained clip, texts by their real tokens), so TFLOP/s compare as clips do.
@@ -34,26 +34,34 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--runs", type=int, default=3, help="of each work; the fastest counts (default: 3)")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="default: on a GPU")
-    parser.add_argument("--vae", metavar="WEIGHTS", help="also encode by the video codec with these weights")
+    parser.add_argument(
+        "--vae",
+        action="append",
+        default=[],
+        metavar="WEIGHTS|drawn",
+        help="also encode by the video codec with these weights, or with drawn ones; may be repeated",
+    )
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     has_gpu = torch.cuda.is_available()
     meter = Meter("cuda" if asked.device == "cuda" or (asked.device == "auto" and has_gpu) else "cpu")
     name = asked.size or ("xl2" if meter.is_cuda else "cpu")
     compiled = meter.is_cuda if asked.compile is None else asked.compile
-    result = run(SIZES[name](), meter, runs=asked.runs, compiled=compiled, vae=asked.vae)
+    result = run(SIZES[name](), meter, runs=asked.runs, compiled=compiled)
+    vae_size = "paper" if name == "xl2" else "cpu"
+    result["rows"] += [
+        measure_vae(weights, meter, size=vae_size, runs=asked.runs, compiled=compiled) for weights in asked.vae
+    ]
     result = {"size": name, "compiled": compiled, **result}
     print(json.dumps(result) if asked.json else told(result))
 
 
-def run(size: Size, meter: Meter, *, runs: int, compiled: bool, vae: str | None) -> dict[str, Any]:
-    """Everything that was asked for, and the peak that it is compared with."""
+def run(size: Size, meter: Meter, *, runs: int, compiled: bool) -> dict[str, Any]:
+    """All of the model, and the peak that it is compared with."""
     dtype = torch.bfloat16 if size.precision == "bfloat16" else torch.float32
     peak_flops = meter.products_flops(dtype)
     rows = [*_both(size, meter, runs=runs, compiled=compiled, peak_flops=peak_flops)]
     rows += measure_attention(size, meter, runs=10 * runs)
-    if vae is not None:
-        rows.append(measure_vae(vae, meter, runs=runs))
     return {
         "device": meter.name,
         "clock": meter.clock,
@@ -134,6 +142,8 @@ def _numbers(row: Row) -> str:
     if "tflops" in row:
         words += f" {row['tflops']:9.4g} TFLOP/s {row['share_of_matmul']:6.1%} of products"
         words += f" {row['times_plain']:6.2f} x plain"
+    if "clip" in row:
+        words += f" of {row['clip']}"
     held = row["peak_bytes"]
     return words + (f" {held / 2**30:7.2f} GiB at peak" if held is not None else "")
 

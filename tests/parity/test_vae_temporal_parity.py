@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from golden_data import COPY, golden_arrays, golden_folders, golden_json, golden_state
+from golden_data import COPY, golden_arrays, golden_folders, golden_json, golden_state, numpy_arrays
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -18,8 +20,34 @@ from uniform_core.codecs.vae_temporal import TemporalVae
 
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}  # the README's
 FOLDERS = golden_folders("vae_temporal")
-CASES = ("x17", "x16", "x9", "x1")
-each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+MOMENTS = ("mean", "logvar", "decoded_from_mean")
+
+
+def names(folder: Path, pattern: str) -> list[str]:
+    """What the one group of a pattern is in the names of a folder's outputs, each once."""
+    found = (re.fullmatch(pattern, name) for name in numpy_arrays(folder / "outputs.npz"))
+    return list(dict.fromkeys(match[1] for match in found if match))
+
+
+def cases(folder: Path) -> list[str]:
+    """The inputs that are encoded and decoded whole."""
+    return names(folder, r"(.*)\.mean")
+
+
+def traced(folder: Path) -> list[str]:
+    """Those of which the values inside the network are there."""
+    return names(folder, rf"(x\d+)\.(?!{'|'.join(MOMENTS)}).*")
+
+
+def pipes(folder: Path) -> list[str]:
+    """The numbers of frames of the inputs that are encoded chunk by chunk."""
+    return names(folder, r"pipe(\d+)\..*")
+
+
+def each(of: Callable[[Path], list[str]]) -> pytest.MarkDecorator:
+    """Every folder with each of its names."""
+    rows = [pytest.param(folder, name, id=f"{folder.name}-{name}") for folder in FOLDERS for name in of(folder)]
+    return pytest.mark.parametrize(("folder", "name"), rows)
 
 
 class Golden:
@@ -37,9 +65,10 @@ class Golden:
             halves_time=tuple(config["temporal_downsample"]),
             res_blocks=config["num_res_blocks"],
             groups=config["num_groups"],
+            chunk_frames=self.values["micro_frame_size"],
         )
         self.vae = TemporalVae(self.size, channels=self.channels).eval()
-        self.vae.load_state_dict(golden_state("vae_temporal", seed=self.values["seed"]), strict=True)
+        self.vae.load_state_dict(golden_state(folder), strict=True)
 
 
 @functools.cache
@@ -70,65 +99,73 @@ def recorded(vae: TemporalVae) -> tuple[dict[str, Tensor], list[torch.utils.hook
     return seen, [part.register_forward_hook(functools.partial(keep, name)) for name, part in parts.items()]
 
 
-@each_folder
-@pytest.mark.parametrize("case", CASES)
+@each(cases)
 @torch.no_grad()
-def test_posterior_and_decoded(folder: Path, case: str) -> None:
+def test_posterior_and_decoded(folder: Path, name: str) -> None:
     g = golden(folder)
-    x = g.x[case]
+    x = g.x[name]
     posterior = g.vae.encode(x)
-    torch.testing.assert_close(posterior.mean_BCTHW, g.out[f"{case}.mean"], **TOLERANCE)
-    torch.testing.assert_close(posterior.logvar_BCTHW, g.out[f"{case}.logvar"], **TOLERANCE)
+    torch.testing.assert_close(posterior.mean_BCTHW, g.out[f"{name}.mean"], **TOLERANCE)
+    torch.testing.assert_close(posterior.logvar_BCTHW, g.out[f"{name}.logvar"], **TOLERANCE)
     decoded = g.vae.decode(posterior.mean_BCTHW, frames=x.shape[2])
-    torch.testing.assert_close(decoded, g.out[f"{case}.decoded_from_mean"], **TOLERANCE)
+    torch.testing.assert_close(decoded, g.out[f"{name}.decoded_from_mean"], **TOLERANCE)
 
 
-@each_folder
+@each(traced)
 @torch.no_grad()
-def test_every_recorded_part(folder: Path) -> None:
+def test_every_recorded_part(folder: Path, name: str) -> None:
     g = golden(folder)
     seen, hooks = recorded(g.vae)
     try:
-        g.vae.decode(g.vae.encode(g.x["x17"]).mean_BCTHW, frames=17)
+        g.vae.decode(g.vae.encode(g.x[name]).mean_BCTHW, frames=g.x[name].shape[2])
     finally:
         for hook in hooks:
             hook.remove()
-    compared = {name.removeprefix("x17.") for name in g.out if name.startswith("x17.")}
-    assert compared - {"mean", "logvar", "decoded_from_mean"} == set(seen)
-    for name, value in seen.items():
-        expected = g.out[f"x17.{name}"]
-        torch.testing.assert_close(value, expected, **TOLERANCE, msg=lambda text, name=name: f"{name}: {text}")
+    compared = {array.removeprefix(f"{name}.") for array in g.out if array.startswith(f"{name}.")}
+    assert compared - set(MOMENTS) == set(seen)
+    for part, value in seen.items():
+        expected = g.out[f"{name}.{part}"]
+        torch.testing.assert_close(value, expected, **TOLERANCE, msg=lambda text, part=part: f"{part}: {text}")
 
 
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 @torch.no_grad()
-def test_logvar_is_clamped() -> None:
-    g = golden(FOLDERS[0])
-    vae = TemporalVae(g.size, channels=g.channels)
-    vae.quant_conv.conv.bias[g.channels :] = torch.tensor([1e3, -1e3, 1e3, -1e3])
-    logvar = vae.encode(g.x["x1"]).logvar_BCTHW
-    assert torch.equal(logvar[:, 0::2], torch.full_like(logvar[:, 0::2], 20.0))
-    assert torch.equal(logvar[:, 1::2], torch.full_like(logvar[:, 1::2], -30.0))
-
-
-@each_folder
-@torch.no_grad()
-def test_a_clip_of_three_chunks_with_shift_and_scale(folder: Path) -> None:
+def test_logvar_is_clamped(folder: Path) -> None:
     g = golden(folder)
-    assert (g.values["micro_frame_size"], g.values["micro_z_frame_size"]) == (17, g.size.latent_frames(17))
+    vae = TemporalVae(g.size, channels=g.channels)
+    far = torch.where(torch.arange(g.channels) % 2 == 0, 1e3, -1e3)
+    vae.quant_conv.conv.bias[g.channels :] = far
+    logvar = vae.encode(g.x[cases(folder)[-1]]).logvar_BCTHW
+    assert torch.equal(logvar[:, far > 0], torch.full_like(logvar[:, far > 0], 20.0))
+    assert torch.equal(logvar[:, far < 0], torch.full_like(logvar[:, far < 0], -30.0))
+
+
+@each(pipes)
+@torch.no_grad()
+def test_a_clip_of_several_chunks_with_shift_and_scale(folder: Path, name: str) -> None:
+    g = golden(folder)
+    assert g.size.latent_frames(g.size.chunk_frames) == g.values["micro_z_frame_size"]
     network = OpenSoraVae(SpatialVaeSize(channels=g.channels, widths=(8,), groups=4), g.size)
     network.temporal_vae = g.vae
     network.shift.copy_(torch.tensor(g.values["shift"]).view(1, -1, 1, 1, 1))
     network.scale.copy_(torch.tensor(g.values["scale"]).view(1, -1, 1, 1, 1))
-    x = g.x["x39"]
-    chunks = g.size.chunks(39)
+    x = g.x[f"x{name}"]
+    chunks = g.size.chunks(x.shape[2])
     latent = torch.cat([network.encode_chunk(x[:, :, at]) for at, _ in chunks], dim=2)
-    torch.testing.assert_close(latent, g.out["pipe39.z_normalised"], **TOLERANCE)
-    lengths = [at.stop - at.start for at, _ in chunks]
-    parts = [
-        network.decode_chunk(latent[:, :, into], frames=frames)
-        for (_, into), frames in zip(chunks, lengths, strict=True)
-    ]
-    torch.testing.assert_close(torch.cat(parts, dim=2), g.out["pipe39.decoded"], **TOLERANCE)
+    torch.testing.assert_close(latent, g.out[f"pipe{name}.z_normalised"], **TOLERANCE)
+    parts = [network.decode_chunk(latent[:, :, into], frames=at.stop - at.start) for at, into in chunks]
+    torch.testing.assert_close(torch.cat(parts, dim=2), g.out[f"pipe{name}.decoded"], **TOLERANCE)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_nothing_in_a_folder_is_left_out(folder: Path) -> None:
+    """Each output belongs to an input that one of the tests above reads."""
+    inputs = {*cases(folder), *traced(folder), *(f"x{frames}" for frames in pipes(folder))}
+    assert inputs == set(golden(folder).x)
+    assert pipes(folder)
+    assert traced(folder)
+    parts = {array.rpartition(".")[0] for array in golden(folder).out}
+    assert parts == {*cases(folder), *(f"pipe{frames}" for frames in pipes(folder))}
 
 
 def test_names_and_shapes_at_the_papers_size() -> None:

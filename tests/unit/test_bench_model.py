@@ -26,7 +26,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def said() -> dict[str, Any]:
     """What the smallest size says, in a process where ray, prefect and mlflow cannot be imported."""
     root = BENCH.parent.parent.parent
-    words = [str(BENCH), "--size", "nano", "--device", "cpu", "--runs", "1", "--vae", "no/such/weights", "--json"]
+    words = [str(BENCH), "--size", "nano", "--device", "cpu", "--runs", "1", "--json"]
+    words += ["--vae", "drawn", "--vae", "no/such/weights"]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, str(BENCH.parent), *words],
         capture_output=True,
@@ -63,6 +64,20 @@ def test_every_form_of_attention_is_measured_and_the_used_one_named(said: dict[s
         assert [name for name, row in forms.items() if row["is_used"]] == ["products"], "few tokens, on a CPU"
 
 
+def test_encoding_is_measured_by_drawn_weights(said: dict[str, Any]) -> None:
+    (row,) = [row for row in said["rows"] if row["what"] == "video encode" and row["form"] == "drawn"]
+    assert row["clip"] == "34 x 64 x 64", "a clip for a small model; XL/2's is the paper's"
+    assert row["s_per_clip"] == pytest.approx(1 / row["clips_per_s"])
+    assert 0 < row["s_per_clip"] < 600
+    assert row["peak_bytes"] is None or row["peak_bytes"] > 100 << 20, "torch itself takes that much"
+
+
 def test_an_encode_that_cannot_be_measured_says_why(said: dict[str, Any]) -> None:
-    (row,) = [row for row in said["rows"] if row["what"] == "video encode"]
-    assert "OpenSoraVaeConfig" in row["skipped"] or "no/such/weights" in row["skipped"]
+    (row,) = [row for row in said["rows"] if row["what"] == "video encode" and row["form"] == "opensora"]
+    assert "no/such/weights" in row["skipped"]
+    assert row["clip"] == "68 x 256 x 256"
+
+
+def test_make_bench_measures_encoding_too() -> None:
+    makefile = (BENCH.parent.parent.parent / "Makefile").read_text()
+    assert "tests/bench/bench_model.py --vae drawn" in makefile

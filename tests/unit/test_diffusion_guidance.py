@@ -25,9 +25,10 @@ class Counted:
     """The model, counting forward passes by their batch."""
 
     def __init__(self) -> None:
-        self.layout, self.batches = LAYOUT, []
+        self.layout, self.batches, self.prepared = LAYOUT, [], []
 
     def prepare(self, task: Task, text: TextBatch, video_rate_hz: float) -> Conditions:
+        self.prepared.append((task, len(text)))
         return MODEL.prepare(task, text, video_rate_hz)
 
     def latent(self, tensors: Tensors) -> JointLatent:
@@ -140,6 +141,29 @@ def test_no_pass_is_made_for_nothing(guidance: GuidanceConfig, text: TextBatch |
     if batches == [2]:
         expected = plain(Task.V2A, NULL.repeated(2) if text is None else text, t)
         torch.testing.assert_close(found[Modality.AUDIO], expected.audio_BCTF)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("guidance", "times", "prepared"),
+    [
+        (GuidanceConfig(text_scale=5.0), (900.0, 400.0), [(Task.V2A, 4)]),
+        (GuidanceConfig(text_scale=5.0, interval=(0.2, 0.6)), (900.0, 800.0), [(Task.V2A, 2)]),
+        (GuidanceConfig(text_scale=5.0, interval=(0.2, 0.6)), (900.0, 400.0), [(Task.V2A, 2), (Task.V2A, 4)]),
+        (GuidanceConfig(text_scale=5.0, passes="split"), (900.0, 400.0), [(Task.V2A, 2)] * 2),
+        (GuidanceConfig(modality_scale=2.0, interval=(0.2, 0.6)), (900.0, 800.0), [(Task.V2A, 2)]),
+        (GuidanceConfig(modality_scale=2.0), (900.0, 400.0), [(Task.V2A, 2), (Task.T2AV, 2)]),
+    ],
+)
+def test_no_text_is_read_that_no_step_asks_for_and_none_twice(
+    guidance: GuidanceConfig, times: tuple[float, ...], prepared: list[tuple[Task, int]]
+) -> None:
+    model = Counted()
+    guided = guided_by(guidance, model, task=Task.V2A)
+    assert model.prepared == []
+    for t in times:
+        guided(LATENT, torch.full((2,), t))
+    assert model.prepared == prepared
 
 
 @torch.no_grad()

@@ -135,7 +135,7 @@ def sampled(model: UniForm, *, steps: int) -> None:
 
 
 def test_keys_of_texts_are_made_once_a_generation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many steps there are: by each block for the guided batch, and for one that is not guided."""
+    """However many steps there are: by each block for the guided batch alone, where every step is guided."""
     calls = []
     plain = CrossAttention.keys
     monkeypatch.setattr(CrossAttention, "keys", lambda self, *a: calls.append(self) or plain(self, *a))
@@ -145,7 +145,7 @@ def test_keys_of_texts_are_made_once_a_generation(monkeypatch: pytest.MonkeyPatc
         calls.clear()
         sampled(model, steps=steps)
         counts.append(len(calls))
-    assert counts == [2 * len(model.blocks())] * 2
+    assert counts == [len(model.blocks())] * 2
 
 
 def test_texts_are_cut_where_the_longest_ends() -> None:

@@ -6,6 +6,7 @@ Axes: B batch. A model is anything with the three methods of `JointModel`: this 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import Field, model_serializer, model_validator
@@ -129,35 +130,38 @@ def guided_denoiser(
     """
     by_guide = guidance.by_guide(task)
     empty = null_text.repeated(batch)
-    plain = model.prepare(task, empty if text is None else text, video_rate_hz)
-    early = None
-    if guide is not None and by_guide:
-        early = guide.prepare(task, empty if text is None else text, video_rate_hz)
+    heard = empty if text is None else text
+
+    def once(asked: JointModel[TextT, ConditionsT, object], of: Task, read: TextT) -> Callable[[], ConditionsT]:
+        """Conditions that are prepared by the first step that reads them: guided and plain steps read others."""
+        return cache(lambda: asked.prepare(of, read, video_rate_hz))
+
+    plain = once(model, task, heard)
+    early = None if guide is None or not by_guide else once(guide, task, heard)
     both = None
     if text is not None and guidance.text_scale != 1 and guidance.passes == "batched":
-        both = _in_one_pass(model, model.prepare(task, text.followed_by(empty), video_rate_hz))
+        both = _in_one_pass(model, once(model, task, text.followed_by(empty)))
     elif text is not None and guidance.text_scale != 1:
-        both = _in_two_passes(model, plain, without=model.prepare(task, empty, video_rate_hz))
-    blind = None
-    if task.given is not None and guidance.modality_scale != 1:
-        blind = model.prepare(Task.T2AV, empty if text is None else text, video_rate_hz)
+        both = _in_two_passes(model, plain, without=once(model, task, empty))
+    is_blind_asked = task.given is not None and guidance.modality_scale != 1
+    blind = once(model, Task.T2AV, heard) if is_blind_asked else None
 
     def denoise(latents: Tensors, t_B: Tensor) -> Tensors:
         is_guided = guidance.interval[0] <= float(t_B[0]) / objective.time_of_noise <= guidance.interval[1]
         if both is None or not is_guided:
-            said = model(latents, t_B, plain)
+            said = model(latents, t_B, plain())
             outputs = {m: said[m] for m in task.made}
         else:
             said, unprompted = both(latents, t_B)
             outputs = {m: extrapolated(said[m], unprompted[m], scale=guidance.text_scale) for m in task.made}
         if guide is not None and early is not None and is_guided:
-            weaker = guide(latents, t_B, early)
+            weaker = guide(latents, t_B, early())
             for m, scale in by_guide.items():
                 outputs[m] = outputs[m] + extrapolated(said[m], weaker[m], scale=scale) - said[m]
         if blind is None or task.given is None or given_noise is None or not is_guided:
             return outputs
         hidden = objective.noised(latents[task.given], noise=given_noise, t_B=t_B)
-        unseeing = model({**latents, task.given: hidden}, t_B, blind)
+        unseeing = model({**latents, task.given: hidden}, t_B, blind())
         return {
             m: outputs[m] + extrapolated(said[m], unseeing[m], scale=guidance.modality_scale) - said[m] for m in outputs
         }
@@ -165,22 +169,25 @@ def guided_denoiser(
     return denoise
 
 
-def _in_one_pass(model: JointModel[TextT, ConditionsT, object], pair: ConditionsT) -> TwoAnswers:
+def _in_one_pass(model: JointModel[TextT, ConditionsT, object], pair: Callable[[], ConditionsT]) -> TwoAnswers:
     """What is said with the text and without it, of conditions of twice the batch."""
 
     def both(latents: Tensors, t_B: Tensor) -> tuple[Tensors, Tensors]:
         twice = {m: torch.cat([z, z]) for m, z in latents.items()}
-        halves = {m: said.chunk(2) for m, said in model(twice, torch.cat([t_B, t_B]), pair).items()}
+        halves = {m: said.chunk(2) for m, said in model(twice, torch.cat([t_B, t_B]), pair()).items()}
         return {m: half[0] for m, half in halves.items()}, {m: half[1] for m, half in halves.items()}
 
     return both
 
 
 def _in_two_passes(
-    model: JointModel[TextT, ConditionsT, object], conditions: ConditionsT, *, without: ConditionsT
+    model: JointModel[TextT, ConditionsT, object],
+    conditions: Callable[[], ConditionsT],
+    *,
+    without: Callable[[], ConditionsT],
 ) -> TwoAnswers:
     """The same, one pass after the other."""
-    return lambda latents, t_B: (model(latents, t_B, conditions), model(latents, t_B, without))
+    return lambda latents, t_B: (model(latents, t_B, conditions()), model(latents, t_B, without()))
 
 
 def extrapolated(conditional: Tensor, unconditional: Tensor, *, scale: float) -> Tensor:

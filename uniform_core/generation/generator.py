@@ -39,6 +39,7 @@ class Generator:
         self._model = in_form(exported.model, config)
         self._guide = None if exported.guide is None else in_form(exported.guide, config)
         self._card, self._codecs = exported.card, codecs
+        self._scales = {Modality.VIDEO: exported.card.scale.video, Modality.AUDIO: exported.card.scale.audio}
         self._objective = exported.card.objective.build()
         self._text_encoder = text_encoder
         self._device = next(exported.model.parameters()).device
@@ -59,13 +60,14 @@ class Generator:
         return [made[place] for place in range(len(requests))]
 
     def sample_latents(self, task: Task, requests: Sequence[GenerationRequest]) -> JointLatent:
-        """The raw latents of requests of one task, the given modality as it came."""
+        """The raw latents of requests of one task, the given modality to the bit as it came."""
+        given = self._given(task, requests)
         text, null_text = self._texts([request.caption or "" for request in requests])
         latent = sample_joint(
             self._model,
             self._objective,
             task=task,
-            given=self._given(task, requests),
+            given={modality: self._scales[modality].to_model(raw.float()) for modality, raw in given.items()},
             text=text,
             null_text=null_text,
             video_rate_hz=self._card.video_rate_hz,
@@ -76,8 +78,9 @@ class Generator:
             guide=self._guide,
         )
         _check_finite(latent, requests)
-        scale = self._card.scale
-        return JointLatent(scale.video.to_raw(latent.video_BCTHW), scale.audio.to_raw(latent.audio_BCTF))
+        # To the model's scale and back is another number in its last bits, so what was given is not taken back.
+        raws = given | {made: self._scales[made].to_raw(latent[made]) for made in task.made}
+        return JointLatent(raws[Modality.VIDEO], raws[Modality.AUDIO])
 
     def _batch(self, task: Task, requests: Sequence[GenerationRequest]) -> list[GeneratedClip]:
         raw = self.sample_latents(task, requests)
@@ -87,13 +90,12 @@ class Generator:
         parts = zip(requests, videos, sounds, strict=True)
         return [GeneratedClip(request.request_id, video, waveform) for request, video, waveform in parts]
 
-    def _given(self, task: Task, requests: Sequence[GenerationRequest]) -> dict[Modality, Tensor] | None:
-        """The given model latents of a batch of one task."""
+    def _given(self, task: Task, requests: Sequence[GenerationRequest]) -> dict[Modality, Tensor]:
+        """The given raw latents of a batch of one task: of one modality, or of none."""
         if task.given is None:
-            return None
+            return {}
         raw = torch.stack([request.given.raw for request in requests if request.given is not None])
-        scale = self._card.scale.video if task.given is Modality.VIDEO else self._card.scale.audio
-        return {task.given: scale.to_model(raw.to(torch.float32)).to(self._device)}
+        return {task.given: raw.to(self._device)}
 
     def _texts(self, texts: Sequence[str]) -> tuple[TextBatch | None, TextBatch]:
         """The texts, None where there is not a single one, and what stands for a text that is not there."""

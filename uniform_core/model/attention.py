@@ -95,7 +95,10 @@ class TextKeys:
 
 
 class CrossAttention(nn.Module):
-    """Attention of tokens to the real tokens of their own text: block-diagonal.
+    """Attention of tokens to the real tokens of their own text: the reference's block-diagonal one over packed texts.
+
+    It is computed as dense attention to padded texts under a mask, which is the same up to rounding: a masked token has
+    the weight exp(-inf) = 0. What is computed for nothing is little (docs/decisions/018-preset-paper.md).
 
     Nothing but `qk_norm` bounds how sharp it is. Without, high learning rates make every token hear one word alone,
     for good: no gradient reaches the other words.
