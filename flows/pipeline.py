@@ -9,8 +9,8 @@ from flows.context import run_context
 from flows.report.files import report_path
 from flows.report.write import write_report
 from flows.stages import STAGE_FLOWS, Summaries
+from tasks.preflight import require_parts
 from tasks.results import log_report
-from uniform_core.build import require_weights
 from uniform_core.corpus.evaluation import evaluation_digest, kept_scores, wanted_scores
 from uniform_core.corpus.samples import current_model_id
 
@@ -23,7 +23,7 @@ def pipeline(
 ) -> Summaries:
     """From a dataset to a trained model, its clips and its scores; only what changed is done."""
     with run_context(preset, overrides, data) as context:
-        require_weights(context.config)
+        require_parts(context.config)
         rows = [row for stage in STAGE_FLOWS.values() for row in stage(preset, overrides, data)]
         clips = context.clips()
         model_id = current_model_id(context.catalog, context.config, clips=clips)

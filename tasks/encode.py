@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from uniform_core.catalog.shards import ref_columns, write_shard
 from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import encode_candidates
 from uniform_core.corpus.fingerprints import encode_fingerprint
+from uniform_core.corpus.parts import weight_facts
 from uniform_core.devices import is_on_gpu
 from uniform_core.errors import IntegrityError, Rejection
 from uniform_core.media import CanonicalReader
@@ -122,4 +124,6 @@ def run_encode(context: RunContext) -> list[StageSummary]:
         run_id=context.run_id,
         listener=context.listener,
     )
-    return [summary.require_accepted(max_reject_fraction=config.reject_limit)]
+    facts = weight_facts(config, ["encode"]) if summary.done else {}
+    note = "\n".join(f"{name} {value:.7g}" for name, value in facts.items())
+    return [replace(summary, note=note).require_accepted(max_reject_fraction=config.reject_limit)]

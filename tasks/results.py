@@ -43,12 +43,16 @@ def model_run(
     config: RunConfig,
     tags: Mapping[str, str],
     data: Sequence[DataVersion] = (),
+    facts: Mapping[str, Any] = {},
 ) -> Iterator[TrackedRun]:
-    """The MLflow run of a model's training, new or gone on with."""
+    """The MLflow run of a model's training, new or gone on with.
+
+    `facts` are parameters by dotted names that stand in place of the config's: what its weights say.
+    """
     tracker, own = Tracker.open(settings), _model_tags(model_id)
     with tracker.run(
         _name(config, model_id),
-        params=config.model_dump(mode="json"),
+        params=config.model_dump(mode="json") | dict(facts),
         tags={**_config_tags(config), **own, **tags},
         data=data,
         run_id=tracker.find(own),

@@ -29,6 +29,7 @@ from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, init_accoun
 from uniform_core.catalog.shards import ref_of
 from uniform_core.config import RunConfig
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
+from uniform_core.corpus.parts import weight_facts
 from uniform_core.corpus.samples import (
     is_trained,
     null_text,
@@ -127,6 +128,7 @@ def _train(context: RunContext, read: _Read, key: str) -> float:
         data_digest=samples_digest(read.index),
         init=None if read.init is None else read.init.as_json(),
         init_weights=config.train.init.located().weights,
+        facts=weight_facts(config, ["encode"]),
     )
     context.ray.start()
     with _followed(folder / HISTORY, steps=config.train.steps, listener=context.listener):

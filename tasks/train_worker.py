@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,8 +21,9 @@ from tasks.results import model_run
 from tasks.tracking import DataVersion, flatten
 from uniform_core.catalog.shards import ShardReader
 from uniform_core.config import RunConfig
-from uniform_core.model import InitConfig, InitReport, UniForm, initialise_from
+from uniform_core.model import InitConfig, InitReport, ModelConfig, UniForm, initialise_from
 from uniform_core.settings import Settings
+from uniform_core.spec import LatentLayout
 from uniform_core.training.checkpoint import CheckpointStore
 from uniform_core.training.export import ModelCard, export_model
 from uniform_core.training.fit import ValidationReport, fit
@@ -32,6 +34,7 @@ from uniform_core.training.scaling import LatentScale, fit_latent_scale
 from uniform_core.training.tensors import BoundedCache, TensorCache
 from uniform_core.training.trainer import StepReport, Trainer
 from uniform_core.types import TensorRef
+from uniform_core.weights import weights_digest
 
 INDEX, HELD_OUT, HISTORY = "index.parquet", "held_out.parquet", "history.jsonl"
 LOG_BATCH = 25  # records a call to MLflow: never one by one in the step loop
@@ -53,6 +56,7 @@ class TrainSetup:
     data_digest: str
     init: Mapping[str, Any] | None = None  # the account of the weights that the model starts from
     init_weights: str | None = None  # their name, or where they lie from the root
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what the codecs' weights say beyond the config
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -137,9 +141,15 @@ def init_account(config: RunConfig) -> InitReport | None:
 
     Raises ConfigError where the weights are not what they must be.
     """
-    if config.train.init.source == "random":
+    init = config.train.init
+    if init.weights is None:
         return None
-    return initialise_from(UniForm(config.model, config.layout, device="meta"), config.train.init)
+    return _account(config.model, config.layout, init, weights_digest(init.weights))
+
+
+@lru_cache(maxsize=1)  # a run asks before its first stage, in its flow, and again where it trains: gigabytes each
+def _account(model: ModelConfig, layout: LatentLayout, init: InitConfig, _digest: str | None) -> InitReport:
+    return initialise_from(UniForm(model, layout, device="meta"), init)
 
 
 def _export(trainer: Trainer, setup: TrainSetup) -> None:
@@ -154,6 +164,7 @@ def _export(trainer: Trainer, setup: TrainSetup) -> None:
         steps=trainer.step,
         made_with=json.loads(setup.config_json),
         init=setup.init,
+        facts=setup.facts,
     )
     export_model(Path(setup.folder) / "model", trainer.averaged_weights(), card=card, guide=trainer.guide)
 
@@ -171,6 +182,7 @@ class _Rank0Log:
                 Settings.model_validate_json(setup.settings_json),
                 model_id=setup.model_id,
                 config=config,
+                facts=setup.facts,
                 tags={
                     "uniform.train.data_digest": setup.data_digest,
                     "uniform.train.versions": json.dumps(setup.versions),

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import isclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from uniform_core.config import RunConfig
+from uniform_core.corpus.parts import members_read, words_read
 from uniform_core.datasets import MEMBERS as DATASETS
 from uniform_core.datasets import DatasetConfig
 from uniform_core.errors import ConfigError
@@ -67,27 +68,25 @@ def require_items(config: RunConfig) -> None:
 
 
 def require_weights(config: RunConfig, *, stages: Iterable[str] | None = None) -> None:
-    """The weights that stages read (None: all of them) are on this machine.
+    """The weights that stages read (None: all of them) are on this machine, with the names and shapes of the config.
 
-    Raises ConfigError that lists every one that is not, before hours of other stages.
+    Raises ConfigError that lists all that are not there; where they are, all that are others.
     """
-    codecs = [config.video_codec, config.audio_codec]
-    parts: Mapping[str, Sequence[object]] = {
-        "encode": codecs,
-        "text": [config.text],
-        "train": [config.train.init, *([config.text] if config.is_text_online else [])],
-        "sample": [*codecs, config.vocoder, config.text],
-    }
-    read = [part for stage in (parts if stages is None else stages) for part in parts.get(stage, ())]
-    missing = []
-    for word in dict.fromkeys(getattr(part, "weights", None) for part in read):
+    given = None if stages is None else list(stages)
+    _each(find_weights, words_read(config, given))
+    _each(lambda part: part.weight_facts(), members_read(config, given).values())
+
+
+def _each(look: Callable[[Any], object], items: Iterable[Any]) -> None:
+    """Every item is looked at. Raises what was wrong with any of them as one ConfigError."""
+    mistakes = []
+    for item in items:
         try:
-            if word is not None:
-                find_weights(word)
+            look(item)
         except ConfigError as error:
-            missing.append(error)
-    if missing:
-        raise _all_of(missing)
+            mistakes.append(error)
+    if mistakes:
+        raise _all_of(mistakes)
 
 
 def _unknown_preset(name: str) -> ConfigError:

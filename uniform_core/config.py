@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
@@ -112,6 +113,7 @@ class RunConfig(Frozen):
         if self.train.batch % self.train_workers:
             raise ValueError(f"train.batch {self.train.batch} must be a multiple of train_workers {self.train_workers}")
         _ = self.layout
+        self._places_fit()
         self.vocoder.require_fit(self.spec)
         for metric in self.evaluate.metrics:
             unknown = (why_unknown(need) for need in metric.features)
@@ -126,6 +128,16 @@ class RunConfig(Frozen):
         for name, dataset in (("data", self.data), ("instrument", self.instrument)):
             self._cut_fits(name, dataset)
         return self
+
+    def _places_fit(self) -> None:
+        """Public weights know where a token stands by the size of its picture; weights of our own by what they had."""
+        source, spec, found = self.train.init.source, self.spec, self.model.position_scale
+        if source not in ("pixart", "opensora_v1_2") or math.isclose(found, spec.position_scale, rel_tol=1e-3):
+            return
+        raise ValueError(
+            f"model.position_scale {found} must be {spec.position_scale:.6g}, sqrt(height x width) / 512 of "
+            f"{spec.height_px} x {spec.width_px}, for weights of train.init.source {source}"
+        )
 
     def _splits_exist(self) -> None:
         evaluate, known = self.evaluate, self.data.splits

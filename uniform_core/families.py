@@ -25,6 +25,14 @@ class Member(Frozen):
         """What enters the stage fingerprint: every value that changes numbers, no place where things live."""
         return self.model_dump(mode="json")
 
+    def weight_facts(self) -> dict[str, Any]:
+        """What the member's weights say beyond its config, by name; nothing of one without weights.
+
+        Raises ConfigError where they are not there, or have not the names and shapes of this config. Their numbers are
+        not read: that is for `build`.
+        """
+        return {}
+
 
 def members_of(namespace: Mapping[str, Any], base: type[Member]) -> tuple[type[Member], ...]:
     """The concrete subclasses of `base` that a module has imported, in order of their `kind`."""

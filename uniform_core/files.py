@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from uniform_core.errors import StorageError
+from uniform_core.errors import ConfigError, StorageError
 from uniform_core.fingerprint import file_sha256
 
 TEMP_PREFIX = ".tmp-"
@@ -27,6 +27,33 @@ def storage_error(item: str, error: OSError) -> StorageError:
         "Free some room, or set UNIFORM_HOME to a larger disk." if error.errno in _FULL else "Correct its permissions."
     )
     return StorageError(item, expected="a place that can be written", found=error.strerror or str(error), fix=fix)
+
+
+def expanded(path: str | Path, *, item: str | None = None) -> Path:
+    """The path with what a `~` at its beginning stands for. Raises ConfigError for somebody whom nobody knows."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            item or str(path),
+            expected="a path, or ~ or ~NAME and a path in that home",
+            found=f"{Path(path).parts[0]}, whose home nobody knows",
+            fix="Write the path from the root.",
+        ) from error
+
+
+@contextmanager
+def reading(item: str) -> Iterator[None]:
+    """The block reads what a person has named. Raises ConfigError where the operating system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            str(error.filename or item),
+            expected="a place that can be read",
+            found=error.strerror or str(error),
+            fix="Correct its permissions, or the path.",
+        ) from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from uniform_core.errors import ConfigError, StorageError
+from uniform_core.files import expanded
 from uniform_core.types import Count, Frozen
 
 PREFIX = "UNIFORM_"
@@ -128,9 +129,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         raise _settings_error(mistakes | wrong) from error
     if mistakes:
         raise _settings_error(mistakes)
-    home = settings.home.expanduser().resolve()
-    weights_dir = None if settings.weights_dir is None else settings.weights_dir.expanduser().resolve()
-    return settings.model_copy(update={"home": home, "weights_dir": weights_dir})
+    places = {name: _place(name, getattr(settings, name)) for name in ("home", "weights_dir")}
+    return settings.model_copy(update=places)
+
+
+def _place(name: str, given: Path | None) -> Path | None:
+    return None if given is None else expanded(given, item=f"{_variable(name)} {given}").resolve()
 
 
 def _settings_error(mistakes: Mapping[str, str]) -> ConfigError:

@@ -58,6 +58,11 @@ class AVSpec(Frozen):
         return self.samples // self.hop
 
     @property
+    def position_scale(self) -> float:
+        """STDiT3's measure of a picture: sqrt(height x width) by the 512 that its weights call 1."""
+        return math.sqrt(self.height_px * self.width_px) / 512
+
+    @property
     def pixel_shape_CTHW(self) -> tuple[int, int, int, int]:
         return (3, self.frames, self.height_px, self.width_px)
 

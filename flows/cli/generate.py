@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.cli.licences import say_licences
 from flows.cli.show import print_json
 from uniform_core.catalog import Catalog
 from uniform_core.errors import ConfigError, IntegrityError, StorageError, WorkFailedError
+from uniform_core.files import expanded
 from uniform_core.settings import Settings, load_settings
 from uniform_core.types import Modality, Task
 
@@ -66,17 +68,23 @@ def order_of(arguments: argparse.Namespace) -> Order:
     text = (arguments.text or "").strip() or None
     files = {Modality.VIDEO: arguments.video, Modality.AUDIO: arguments.audio}
     _check_words(task, text, files)
-    given = None if task.given is None else Path(files[task.given]).expanduser()
-    if given is not None and not given.is_file():
-        raise ConfigError(
-            f"{FLAGS[task.given]} {given}" if task.given else str(given),
-            expected="a file",
-            found="a folder" if given.is_dir() else "nothing there",
-            fix="Correct the path.",
-        )
-    out = Path(arguments.out).expanduser().absolute()
+    given = None if task.given is None else _given(FLAGS[task.given], files[task.given])
+    out = expanded(arguments.out, item=f"--out {arguments.out}").absolute()
     _check_out(out, given)
     return Order(task=task, text=text, given=given, out=out, seed=arguments.seed)
+
+
+def _given(flag: str, word: str) -> Path:
+    """A person's file. Raises ConfigError where there is none."""
+    path = expanded(word, item=f"{flag} {word}")
+    if not path.is_file():
+        raise ConfigError(
+            f"{flag} {path}",
+            expected="a file",
+            found="a folder" if path.is_dir() else "nothing there",
+            fix="Correct the path.",
+        )
+    return path
 
 
 def _check_words(task: Task, text: str | None, files: Mapping[Modality, str | None]) -> None:
@@ -153,6 +161,7 @@ def _made(order: Order, settings: Settings, model: Mapping[str, Any]) -> tuple[G
 
     folder = settings.checkpoints_dir / model["path"]
     config = config_of(read_card(folder).made_with, folder)
+    say_licences(config, ("sample", "train"))  # also of what the model was made from
     media = None if order.given is None else _read_given(order.given, order.task, config)
     codecs = media_codecs(config)
     if media is None:

@@ -19,6 +19,8 @@ from uniform_core.settings import load_settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from uniform_core.corpus.plan import StagePlan
+
 
 def status(arguments: argparse.Namespace) -> int:
     """Print rows, bytes and failures of each table, and the models."""
@@ -124,14 +126,14 @@ def plan(arguments: argparse.Namespace) -> int:
                     "to do": row.to_do,
                     "unit": row.unit,
                     "disk": size(row.bytes) if row.to_do else "–",
-                    "time": seconds(row.seconds) if row.to_do else "–",
+                    "time": _time_of(row) if row.to_do else "–",
                     "note": row.note,
                 }
                 for row in rows
             ]
         )
     )
-    print("\n" + _whose_times([row.stage for row in rows], rates, config.preset))
+    print("\n" + _whose_times(rows, rates, config.preset))
     for costs in model.values():
         print(
             "\nthe model, by arithmetic\n"
@@ -140,13 +142,25 @@ def plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _whose_times(stages: Sequence[str], rates: Mapping[str, float], preset: str) -> str:
-    """Where the times of a plan come from."""
-    own = [stage for stage in stages if stage in rates]
-    if not own:
-        return f"No {preset} run on this root has left its times: these are of two cores of a 2026 laptop."
-    rest = "; the others are of two cores of a 2026 laptop" if len(own) < len(stages) else ""
-    return f"Times of {', '.join(own)} are as the last large {preset} run took on this root{rest}."
+def _time_of(row: StagePlan) -> str:
+    return "?" if row.seconds is None else seconds(row.seconds)
+
+
+def _whose_times(rows: Sequence[StagePlan], rates: Mapping[str, float], preset: str) -> str:
+    """Where the times of a plan come from, and which nobody knows."""
+    own = [row.stage for row in rows if row.stage in rates]
+    unknown = [row.stage for row in rows if row.seconds is None]
+    others = [row.stage for row in rows if row.stage not in (*own, *unknown)]
+    said = []
+    if own:
+        said.append(f"Times of {', '.join(own)} are as the last large {preset} run took on this root.")
+    if others:
+        said.append(f"Times of {', '.join(others)} are of two cores of a 2026 laptop, by preset tiny.")
+    if unknown:
+        said.append(f"Nobody knows that of {', '.join(unknown)} until a {preset} run on this root has left it.")
+    if "train" in unknown:
+        said.append("What the model costs stands below.")
+    return "\n".join(said)
 
 
 def doctor(arguments: argparse.Namespace) -> int:

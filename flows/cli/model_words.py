@@ -19,6 +19,7 @@ def model_words(plan: ModelPlan) -> dict[str, str]:
         "its latents": _by_dtype(plan.latent_bytes),
         "its text, at most": _by_dtype(plan.text_bytes),
         "memory of a rank": _memory(plan),
+        "its checkpoints": _disk(plan),
         "the whole training": _recipe(plan),
     }
 
@@ -51,6 +52,11 @@ def _by_dtype(counts: Mapping[str, int]) -> str:
 def _memory(plan: ModelPlan) -> str:
     parts = [f"{name} {size(count)}" for name, count in plan.memory.items() if name != "total" and count]
     return f"about {size(plan.memory['total'])} for {plan.micro_batch} clips at once: {', '.join(parts)}"
+
+
+def _disk(plan: ModelPlan) -> str:
+    kept = f"{plan.checkpoints} of {size(plan.checkpoint_bytes)} are kept, and one more while it is written"
+    return f"{kept}; the model takes {size(plan.export_bytes)}"
 
 
 def _recipe(plan: ModelPlan) -> str:

@@ -104,7 +104,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         print_json(rows)
     elif rows:
         for row in rows:
-            print(f"{row['verdict']:<8} {row['name']}: {row['path']}  ({row['detail']})")
+            print(f"{row['verdict']:<10} {row['name']}: {row['path']}  ({row['detail']})")
     else:
         print(f"no weights are in {load_settings().weights_root} yet")
     return 0 if all(finding.verdict == "whole" for finding in findings) else 1

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from flows.cli.licences import say_licences
 from flows.cli.look import plan
 from flows.cli.show import print_json, seconds, size, table
 from flows.outcome import Outcome, column_of, nets_remark, outcome_of
 from flows.proof import proof_json, proof_text
-from uniform_core.build import build_run, require_items, require_weights
+from tasks.preflight import require_parts
+from uniform_core.build import build_run, require_items
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.samples import current_model_id, require_trained
@@ -56,10 +58,11 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     settings = load_settings()
     # What is certain to fail is told before any service starts, and a root of a newer format before it is written to.
     require_items(config)
-    require_weights(config, stages=only)
+    require_parts(config, stages=only)
     catalog = Catalog.open(settings)
     ensure_home(settings)
     require_model(catalog, config, only)
+    say_licences(config, only)
     started = time.monotonic()
     summaries = _as_flows(settings, only, (arguments.preset, arguments.overrides, arguments.data))
     wall_s = time.monotonic() - started

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import pytest
 from checkpoint_files import make_pixart, pth_state, save_pth
 from command_line import short_home, uniform
 from services import seed_prefect, seed_tracking
-from tiny_audioldm_vae import tiny_audioldm_vae
+from tiny_audioldm_vae import SCALING_FACTOR, tiny_audioldm_vae
 from tiny_flan_t5 import tiny_flan_t5
 from tiny_hifigan import tiny_hifigan
 from tiny_opensora_vae import tiny_opensora_vae
@@ -60,6 +61,7 @@ def words(root: Path) -> list[str]:
     nets = nano.evaluate.nets.model_dump(mode="json")
     data = nano.data.model_dump(mode="json") | {"short_s": 2.2, "long_s": 5.0}
     model = {"hidden": HIDDEN, "depth": 1, "heads": 2, "text_width": text.width, "max_text_tokens": TOKENS}
+    model |= {"position_scale": SPEC.position_scale}
     parts: dict[str, Any] = {
         "spec": SPEC.model_dump(mode="json"),
         "data": data,
@@ -113,6 +115,18 @@ def test_latents_are_those_of_the_papers_codecs(paper_run: PaperRun) -> None:
     found = {row["modality"]: (row["codec"], tuple(row["shape"])) for row in rows}
     assert found == {"video": ("opensora_vae", (4, 10, 4, 4)), "audio": ("audioldm_vae", (8, 50, 2))}
     assert paper_run.config.layout.unified_CTHW == (4, 10, 4, 4 + 5 + 1)
+
+
+def test_the_scaling_factor_that_was_used_stands_where_people_look(paper_run: PaperRun) -> None:
+    factor = "audio_codec.scaling_factor"
+    note = next(row["note"] for row in paper_run.said["stages"] if row["stage"] == "encode")
+    assert note == f"{factor} {SCALING_FACTOR}"
+    (card,) = (paper_run.home / "checkpoints").glob("*/model/model.json")
+    assert json.loads(card.read_text())["facts"] == {factor: SCALING_FACTOR}
+    run_id = paper_run.said["mlflow_runs"]["model"]
+    with sqlite3.connect(f"file:{paper_run.home / 'mlflow.db'}?mode=ro", uri=True) as database:
+        told = database.execute("SELECT value FROM params WHERE key = ? AND run_uuid = ?", (factor, run_id)).fetchall()
+    assert told == [(str(SCALING_FACTOR),)]
 
 
 def test_texts_are_ragged_and_in_the_encoders_precision(paper_run: PaperRun) -> None:

@@ -89,6 +89,24 @@ def test_json_gives_back_the_same_bits() -> None:
         assert torch.equal(left.divisor, right.divisor)
 
 
+def test_where_nothing_is_scaled_one_batch_is_all_that_is_read() -> None:
+    same = ModalityScaling(over="identity")
+
+    def batches(*, few: int):
+        for number in range(few + 1):
+            assert number < few, "a corpus was read for nothing"
+            yield latents(number)
+
+    scale = fit_latent_scale(ScalingConfig(video=same, audio=same), batches(few=1))
+    for part, shape in ((scale.video, (1, 1, 1, 1)), (scale.audio, (1, 1, 1))):
+        assert torch.equal(part.divisor, torch.ones(shape, dtype=torch.float64))
+        assert torch.equal(part.shift, torch.zeros(shape, dtype=torch.float64))
+    with pytest.raises(WorkFailedError, match="at least one training latent"):
+        fit_latent_scale(ScalingConfig(video=same, audio=same), [])
+    with pytest.raises(AssertionError, match="read for nothing"):
+        fit_latent_scale(ScalingConfig(video=same), batches(few=2))  # sound is scaled: all of it is read
+
+
 def test_no_latents_and_no_scale_are_said() -> None:
     with pytest.raises(WorkFailedError, match="at least one training latent"):
         fit_latent_scale(ScalingConfig(), [])

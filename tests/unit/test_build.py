@@ -132,6 +132,16 @@ def test_weights_that_are_not_there_are_told_all_at_once_for_the_stages_that_rea
         assert {word for word in words if f"weights pull {word}`" in str(caught.value)} == set(asked)
 
 
+@pytest.mark.parametrize("source", ["pixart", "opensora_v1_2"])
+def test_public_weights_need_places_by_the_size_of_the_picture(source: str) -> None:
+    words = ["train.init.source=" + source, "spec.width_px=384"]
+    with pytest.raises(ConfigError, match=r"model\.position_scale 0\.5 must be 0\.612372, sqrt"):
+        build_run("paper", overrides=words)
+    assert build_run("paper", overrides=[*words, "model.position_scale=0.6124"]).model.position_scale == 0.6124
+    own = ["train.init.source=export", "train.init.weights=./model", "spec.width_px=384"]
+    assert build_run("paper", overrides=own).model.position_scale == 0.5, "what they were trained with"
+
+
 def test_a_kind_that_nobody_knows_is_one_mistake() -> None:
     with pytest.raises(ConfigError) as caught:
         build_run("nano", overrides=["sample.sampler.kind=ddmi", "train.lrr=1"])

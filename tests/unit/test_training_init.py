@@ -127,14 +127,18 @@ def test_the_account_is_in_the_card_in_mlflow_and_printed(
     assert read_card(exported).init is None
 
     seed_tracking(tracking_template, tmp_path)
-    setup = train_setup(config, tmp_path, init=report.as_json())
+    facts = {"audio_codec.keep": 17}
+    setup = train_setup(config, tmp_path, init=report.as_json(), facts=facts)
     _export(trainer_of(config), setup)
-    assert read_card(tmp_path / "model").init == report.as_json()
+    card = read_card(tmp_path / "model")
+    assert (card.init, card.facts) == (report.as_json(), facts)
     for _ in range(2):  # a training that goes on says the same again
         with _Rank0Log(setup):
             pass
     with sqlite3.connect(f"file:{tmp_path / 'mlflow.db'}?mode=ro", uri=True) as database:
         told = dict(database.execute("SELECT key, value FROM params WHERE key LIKE 'init.%'"))
+        (keep,) = database.execute("SELECT value FROM params WHERE key = 'audio_codec.keep'").fetchone()
+    assert (keep, config.audio_codec.model_dump()["keep"]) == ("17", 16), "what weights say stands for the config's"
     assert told["init.loaded"] == str(weights)
     assert (told["init.source"], told["init.weights_digest"]) == ("export", report.digest)
 

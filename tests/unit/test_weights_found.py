@@ -10,9 +10,10 @@ import pytest
 from weights_entries import made_up
 
 from uniform_core.errors import ConfigError
-from uniform_core.fingerprint import digest, file_sha256
+from uniform_core.fingerprint import bytes_sha256, digest, file_sha256
 from uniform_core.weights import MANIFEST, WeightsFile, find_weights, weights_digest
 from uniform_core.weights.found import PINS, folder_of
+from uniform_core.weights.verify import verify_weights
 
 NAME = "made-up"
 
@@ -106,11 +107,52 @@ def test_pinned_hashes_are_believed_without_reading_gigabytes(root: Path, monkey
 def test_weights_whose_hashes_are_published_have_a_digest_before_they_are_here(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = digest(["content"]) * 2
+    content = bytes_sha256(b"content")
     monkeypatch.setitem(MANIFEST, NAME, made_up(WeightsFile(path="model.safetensors", sha256=content)))
     assert weights_digest(NAME) == digest({"model.safetensors": content})
     put(root)
-    assert weights_digest(NAME) == digest({"model.safetensors": file_sha256(root / NAME / "model.safetensors")})
+    (root / NAME / "model.safetensors").write_bytes(b"content")
+    assert weights_digest(NAME) == digest({"model.safetensors": content})
+
+
+def test_another_file_under_a_published_name_is_refused_wherever_it_came_from(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytes_sha256(b"content")
+    monkeypatch.setitem(MANIFEST, NAME, made_up(WeightsFile(path="model.safetensors", sha256=content)))
+    path = put(root) / "model.safetensors"
+    found = file_sha256(path)
+    words = rf"weights {NAME}: {path}: expected sha256 {content}, as published; found {found}\."
+    with pytest.raises(ConfigError, match=words):
+        weights_digest(NAME)
+    pins = {"model.safetensors": {"sha256": found, "size_bytes": path.stat().st_size}}
+    (path.parent / PINS).write_text(json.dumps(pins))
+    with pytest.raises(ConfigError, match=words):
+        weights_digest(NAME)
+    assert weights_digest(str(path)) == digest({"model.safetensors": found}), "by its path it is what it is"
+
+
+def test_what_cannot_be_read_is_one_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = (WeightsFile(path="config.json"), WeightsFile(path="model.safetensors", sha256="0" * 64))
+    monkeypatch.setitem(MANIFEST, NAME, made_up(*files))
+    folder = put(root)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("/proc/self/mem")  # a file that opens, and gives nothing to anybody
+    for word in (NAME, str(folder)):
+        with pytest.raises(ConfigError, match=r"expected a place that can be read; found Input/output error"):
+            weights_digest(word)
+    with pytest.raises(ConfigError, match="found File name too long"):
+        find_weights("/" + "a" * 300)
+    findings = {finding.path: finding for finding in verify_weights([NAME])}
+    assert findings["config.json"].verdict == "unknown", "one that cannot be read hides no other"
+    assert findings["model.safetensors"].verdict == "unreadable"
+    assert "Input/output error" in findings["model.safetensors"].detail
+
+
+def test_the_home_of_somebody_whom_nobody_knows_is_one_error() -> None:
+    for look in (find_weights, weights_digest):
+        with pytest.raises(ConfigError, match=r"found ~nobody-has-this-name, whose home nobody knows"):
+            look("~nobody-has-this-name/weights")
 
 
 def test_what_is_on_its_way_is_no_part_of_a_folder(tmp_path: Path) -> None:

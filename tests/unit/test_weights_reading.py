@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from uniform_core.errors import ConfigError
 from uniform_core.fingerprint import file_sha256
-from uniform_core.weights.reading import check_finite, load_script, read_tensors, require_names
+from uniform_core.weights.reading import check_finite, read_forms, read_tensors, require_names
+from uniform_core.weights.script import load_script
 
 TENSORS = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.bias": torch.ones(3, dtype=torch.bfloat16)}
 SHAPES = {"a.weight": (3, 4), "a.bias": (3,)}
@@ -51,6 +52,24 @@ def test_every_form_gives_the_same_tensors(name: str, zipped: bool, tmp_path: Pa
     assert list(read) == sorted(TENSORS) if name == "w.safetensors" else list(TENSORS)
     assert all(torch.equal(read[name], TENSORS[name]) and read[name].dtype == TENSORS[name].dtype for name in TENSORS)
     require_names(read, SHAPES, item="w")
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_forms_are_the_same_names_and_shapes_without_the_numbers(name: str, tmp_path: Path) -> None:
+    scalar = {"factor": torch.tensor(0.5), "one": torch.ones(1, 1)}
+    path = saved(tmp_path / name, {**TENSORS, **scalar, "broken": torch.tensor([float("nan")])})
+    forms = read_forms(path)
+    assert {name: tuple(form.shape) for name, form in forms.items()} == {
+        **SHAPES, "factor": (), "one": (1, 1), "broken": (1,)
+    }  # fmt: skip
+    assert {name for name, form in forms.items() if not form.is_meta} == {"factor"}
+    assert forms["factor"].item() == 0.5
+    infinite = saved(tmp_path / f"infinite-{name}", {**TENSORS, "factor": torch.tensor(float("inf"))})
+    with pytest.raises(ConfigError, match=r"NaN or infinity in 1 of 1 tensors \(factor\)"):
+        read_forms(infinite)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ConfigError, match="damaged"):
+        read_forms(path)
 
 
 def test_a_part_of_a_file_is_taken_only_where_it_is_named(tmp_path: Path) -> None:
@@ -117,6 +136,40 @@ def test_an_archive_that_would_swell_is_refused(tmp_path: Path) -> None:
         for name in plain.namelist():
             packed.writestr(name, plain.read(name))
     assert "a compressed archive" in refusal(tmp_path / "bomb.pth")
+
+
+OTHER_KINDS = {
+    "sparse_coo": lambda: torch.eye(3).to_sparse(),
+    "sparse_csr": lambda: torch.eye(3).to_sparse_csr(),
+    "on device meta": lambda: torch.empty(3, device="meta"),
+    "qint8": lambda: torch._empty_affine_quantized([3], scale=0.1, zero_point=0, dtype=torch.qint8),
+    "40,000,000,000,000 bytes, of which the file holds 4": lambda: torch.zeros(1).expand(10**13),
+    "12 bytes, of which the file holds 4": lambda: torch.zeros(1).expand(3),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what torch thinks of making such tensors
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_tensors_that_are_no_plain_blocks_of_numbers_are_refused(kind: str, zipped: bool, tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.pth", {**TENSORS, "a": OTHER_KINDS[kind]()}, zipped=zipped)
+    assert path.stat().st_size < 10_000
+    assert refusal(path).startswith(f"1 of 3 tensors of another kind: a ({kind}). Save them dense")
+
+
+def test_views_of_a_file_are_plain(tmp_path: Path) -> None:
+    whole = torch.arange(12.0)
+    views = {"some": whole[3:7], "turned": whole.reshape(3, 4).T, "none": whole[:0], "one": whole[5]}
+    read = read_tensors(saved(tmp_path / "w.pth", views))
+    assert all(torch.equal(read[name], value) for name, value in views.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_a_number_beyond_float32_is_not_finite(dtype: torch.dtype, tmp_path: Path) -> None:
+    large = saved(tmp_path / "w.pth", {"a": torch.tensor([1.0, 1e300], dtype=dtype)})
+    assert refusal(large).startswith("NaN or infinity in 1 of 1 tensors (a)")
+    fits = saved(tmp_path / "fits.pth", {"a": torch.tensor([1.0, 1e38], dtype=dtype)})
+    assert read_tensors(fits)["a"].dtype == dtype
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])

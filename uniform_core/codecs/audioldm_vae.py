@@ -83,6 +83,9 @@ class AudioLdmVaeConfig(AudioCodecConfig):
         weights = weights_digest(self.weights)  # with them their scaling factor
         return {**params, "weights": weights, "version": VERSION, "mel_version": mel.VERSION}
 
+    def weight_facts(self) -> dict[str, Any]:
+        return {"scaling_factor": audioldm_vae_net.scaling_factor_of(self)}
+
     def build(self, spec: AVSpec) -> AudioCodec:
         self.latent_shape_CTF(spec)
         return audioldm_vae_net.load_codec(self)

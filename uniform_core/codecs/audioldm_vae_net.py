@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from uniform_core.codecs.loading import PartFiles, fill, in_chunks, part_files, 
 from uniform_core.codecs.mel import LOG_MEL_FLOOR
 from uniform_core.errors import ConfigError
 from uniform_core.weights import find_weights
-from uniform_core.weights.reading import read_tensors, require_names
+from uniform_core.weights.reading import read_forms, read_tensors, require_names
 
 FOLDER: Final = "vae"
 FILES: Final = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
@@ -86,14 +86,30 @@ class VaeWeights:
 
 def load_codec(config: AudioLdmVaeConfig) -> AudioLdmVaeCodec:
     """The codec of a config. Raises ConfigError where its weights are not there, not these, or without a scale."""
-    files = part_files(find_weights(config.weights), folder=FOLDER, names=FILES)
+    files = _files_of(config)
     weights = read_weights(files, config)
+    network, factor = _fitting(weights, files, config)
+    fill(network, weights.tensors, device=config.device, dtype=config.dtype)
+    return AudioLdmVaeCodec(network, factor, batch=config.batch)
+
+
+def scaling_factor_of(config: AudioLdmVaeConfig) -> float:
+    """What the codec of a config multiplies means by. Raises what `load_codec` raises, but reads no other number."""
+    files = _files_of(config)
+    return _fitting(read_weights(files, config, read=read_forms), files, config)[1]
+
+
+def _files_of(config: AudioLdmVaeConfig) -> PartFiles:
+    return part_files(find_weights(config.weights), folder=FOLDER, names=FILES)
+
+
+def _fitting(weights: VaeWeights, files: PartFiles, config: AudioLdmVaeConfig) -> tuple[AutoencoderKL, float]:
+    """The network without weights, which these fit, and the scaling factor. Raises ConfigError."""
     factor = _scaling_factor(weights.scaling_factor, config, files)
     network = build_network(config, device="meta")
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     require_names(weights.tensors, expected, item=str(files.weights))
-    fill(network, weights.tensors, device=config.device, dtype=config.dtype)
-    return AudioLdmVaeCodec(network, factor, batch=config.batch)
+    return network, factor
 
 
 def build_network(config: AudioLdmVaeConfig, *, device: str) -> AutoencoderKL:
@@ -102,13 +118,15 @@ def build_network(config: AudioLdmVaeConfig, *, device: str) -> AutoencoderKL:
         return AutoencoderKL(**_arguments(config))
 
 
-def read_weights(files: PartFiles, config: AudioLdmVaeConfig) -> VaeWeights:
+def read_weights(
+    files: PartFiles, config: AudioLdmVaeConfig, *, read: Callable[..., dict[str, Tensor]] = read_tensors
+) -> VaeWeights:
     """The weights of a diffusers file, of an AudioLDM checkpoint, or of a checkpoint of the VAE alone.
 
     Raises ConfigError for a file that is damaged, or whose config is of another network.
     """
     values = {} if files.config is None else require_config(files.config, _arguments(config))
-    named = read_tensors(files.weights, key="state_dict" if files.is_checkpoint else None)
+    named = read(files.weights, key="state_dict" if files.is_checkpoint else None)
     factor = values.get("scaling_factor")
     if any(name.startswith(WHOLE) for name in named):
         factor = named["scale_factor"].tolist() if "scale_factor" in named else factor

@@ -76,6 +76,10 @@ class HifiGanConfig(VocoderConfig):
         weights = weights_digest(self.weights)
         return {**params, "weights": weights, "version": VERSION, "mel_version": mel.VERSION}
 
+    def weight_facts(self) -> dict[str, Any]:
+        hifigan_net.require_network(self)
+        return {}
+
     def build(self, spec: AVSpec) -> Vocoder:
         self.require_fit(spec)
         return hifigan_net.load_vocoder(self)

@@ -6,7 +6,7 @@ Axes: B batch, T frames, F mel bins, N samples.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import torch
@@ -18,7 +18,7 @@ from uniform_core.codecs.base import Vocoder
 from uniform_core.codecs.hifigan import HifiGanConfig
 from uniform_core.codecs.loading import fill, in_chunks, part_files, require_config
 from uniform_core.weights import find_weights
-from uniform_core.weights.reading import check_finite, read_tensors, require_names
+from uniform_core.weights.reading import check_finite, read_forms, read_tensors, require_names
 
 FOLDER: Final = "vocoder"
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
@@ -45,18 +45,30 @@ class HifiGanVocoder(Vocoder):
 
 def load_vocoder(config: HifiGanConfig) -> HifiGanVocoder:
     """The vocoder of a config. Raises ConfigError where its weights are not there, or not these."""
-    files = part_files(find_weights(config.weights), folder=FOLDER, names=FILES)
-    if files.config is not None:
-        require_config(files.config, _arguments(config))
-    item = str(files.weights)
-    named = read_tensors(files.weights, key=config.part if files.is_checkpoint else None)
-    state = present_state(named, n_mels=config.n_mels)
-    network = build_network(config, device="meta")
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    require_names(state, expected, item=item)
+    network, state, item = _fitting(config, read=read_tensors)
     check_finite(state, item=item)  # again: a direction of zeros has no length to divide by
     fill(network, state, device=config.device, dtype="float32")
     return HifiGanVocoder(network, hop=math.prod(config.upsample_rates), batch=config.batch)
+
+
+def require_network(config: HifiGanConfig) -> None:
+    """The weights of a config have its names and shapes. Raises ConfigError; reads no numbers."""
+    _fitting(config, read=read_forms)
+
+
+def _fitting(
+    config: HifiGanConfig, *, read: Callable[..., dict[str, Tensor]]
+) -> tuple[SpeechT5HifiGan, dict[str, Tensor], str]:
+    """The network without weights, weights that fit it, and their file. Raises ConfigError."""
+    files = part_files(find_weights(config.weights), folder=FOLDER, names=FILES)
+    if files.config is not None:
+        require_config(files.config, _arguments(config))
+    named = read(files.weights, key=config.part if files.is_checkpoint else None)
+    state = present_state(named, n_mels=config.n_mels)
+    network = build_network(config, device="meta")
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    require_names(state, expected, item=str(files.weights))
+    return network, state, str(files.weights)
 
 
 def build_network(config: HifiGanConfig, *, device: str) -> SpeechT5HifiGan:

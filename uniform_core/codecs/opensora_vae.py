@@ -70,6 +70,12 @@ class OpenSoraVaeConfig(VideoCodecConfig):
         params = self.model_dump(mode="json", exclude=_PLACES)
         return {**params, "version": VERSION, "weights": weights_digest(self.weights)}
 
+    def weight_facts(self) -> dict[str, Any]:
+        from uniform_core.codecs.opensora_vae_net import require_network
+
+        require_network(self._file(), spatial=self.spatial, temporal=self.temporal)
+        return {}
+
     def build(self, spec: AVSpec) -> VideoCodec:
         """Raises ConfigError where the weights are not there, or not these; or where there is no GPU to use."""
         from uniform_core.codecs.opensora_vae_net import OpenSoraVaeCodec, load_network

@@ -22,7 +22,7 @@ from uniform_core.codecs.base import VideoCodec
 from uniform_core.codecs.vae_sizes import SpatialVaeSize, TemporalVaeSize
 from uniform_core.codecs.vae_temporal import TemporalVae
 from uniform_core.errors import ConfigError
-from uniform_core.weights.reading import read_tensors, require_names
+from uniform_core.weights.reading import read_forms, read_tensors, require_names
 
 # SDXL's own factor is 0.13025, but Open-Sora's code multiplies by that of Stable Diffusion 1, and was trained so.
 SPATIAL_SCALING: Final = 0.18215
@@ -162,13 +162,26 @@ def load_network(path: Path, *, spatial: SpatialVaeSize, temporal: TemporalVaeSi
 
     Raises ConfigError for a file that is damaged, another model's or of another size.
     """
-    with torch.device("meta"):
-        network = OpenSoraVae(spatial, temporal)
     found = with_present_names(read_tensors(path))
-    require_names(found, {name: tuple(value.shape) for name, value in network.state_dict().items()}, item=str(path))
+    network = _fitting(found, path, spatial=spatial, temporal=temporal)
     network.to_empty(device="cpu")
     network.load_state_dict(found, strict=True)  # copied: a tensor that was read may be the file itself
     return network.eval().requires_grad_(False)
+
+
+def require_network(path: Path, *, spatial: SpatialVaeSize, temporal: TemporalVaeSize) -> None:
+    """A file has the names and shapes of the network. Raises ConfigError; reads no numbers."""
+    _fitting(with_present_names(read_forms(path)), path, spatial=spatial, temporal=temporal)
+
+
+def _fitting(
+    found: Mapping[str, Tensor], path: Path, *, spatial: SpatialVaeSize, temporal: TemporalVaeSize
+) -> OpenSoraVae:
+    """The network without weights, which those of a file fit. Raises ConfigError."""
+    with torch.device("meta"):
+        network = OpenSoraVae(spatial, temporal)
+    require_names(found, {name: tuple(value.shape) for name, value in network.state_dict().items()}, item=str(path))
+    return network
 
 
 def with_present_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -31,11 +31,19 @@ class ModelPlan:
     text_bytes: dict[str, int]
     micro_batch: int
     memory: dict[str, int]  # of one rank, in bytes: an estimate
+    checkpoints: int  # that are kept
+    checkpoint_bytes: int
+    export_bytes: int  # of the model that leaves training
     clip_passes: int
     training_flops: int  # of the whole recipe, as the machine does them
     h100_hours: float
     assumed_share: float = ASSUMED_SHARE
     h100_flops: float = H100_FLOPS
+
+    @property
+    def disk_bytes(self) -> int:
+        """What a training leaves on the disk; while a checkpoint is written there is one more."""
+        return self.checkpoints * self.checkpoint_bytes + self.export_bytes
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,6 +64,7 @@ def plan_model(config: RunConfig) -> ModelPlan:
         recompute_every=form.recompute_every,
         is_compiled=form.is_compiled,
     )
+    disk = cost.train_disk(model, layout, has_guide=train.guide_at is not None)
     values = math.prod(layout.video_CTHW) + math.prod(layout.audio_CTF)
     passes = train.steps * train.batch
     return ModelPlan(
@@ -70,6 +79,9 @@ def plan_model(config: RunConfig) -> ModelPlan:
         text_bytes={"bfloat16": 2 * tokens * config.text.width, "float32": 4 * tokens * config.text.width},
         micro_batch=micro_batch,
         memory={**asdict(memory), "total": memory.total},
+        checkpoints=min(train.keep_checkpoints, math.ceil(train.steps / train.checkpoint_every)),
+        checkpoint_bytes=disk.checkpoint,
+        export_bytes=disk.export,
         clip_passes=passes,
         training_flops=passes * machine,
         h100_hours=h100_hours(passes * machine),

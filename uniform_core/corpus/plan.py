@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,24 +18,19 @@ from uniform_core.corpus.candidates import captions_candidates, encode_candidate
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of, scores_done
 from uniform_core.corpus.inputs import COPY_OF, current_clips, ingest_candidates, list_items
+from uniform_core.corpus.model_plan import plan_model
+from uniform_core.corpus.rates import default_rates
 from uniform_core.corpus.samples import current_model_id, is_trained
 
-# Seconds a piece on one core of the machine in docs/experiments.md; `rates` of earlier runs replace them. A score
-# carries its share of the feature nets and of the features.
-DEFAULT_RATES: Final[Mapping[str, float]] = {
-    "ingest": 0.15,
-    "encode": 0.02,
-    "captions": 0.0005,
-    "text": 0.0005,
-    "train": 0.3,
-    "sample": 0.2,
-    "evaluate": 3.0,
-}
+SCORED_BYTES: Final = 40_000  # of a generated clip of preset `tiny`, shown larger than it is
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage: of `candidates` pieces `already_done`, `waiting` (failed before), `to_do`; what those would cost."""
+    """One stage: of `candidates` pieces `already_done`, `waiting` (failed before), `to_do`; what those would cost.
+
+    `seconds` None: nobody knows what this stage takes with these codecs, clips or this model.
+    """
 
     stage: str
     unit: str
@@ -44,7 +39,7 @@ class StagePlan:
     waiting: int
     to_do: int
     bytes: int
-    seconds: float
+    seconds: float | None
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,8 +49,8 @@ class StagePlan:
 def plan_stages(
     catalog: Catalog, config: RunConfig, *, workers: int, rates: Mapping[str, float] | None = None
 ) -> list[StagePlan]:
-    """The plan of every stage, in their order."""
-    plans = _Plans(catalog, config, workers=workers, rates={**DEFAULT_RATES, **(rates or {})})
+    """The plan of every stage, in their order. `rates` are seconds a piece on one core, as earlier runs took."""
+    plans = _Plans(catalog, config, workers=workers, rates={**default_rates(config), **(rates or {})})
     return [
         plans.ingest(),
         plans.encode(),
@@ -84,9 +79,7 @@ class _Plans:
 
     def ingest(self) -> StagePlan:
         note = "a file without listed windows counts as one clip" if self._config.data.kind == "folder" else ""
-        spec = self._config.spec
-        # crf 18 H.264 of small pictures, and 16-bit sound that FLAC halves: measured in docs/experiments.md
-        clip_bytes = round(spec.frames * spec.canonical_short_side_px**2 * 0.12 + spec.samples)
+        clip_bytes = self._clip_bytes(self._config.spec.canonical_short_side_px**2)
         return self._plan("ingest", "files", self._sources, piece_bytes=clip_bytes, note=note)
 
     def encode(self) -> StagePlan:
@@ -110,23 +103,31 @@ class _Plans:
     def train(self) -> StagePlan:
         steps = self._config.train.steps
         done = 0 if self._coming else steps * is_trained(self._catalog, self._model)
-        notes = ["without checkpoints and the model"] if steps > done else []
+        plan = plan_model(self._config)
+        notes = [f"{plan.checkpoints} checkpoints and the model; one more while it is written"] if steps > done else []
         if copies := self._clips["split"].to_pylist().count(f"{COPY_OF}{self._config.evaluate.split}"):
             notes.append(f"{copies} clips left out: their files are also held out")
-        note = "; ".join(notes)
-        return self._plan("train", "steps", (steps, done, 0), piece_bytes=0, note=note)
+        planned = self._plan("train", "steps", (steps, done, 0), piece_bytes=0, note="; ".join(notes))
+        return replace(planned, bytes=plan.disk_bytes if planned.to_do else 0)
 
     def sample(self) -> StagePlan:
-        model = self._model
-        wanted, made = generation_candidates(self._catalog, self._config, self._clips, model_id=model), 0
+        clip_bytes = max(SCORED_BYTES, self._clip_bytes(self._config.spec.height_px * self._config.spec.width_px))
+        wanted = generation_candidates(self._catalog, self._config, self._clips, model_id=self._model)
         if wanted.num_rows and not self._coming:
-            return self._plan("sample", "clips", self._split(wanted, "generations", stage="sample"), piece_bytes=40_000)
-        total = sum(clips_of(self._config, system) for system in makers_of(self._config) if system.name != "class_mean")
-        return self._plan("sample", "clips", (total, made, 0), piece_bytes=40_000)
+            counts = self._split(wanted, "generations", stage="sample")
+        else:
+            makers = [system for system in makers_of(self._config) if system.name != "class_mean"]
+            counts = (sum(clips_of(self._config, system) for system in makers), 0, 0)
+        return self._plan("sample", "clips", counts, piece_bytes=clip_bytes)
 
     def evaluate(self) -> StagePlan:
         wanted, done = scores_done(self._catalog, self._config, model_id=self._model, clips=self._clips)
         return self._plan("evaluate", "scores", (wanted, 0 if self._coming else done, 0), piece_bytes=500)
+
+    def _clip_bytes(self, picture_px: int) -> int:
+        """crf 18 H.264 of small pictures, and 16-bit sound that FLAC halves: measured in docs/experiments.md."""
+        spec = self._config.spec
+        return round(spec.frames * picture_px * 0.12 + spec.samples)
 
     def _split(self, candidates: pa.Table, table: str, *, stage: str) -> tuple[int, int, int]:
         """How many candidates there are, are done, and wait after a failure."""
@@ -144,6 +145,7 @@ class _Plans:
         total, done, waiting = counts
         to_do = total - done - waiting + coming
         parallel = self._config.train_workers if stage == "train" else self._workers
+        rate = self._rates.get(stage) if to_do else 0.0
         return StagePlan(
             stage=stage,
             unit=unit,
@@ -152,6 +154,6 @@ class _Plans:
             waiting=waiting,
             to_do=to_do,
             bytes=to_do * piece_bytes,
-            seconds=to_do * self._rates[stage] / parallel,
+            seconds=None if rate is None else to_do * rate / parallel,
             note=note,
         )

@@ -22,6 +22,7 @@ from uniform_core.datasets.captions_beside import CSV_NAME
 from uniform_core.datasets.entries import HOME_WORDS, entries_under, is_text, portable_path, why_not
 from uniform_core.datasets.folder_captions import CaptionTables, caption_beside, is_table
 from uniform_core.errors import ConfigError, Rejection
+from uniform_core.files import expanded
 from uniform_core.fingerprint import KEY_HEX, digest
 from uniform_core.settings import Settings
 from uniform_core.spec import AVSpec
@@ -80,9 +81,10 @@ class FolderConfig(DatasetConfig):
     @property
     def root(self) -> Path:
         """The folder as an absolute path. Raises ConfigError for a path that leads to no place, there or not."""
+        path = expanded(self.path, item=f"folder:{self.path}")
         try:
-            return self.path.expanduser().resolve()
-        except RuntimeError as error:  # a link to itself, or the home of somebody who is not known
+            return path.resolve()
+        except RuntimeError as error:  # a link to itself
             raise ConfigError(
                 f"folder:{self.path}",
                 expected="a path that leads somewhere",

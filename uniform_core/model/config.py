@@ -17,7 +17,8 @@ TIME_WAVES = 256  # width of the sinusoidal code of a time or a rate
 class ModelConfig(Frozen):
     """The shape of the transformer. Defaults that are not sizes follow STDiT3-XL/2.
 
-    `depth` counts pairs of a spatial and a temporal block. `position_scale` is sqrt(height x width in pixels) / 512.
+    `depth` counts pairs of a spatial and a temporal block. `position_scale` is sqrt(height x width in pixels) / 512:
+    `AVSpec.position_scale`, which weights of PixArt and Open-Sora need.
     `position="video_anchored"` keeps the video tokens where STDiT3 without further columns has them;
     `"reference"` spreads its untouched formula over all columns.
     `text_qk_norm` norms q and k of the attention to texts, too: departs from STDiT3, and adds its gains to the weights.

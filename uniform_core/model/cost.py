@@ -17,6 +17,7 @@ from uniform_core.types import Modality, Task
 # Bytes a parameter: what a trainer holds, all in float32, and the bfloat16 copy that autocast makes of each weight.
 STATE_BYTES = {"weights": 4, "moving average": 4, "moments": 8, "gradients": 4, "gradient vector": 4}
 CAST_BYTES = 2
+CHECKPOINT_BYTES = {"weights": 4, "moving average": 4, "moments": 8}  # and 4 of a guide, where one is kept
 # Bytes that a token of a block keeps for backward, eager, by hidden width and by inner width of the MLP, counted in
 # tests/unit/test_model_cost.py: the residual stream and norms are float32, what enters and leaves products bfloat16.
 KEPT_WIDTHS = {"bfloat16": 54.7, "float32": 76.4}
@@ -116,6 +117,20 @@ def generation_flops(
     """A clip of `steps` steps with `passes` forward passes each (2: guided by text); texts are prepared once."""
     forward = forward_flops(config, layout, text_tokens=text_tokens)
     return passes * (steps * (forward.total - forward.text) + forward.text)
+
+
+@dataclass(frozen=True)
+class TrainDisk:
+    """Bytes of one checkpoint and of the model that leaves training; the null text and file headers are not counted."""
+
+    checkpoint: int
+    export: int
+
+
+def train_disk(config: ModelConfig, layout: LatentLayout, *, has_guide: bool) -> TrainDisk:
+    """What is written of a training; `has_guide`: an early moving average stands beside the weights in both."""
+    parameters, guide = count_parameters(config, layout), 4 * has_guide
+    return TrainDisk(parameters * (sum(CHECKPOINT_BYTES.values()) + guide), parameters * (4 + guide))
 
 
 @dataclass(frozen=True)

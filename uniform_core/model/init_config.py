@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import model_validator
 
+from uniform_core.files import expanded
 from uniform_core.types import Frozen
 from uniform_core.weights import weights_digest
 from uniform_core.weights.found import is_path
@@ -44,4 +44,4 @@ class InitConfig(Frozen):
         """The same with a path from the root, for processes that work in another folder."""
         if self.weights is None or not is_path(self.weights):
             return self
-        return self.model_copy(update={"weights": str(Path(self.weights).expanduser().absolute())})
+        return self.model_copy(update={"weights": str(expanded(self.weights).absolute())})

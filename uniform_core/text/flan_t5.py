@@ -10,7 +10,7 @@ from uniform_core.devices import Device
 from uniform_core.text.base import TextEncoderConfig
 from uniform_core.text.cleaning import VERSION as CLEANING_VERSION
 from uniform_core.types import Count
-from uniform_core.weights import weights_digest
+from uniform_core.weights import find_weights, weights_digest
 
 if TYPE_CHECKING:
     from uniform_core.text.t5_encoder import FlanT5Encoder
@@ -85,6 +85,13 @@ class FlanT5Config(TextEncoderConfig):
             "dtype": self.dtype,
             "cleaning": cleaning,
         }
+
+    def weight_facts(self) -> dict[str, Any]:
+        from uniform_core.text.t5_weights import load_tokenizer, require_t5
+
+        found = find_weights(self.weights)
+        load_tokenizer(found, require_t5(found, width=self.width).config)
+        return {}
 
     def build(self) -> FlanT5Encoder:
         """The encoder on its device. Raises ConfigError for weights that are missing, damaged or another model's."""

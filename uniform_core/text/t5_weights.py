@@ -31,17 +31,26 @@ def load_t5(found: FoundWeights, *, width: int, dtype: torch.dtype) -> T5Encoder
 
     Names and shapes are compared before the first tensor is read.
     """
-    config = _config_of(found, width=width)
-    with torch.device("meta"):
-        model = T5EncoderModel(config)
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items() if name != TIED}
-    files = _files(found)
-    _require_encoder(files, shapes, item=f"weights {found.word}")
+    model = require_t5(found, width=width)
+    files, shapes = _files(found), _shapes_of(model)
     state = {name: tensor.to(dtype) for name, tensor in _tensors(files, shapes)}
     check_finite(state, item=f"weights {found.word}")
     model.load_state_dict({**state, TIED: state["shared.weight"]}, strict=True, assign=True)
     model.tie_weights()
     return model.eval().requires_grad_(False)
+
+
+def require_t5(found: FoundWeights, *, width: int) -> T5EncoderModel:
+    """The encoder without weights, which the checkpoint's fit. Raises ConfigError; reads no numbers."""
+    config = _config_of(found, width=width)
+    with torch.device("meta"):
+        model = T5EncoderModel(config)
+    _require_encoder(_files(found), _shapes_of(model), item=f"weights {found.word}")
+    return model
+
+
+def _shapes_of(model: T5EncoderModel) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in model.state_dict().items() if name != TIED}
 
 
 def load_tokenizer(found: FoundWeights, config: T5Config) -> Tokenizer:

@@ -4,14 +4,15 @@
                guide.safetensors (an early moving average), where training kept one
 
 model.json holds the model's and the objective's config, the latent layout and scale, and `made_with`: what the weights
-expect around them (spec, codecs, text encoder), as the caller described it.
+expect around them (spec, codecs, text encoder), as the caller described it; `facts` what the codecs' own
+weights add to that, such as `audio_codec.scaling_factor`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class ModelCard:
     steps: int
     made_with: Mapping[str, Any]
     init: Mapping[str, Any] | None = None  # what became of each weight of the model it started from; None: random
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what the codecs' weights say beyond `made_with`
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def export_model(
             "steps": card.steps,
             "made_with": dict(card.made_with),
             "torch": torch.__version__,
-        } | ({} if card.init is None else {"init": dict(card.init)})
+        } | {name: dict(part) for name, part in (("init", card.init), ("facts", card.facts)) if part}
         (partial / "model.json").write_text(json.dumps(value, sort_keys=True, indent=1, allow_nan=False))
     return file_sha256(folder / WEIGHTS)
 
@@ -111,6 +113,7 @@ def read_card(folder: Path) -> ModelCard:
             steps=int(value["steps"]),
             made_with=value["made_with"],
             init=value.get("init"),
+            facts=value.get("facts", {}),
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise IntegrityError(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uniform_core.errors import ConfigError
+from uniform_core.files import expanded, reading
 from uniform_core.fingerprint import digest
 from uniform_core.settings import load_settings
 from uniform_core.weights.manifest import MANIFEST
-from uniform_core.weights.pins import PINS, read_pins, sha256_of
+from uniform_core.weights.pins import PINS, Pin, read_pins, sha256_of
 from uniform_core.weights.record import Weights, WeightsFile
 
 
@@ -41,9 +42,13 @@ class FoundWeights:
 
 def find_weights(word: str) -> FoundWeights:
     """The files of a name or a path. Raises ConfigError that says what is missing, its licence and how to get it."""
-    if is_path(word):
-        return _at_path(word)
-    weights = known_weights(word)
+    with reading(f"weights {word}"):
+        return _at_path(word) if is_path(word) else _in_folder(known_weights(word))
+
+
+def _in_folder(weights: Weights) -> FoundWeights:
+    """The files of an entry, all of them there and as long as they came."""
+    word = weights.name
     root = folder_of(weights)
     absent = absent_files(weights)
     if absent:
@@ -60,7 +65,8 @@ def find_weights(word: str) -> FoundWeights:
 def absent_files(weights: Weights) -> list[WeightsFile]:
     """Those of its files that are not in its folder."""
     root = folder_of(weights)
-    return [file for file in weights.files if not (root / file.path).is_file()]
+    with reading(str(root)):
+        return [file for file in weights.files if not (root / file.path).is_file()]
 
 
 def _require_sizes(weights: Weights) -> None:
@@ -116,29 +122,39 @@ def weights_digest(word: str) -> str | None:
     """32 hex digits of what the files are (names and sha256), for fingerprints; None where they are not there yet.
 
     A file that is pinned and still as long as its pin is believed; any other is read. One that is not there counts as
-    the published one.
+    the published one. Raises ConfigError for one that cannot be read, and for one that is not what was published.
     """
-    if is_path(word):
-        path = Path(word).expanduser()
-        if not path.exists():
+    with reading(f"weights {word}"):
+        if not is_path(word):
+            weights = known_weights(word)
+            pins = read_pins(folder_of(weights))
+            known = {file.path: _sha256_here(weights, file, pins.get(file.path)) for file in weights.files}
+            return None if None in known.values() else digest(known)
+        if not expanded(word).exists():
             return None
         return digest({name: sha256_of(file) for name, file in _at_path(word).files.items()})
-    weights = known_weights(word)
-    root, pins = folder_of(weights), read_pins(folder_of(weights))
-    known: dict[str, str | None] = {}
-    for file in weights.files:
-        pin, path = pins.get(file.path), root / file.path
-        if not path.is_file():
-            known[file.path] = file.sha256
-        elif pin is not None and path.stat().st_size == pin.size_bytes:
-            known[file.path] = pin.sha256
-        else:
-            known[file.path] = sha256_of(path)
-    return None if None in known.values() else digest(known)
+
+
+def _sha256_here(weights: Weights, file: WeightsFile, pin: Pin | None) -> str | None:
+    """What the bytes of a file are; of one that is not there what was published, None where nothing was."""
+    path = folder_of(weights) / file.path
+    if not path.is_file():
+        return file.sha256
+    is_pinned = pin is not None and path.stat().st_size == pin.size_bytes
+    found = pin.sha256 if pin is not None and is_pinned else sha256_of(path)
+    if file.sha256 not in (None, found):
+        raise ConfigError(
+            f"weights {weights.name}: {path}",
+            expected=f"sha256 {file.sha256}, as published",
+            found=found,
+            fix="It is damaged or another file: move it away, or name your own by its path; `uniform weights pull "
+            f"{weights.name}` gets the published one.",
+        )
+    return found
 
 
 def _at_path(word: str) -> FoundWeights:
-    root = Path(word).expanduser()
+    root = expanded(word)
     if root.is_file():
         return FoundWeights(word, root.parent, {root.name: root})
     if not root.is_dir():

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import Field, TypeAdapter, ValidationError
 
 from uniform_core.errors import ConfigError
-from uniform_core.files import write_text
+from uniform_core.files import reading, write_text
 from uniform_core.fingerprint import canonical_json, file_sha256
 from uniform_core.types import Frozen, NonNegative
 from uniform_core.weights.record import WeightsFile
@@ -32,14 +32,18 @@ _ALL: Final = TypeAdapter(dict[str, Pin])
 def read_pins(root: Path) -> dict[str, Pin]:
     """What is pinned of a folder; nothing where nothing is. Raises ConfigError where the file cannot be read."""
     path = root / PINS
-    if not path.is_file():
-        return {}
+    with reading(str(path)):
+        if not path.is_file():
+            return {}
+        content = path.read_bytes()
     try:
-        return _ALL.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        found = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        return _ALL.validate_json(content)
+    except ValidationError as error:
         raise ConfigError(
-            str(path), expected="pinned sha256 as JSON", found=found, fix="Remove it, and `uniform weights pull`."
+            str(path),
+            expected="pinned sha256 as JSON",
+            found=error.errors()[0]["msg"],
+            fix="Remove it, and `uniform weights pull`.",
         ) from error
 
 

@@ -1,12 +1,12 @@
 """Weight files read without running anything of them: named tensors, or one error that says what the file is.
 
 `.safetensors` cannot hold code. A pickle (`.bin .pth .ckpt .pt`) can: torch's restricted reader refuses whatever is no
-tensor. A TorchScript file is code: `load_script` takes one only with its pinned sha256 and a person's word.
+tensor. A TorchScript file is code, and has a reader of its own (`script`).
 """
 
 from __future__ import annotations
 
-import io
+import math
 import pickle
 import re
 import warnings
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from uniform_core.errors import ConfigError
-from uniform_core.fingerprint import bytes_sha256
 from uniform_core.lazy import lazy, lazy_name
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ else:
     Tensor = lazy_name("torch", "Tensor")
 
 PICKLES: Final = (".bin", ".pth", ".ckpt", ".pt")
-_AGAIN: Final = "Get the file again (`uniform weights pull` where it has a name there), and `uniform weights verify`."
+AGAIN: Final = "Get the file again (`uniform weights pull` where it has a name there), and `uniform weights verify`."
 _SHOWN = 3  # names that stand for all of a kind in a message
 
 
@@ -39,17 +38,34 @@ def read_tensors(path: Path, *, key: str | None = None) -> dict[str, Tensor]:
     `key` names the part of a pickled file that holds them ("state_dict", "generator"); without it they must stand at
     the top. Raises ConfigError for a file that is damaged, refused, something else, or holds NaN or infinity.
     """
-    if path.suffix not in (".safetensors", *PICKLES):
-        raise _unreadable(path, f"a file {path.name}", fix="Give a " + ", ".join((".safetensors", *PICKLES)) + " file.")
-    _require_binary(path)
-    if path.suffix != ".safetensors":
-        tensors = _part(path, _unpickled(path), key)
-    elif key is None:
-        tensors = _from_safetensors(path)
-    else:
-        raise _unreadable(path, f"a safetensors file, which has no part {key!r}", fix="Leave the key out.")
+    tensors = _tensors_of(path, key, has_numbers=True)
     check_finite(tensors, item=str(path))
     return tensors
+
+
+def read_forms(path: Path, *, key: str | None = None) -> dict[str, Tensor]:
+    """What `read_tensors` would give, without the numbers (device "meta") of all but scalars.
+
+    It takes moments where the numbers take minutes. Raises the same but for numbers that are not finite.
+    """
+    forms = {
+        name: tensor.to("meta") if tensor.ndim else tensor
+        for name, tensor in _tensors_of(path, key, has_numbers=False).items()
+    }
+    check_finite({name: tensor for name, tensor in forms.items() if not tensor.is_meta}, item=str(path))
+    return forms
+
+
+def _tensors_of(path: Path, key: str | None, *, has_numbers: bool) -> dict[str, Tensor]:
+    """The tensors of a file; without `has_numbers` all but scalars may be forms alone."""
+    if path.suffix not in (".safetensors", *PICKLES):
+        raise unreadable(path, f"a file {path.name}", fix="Give a " + ", ".join((".safetensors", *PICKLES)) + " file.")
+    _require_binary(path)
+    if path.suffix != ".safetensors":
+        return _part(path, _unpickled(path), key)
+    if key is not None:
+        raise unreadable(path, f"a safetensors file, which has no part {key!r}", fix="Leave the key out.")
+    return _from_safetensors(path, has_numbers=has_numbers)
 
 
 def require_names(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], *, item: str) -> None:
@@ -75,7 +91,7 @@ def require_names(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int,
 
 
 def check_finite(tensors: Mapping[str, Tensor], *, item: str) -> None:
-    """Every number is finite. Raises one ConfigError that counts the tensors where one is not."""
+    """Every number is finite, as float32 too. Raises one ConfigError that counts the tensors where one is not."""
     broken = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
     if broken:
         raise ConfigError(
@@ -86,33 +102,18 @@ def check_finite(tensors: Mapping[str, Tensor], *, item: str) -> None:
         )
 
 
-def load_script(path: Path, *, sha256: str | None, allow_code: bool) -> Any:
-    """The module of a TorchScript file, which is a program: run only where a person allows it and the bytes are known.
+def _from_safetensors(path: Path, *, has_numbers: bool) -> dict[str, Tensor]:
+    def taken(file: Any, name: str) -> Tensor:
+        shape = file.get_slice(name).get_shape()
+        is_read = has_numbers or not shape
+        tensor: Tensor = file.get_tensor(name) if is_read else torch.empty(shape, device="meta")
+        return tensor
 
-    Raises ConfigError without `allow_code`, without a pinned sha256, and for other bytes than those.
-    """
-    program = "TorchScript is a program, not only numbers"
-    if not allow_code:
-        raise _unreadable(path, program, fix="Say that its code may run, once you trust where it comes from.")
-    if sha256 is None:
-        raise _unreadable(path, f"{program}, and no sha256 says which", fix="Pin the sha256 of a file that you trust.")
-    data = _bytes_of(path)  # those that are hashed are those that run
-    if bytes_sha256(data) != sha256:
-        raise _unreadable(path, f"sha256 {bytes_sha256(data)} and not the pinned {sha256}", fix=_AGAIN)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit.load.*is deprecated", category=FutureWarning)
-            return torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
-        raise _unreadable(path, f"no TorchScript ({_first_line(error)})", fix="Correct the path.") from error
-
-
-def _from_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            return {name: taken(file, name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
     except (safetensors.SafetensorError, ValueError) as error:
-        raise _unreadable(path, f"cut short or damaged ({_first_line(error)})", fix=_AGAIN) from error
+        raise unreadable(path, f"cut short or damaged ({first_line(error)})", fix=AGAIN) from error
 
 
 def _unpickled(path: Path) -> object:
@@ -121,23 +122,23 @@ def _unpickled(path: Path) -> object:
         magic = file.read(4)
     is_zip = magic == b"PK\x03\x04"
     if not is_zip and magic[:1] != b"\x80":
-        raise _unreadable(path, "neither a zip archive nor a pickle", fix=_AGAIN)
+        raise unreadable(path, "neither a zip archive nor a pickle", fix=AGAIN)
     if is_zip:
         _check_archive(path)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            warnings.simplefilter("ignore")  # of protocols and kinds of tensors: what is wrong is refused below
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         what = f"code: it asks for {wanted[1]}" if wanted else "a pickle that is no plain table of tensors"
-        raise _unreadable(
+        raise unreadable(
             path, f"{what}, which was refused", fix="Take the .safetensors form, or a file with weights alone."
         ) from error
     except MemoryError:
         raise
     except Exception as error:  # a damaged pickle raises whatever its broken bytes happen to mean
-        raise _unreadable(path, f"cut short or damaged ({_first_line(error)})", fix=_AGAIN) from error
+        raise unreadable(path, f"cut short or damaged ({first_line(error)})", fix=AGAIN) from error
 
 
 def _check_archive(path: Path) -> None:
@@ -146,11 +147,11 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise _unreadable(path, f"cut short or damaged ({_first_line(error)})", fix=_AGAIN) from error
+        raise unreadable(path, f"cut short or damaged ({first_line(error)})", fix=AGAIN) from error
     if any(entry.filename.endswith("/constants.pkl") for entry in entries):
-        raise _unreadable(path, "TorchScript, which is a program", fix="Take the weights alone (.safetensors).")
+        raise unreadable(path, "TorchScript, which is a program", fix="Take the weights alone (.safetensors).")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise _unreadable(path, "a compressed archive, as torch never writes", fix=_AGAIN)
+        raise unreadable(path, "a compressed archive, as torch never writes", fix=AGAIN)
 
 
 def _part(path: Path, whole: object, key: str | None) -> dict[str, Tensor]:
@@ -158,14 +159,51 @@ def _part(path: Path, whole: object, key: str | None) -> dict[str, Tensor]:
     part = whole
     if key is not None:
         if not isinstance(whole, Mapping) or key not in whole:
-            raise _unreadable(
+            raise unreadable(
                 path, f"no {key!r} but {_kinds(whole)}", fix="Correct the key.", expected=f"a part {key!r}"
             )
         part = whole[key]
     if not isinstance(part, Mapping) or not part or not all(isinstance(value, Tensor) for value in part.values()):
         fix = "Say with a key which part is meant." if key is None else "Correct the key."
-        raise _unreadable(path, _kinds(part), fix=fix, expected="a table of tensors alone")
-    return {str(name): tensor for name, tensor in part.items()}
+        raise unreadable(path, _kinds(part), fix=fix, expected="a table of tensors alone")
+    tensors = {str(name): tensor for name, tensor in part.items()}
+    _require_plain(path, tensors)
+    return tensors
+
+
+def _require_plain(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Every tensor is a block of numbers that the file holds. Raises one ConfigError that counts those that are not."""
+    others = [f"{name} ({kind})" for name, tensor in tensors.items() if (kind := _kind_of(tensor)) is not None]
+    if others:
+        raise unreadable(
+            path,
+            f"{len(others)} of {len(tensors)} tensors of another kind: {_some(others)}",
+            fix="Save them dense, on the CPU and in a plain dtype, or take the .safetensors form.",
+            expected="tensors that are plain blocks of numbers",
+        )
+
+
+def _kind_of(tensor: Tensor) -> str | None:
+    """What a tensor is that is no plain block of numbers; None of one that is."""
+    if tensor.is_nested:
+        return "nested"
+    if tensor.layout is not torch.strided:
+        return str(tensor.layout).removeprefix("torch.")
+    if tensor.device.type != "cpu":
+        return f"on device {tensor.device}"
+    if tensor.is_quantized or tensor.dtype not in _dtypes():
+        return str(tensor.dtype).removeprefix("torch.")
+    told = math.prod(tensor.shape) * tensor.itemsize
+    if told > (held := tensor.untyped_storage().nbytes()):  # one number expanded to terabytes
+        return f"{told:,} bytes, of which the file holds {held:,}"
+    return None
+
+
+def _dtypes() -> frozenset[torch.dtype]:
+    """Those whose every value is one number that torch can turn into float32."""
+    floats = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e4m3fn, torch.float8_e5m2)
+    whole = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool)
+    return frozenset((*floats, *whole, torch.complex64, torch.complex128))
 
 
 def _kinds(value: object) -> str:
@@ -181,13 +219,13 @@ def _require_binary(path: Path) -> None:
     """A page of text in place of a file of numbers: what a server sends that wants a login, or git without LFS."""
     head = _head(path)
     if not head:
-        raise _unreadable(path, "an empty file", fix=_AGAIN)
+        raise unreadable(path, "an empty file", fix=AGAIN)
     if head.lstrip()[:1] == b"<":
-        raise _unreadable(path, "a web page (HTML)", fix=_AGAIN)
+        raise unreadable(path, "a web page (HTML)", fix=AGAIN)
     if head.startswith(b"version https://git-lfs"):
-        raise _unreadable(path, "a pointer of git LFS, without the file that it points to", fix=_AGAIN)
+        raise unreadable(path, "a pointer of git LFS, without the file that it points to", fix=AGAIN)
     if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
-        raise _unreadable(path, "plain text", fix=_AGAIN)
+        raise unreadable(path, "plain text", fix=AGAIN)
 
 
 def _head(path: Path) -> bytes:
@@ -195,14 +233,7 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(512)
     except OSError as error:
-        raise _unreadable(path, error.strerror or str(error), fix="Correct the path.") from error
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error), fix="Correct the path.") from error
+        raise unreadable(path, error.strerror or str(error), fix="Correct the path.") from error
 
 
 def _is_finite(tensor: Tensor) -> bool:
@@ -211,7 +242,7 @@ def _is_finite(tensor: Tensor) -> bool:
         return True
     numbers = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
     wide = numbers.float() if numbers.itemsize == 1 else numbers  # 8-bit floats have no extremes on the CPU
-    low, high = torch.aminmax(wide.detach())
+    low, high = (extreme.float() for extreme in torch.aminmax(wide.detach()))  # float64 may be beyond float32
     return bool(torch.isfinite(low) and torch.isfinite(high))
 
 
@@ -219,9 +250,11 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of a library says first."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
-def _unreadable(path: Path, found: str, *, fix: str, expected: str = "a file of weights") -> ConfigError:
+def unreadable(path: Path, found: str, *, fix: str, expected: str = "a file of weights") -> ConfigError:
+    """The error of a file that is not to be used."""
     return ConfigError(str(path), expected=expected, found=found, fix=fix)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from uniform_core.errors import ConfigError
-from uniform_core.files import storage_error
+from uniform_core.files import expanded, reading, storage_error
 from uniform_core.progress import Listener
 from uniform_core.weights.download import drop
 from uniform_core.weights.record import Weights, WeightsFile
@@ -21,8 +21,9 @@ def take(
     weights: Weights, root: Path, missing: list[WeightsFile], given: Path, *, on_progress: Listener
 ) -> list[Pulled]:
     """Files that a person has, linked or copied into their place. Raises ConfigError for those that are not there."""
-    given = given.expanduser()
-    found = {file.path: _given_file(weights, file, given) for file in missing}
+    given = expanded(given)
+    with reading(str(given)):
+        found = {file.path: _given_file(weights, file, given) for file in missing}
     taken: list[Pulled] = []
     for file in missing:
         source = found[file.path]

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from uniform_core.errors import ConfigError
+from uniform_core.files import reading
 from uniform_core.progress import Listener, ProgressEvent, silent
 from uniform_core.weights.found import folder_of, known_weights
 from uniform_core.weights.manifest import MANIFEST
-from uniform_core.weights.pins import expected_bytes, expected_sha256, read_pins, sha256_of
+from uniform_core.weights.pins import Pin, expected_bytes, expected_sha256, read_pins, sha256_of
 from uniform_core.weights.record import Weights, WeightsFile
 from uniform_core.weights.settle import difference
 
-Verdict = Literal["whole", "missing", "damaged", "unknown"]
+Verdict = Literal["whole", "missing", "damaged", "unknown", "unreadable"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One file of an entry: whole, missing, damaged (or changed), or unknown: nothing says what it should be."""
+    """One file of an entry: whole, missing, damaged (or changed), not to be read here, or unknown: nothing says what
+    it should be.
+    """
 
     name: str
     path: str
@@ -31,8 +36,13 @@ def names_here() -> list[str]:
     return [
         name
         for name, weights in MANIFEST.items()
-        if any((folder_of(weights) / file.path).is_file() for file in weights.files)
+        if any(_is_here(folder_of(weights) / file.path) for file in weights.files)
     ]
+
+
+def _is_here(path: Path) -> bool:
+    with reading(str(path)):
+        return path.is_file()
 
 
 def verify_weights(names: Sequence[str], *, on_progress: Listener = silent) -> list[Finding]:
@@ -46,8 +56,17 @@ def verify_weights(names: Sequence[str], *, on_progress: Listener = silent) -> l
 
 
 def _verified(weights: Weights, file: WeightsFile) -> Finding:
+    """The finding of a file; that one cannot be read hides no other."""
     root = folder_of(weights)
-    path, pins = root / file.path, read_pins(root)
+    pins = read_pins(root)
+    try:
+        with reading(str(root / file.path)):
+            return _compared(weights, file, root / file.path, pins)
+    except ConfigError as error:
+        return Finding(weights.name, file.path, "unreadable", f"{error.found}: {error.item}")
+
+
+def _compared(weights: Weights, file: WeightsFile, path: Path, pins: Mapping[str, Pin]) -> Finding:
     if not path.is_file():
         return Finding(weights.name, file.path, "missing", f"`uniform weights pull {weights.name}` gets it")
     sha256 = expected_sha256(file, pins)
