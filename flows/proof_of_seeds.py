@@ -5,21 +5,21 @@ The deployment `nightly` is another thing: the pipeline with one training seed, 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from pydantic import Field
 
 from flows.cli.show import ProgressPrinter
 from flows.nightly import PRESETS, SEEDS, keep_night
 from uniform_core.errors import WorkFailedError
+from uniform_core.types import Count
 
 
 @flow(name="proof-of-seeds")
 def proof_of_seeds(
     presets: list[str] = list(PRESETS),  # noqa: B006  (Prefect reads defaults into the deployment's schema)
-    seeds: Annotated[int, Field(ge=1)] = SEEDS,
+    seeds: Count = SEEDS,
     overrides: list[str] = [],  # noqa: B006
 ) -> list[dict[str, Any]]:
     """The gate of every preset with every training seed, one run after another, and the bounds that they freeze.

@@ -6,8 +6,8 @@ Nothing is faked but storage: clips stay in memory instead of files, features in
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -53,6 +53,7 @@ LAYERS = {
     "videosketch": ("sketch",),
     "melsketch": ("sketch",),
 }
+WORN_COPIER, MEMORY_WORDS = "worn_copier", ("copying_z", "copied_share")
 Media = tuple[np.ndarray, np.ndarray]  # frames uint8 [T, H, W, 3], sound float32 [N]
 
 
@@ -71,16 +72,23 @@ def stage_config(seed: int = SEED) -> RunConfig:
 
 
 def measured(config: RunConfig) -> list[dict[str, Any]]:
-    """The rows of `scores` that the gate reads, of the perfect answer, the baselines and every control."""
+    """The rows of `scores` that the gate reads, of the perfect answer, the baselines and every control.
+
+    Beside them those of `WORN_COPIER`, of which memory alone is measured.
+    """
     stage = Stage(config)
-    inputs = EvaluationInputs(stage.lineup(), stage, losses=LOSSES)  # type: ignore[arg-type]  # all that it asks of a store
-    gated = words_needed()
-    return [
-        {**metric.score(inputs.of(system, metric)).as_row(), "system": system.name, "task": system.task_name}
-        for system in systems_of(config)
-        for metric in metrics_for(config, system)
-        if metric.metric in gated
-    ]
+    store: Any = stage  # all that is asked of one
+    lineup = stage.lineup()
+    inputs = EvaluationInputs(lineup, store, losses=LOSSES)
+    worn = EvaluationInputs(stage.worn_copier(lineup), store, losses=LOSSES)
+
+    def scored(given: EvaluationInputs, system: System, name: str, words: Sequence[str]) -> list[dict[str, Any]]:
+        metrics = [metric for metric in metrics_for(config, system) if metric.metric in words]
+        scores = [metric.score(given.of(system, metric)).as_row() for metric in metrics]
+        return [{**score, "system": name, "task": system.task_name} for score in scores]
+
+    rows = [row for system in systems_of(config) for row in scored(inputs, system, system.name, words_needed())]
+    return [*rows, *scored(worn, System("uniform", Task.T2AV), WORN_COPIER, MEMORY_WORDS)]
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,20 @@ class Stage:
                     {"clip_id": first_of[label], "file_sha256": content, "path": ""} for label, content in means.items()
                 ]
             },
+        )
+
+    def worn_copier(self, lineup: Lineup) -> Lineup:
+        """A line-up whose model hands out training clips as its codecs give them back: no file equals another."""
+        copies = lineup.clips_of(System("copier", Task.T2AV), lambda _: np.empty(0))
+        worn = self._through_codecs("worn", [self._media[clip.video] for clip in copies.values()])
+        made = [{"clip_id": key, "file_sha256": content, "path": ""} for key, content in zip(copies, worn, strict=True)]
+        alone = {"tasks": (Task.T2AV,), "controls": (), "baselines": ("codec_round_trip",)}
+        evaluate = self._config.evaluate.model_copy(update=alone)
+        codec = System("codec_round_trip", None)
+        return replace(
+            lineup,
+            config=self._config.model_copy(update={"evaluate": evaluate}),
+            made={System("uniform", Task.T2AV): made, codec: lineup.made[codec]},
         )
 
     def feature_set(self, contents: Mapping[str, str], *, extractor: str, layer: str) -> FeatureSet:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from gate_stage import LOSSES, measured, stage_config
+from gate_stage import LOSSES, WORN_COPIER, measured, stage_config
 from training_toy import make_config, make_source, make_trainer
 
 from tasks.evaluation_inputs import losses_on
@@ -74,6 +74,17 @@ def test_a_control_that_is_good_at_all_else_fails_nothing_else(
     rows: Rows, control: str, task: Task, failed: set[str]
 ) -> None:
     assert failed_by(rows, control, task) == failed
+
+
+def test_copies_that_went_through_the_codecs_are_copies_still(rows: Rows) -> None:
+    """A model that knows its clips by heart hands out what its codecs make of them, not the files that it was shown."""
+    checks = judge(rows, GateConfig(), system=WORN_COPIER, task=Task.T2AV)
+    found = {(check.rule.name, check.name.split(".")[1]): check.found for check in checks if check.found is not None}
+    assert found.keys() == {
+        (rule, f"{m}sketch") for rule in ("no copying", "few near copies") for m in ("video", "mel")
+    }
+    assert failed_by(rows, WORN_COPIER, Task.T2AV) == {"no copying", "few near copies"}
+    assert {check.verdict for check in checks if check.found is not None} == {Verdict.FAILED}, found
 
 
 def failed_by(rows: Rows, system: str, task: Task) -> set[str]:

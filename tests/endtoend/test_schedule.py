@@ -114,7 +114,7 @@ def test_the_proof_of_seeds_waits_for_somebody_to_switch_its_schedule_on(deploye
         "seeds": "integer",
         "overrides": "array",
     }
-    assert kinds["seeds"]["minimum"] == 1
+    assert kinds["seeds"]["exclusiveMinimum"] == 0
     assert deployment.global_concurrency_limit.limit == 1
     assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
     crons = [(s.schedule.cron, s.schedule.timezone, s.active) for s in deployment.schedules]

@@ -37,7 +37,8 @@ CONTRAST = """(() => {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("report") / "a report.html"
-    path.write_text(render(report()), "utf-8")
+    words = {"narrower": ["48 clips a task", "loss_gap 99"], "remark": "The feature nets know nothing of these films."}
+    path.write_text(render(report(**words)), "utf-8")
     return path
 
 
