@@ -19,7 +19,7 @@ from uniform_core.datasets import MEMBERS as DATASETS
 from uniform_core.datasets import DatasetConfig
 from uniform_core.errors import ConfigError
 from uniform_core.presets import PRESETS
-from uniform_core.weights import find_weights
+from uniform_core.weights import find_weights, weights_digest
 
 
 def build_run(preset: str, *, overrides: Sequence[str] = (), data: str | None = None) -> RunConfig:
@@ -68,13 +68,16 @@ def require_items(config: RunConfig) -> None:
 
 
 def require_weights(config: RunConfig, *, stages: Iterable[str] | None = None) -> None:
-    """The weights that stages read (None: all of them) are on this machine, with the names and shapes of the config.
+    """The weights that stages read (None: all of them) are on this machine, and are those of the config.
 
-    Raises ConfigError that lists all that are not there; where they are, all that are others.
+    Raises ConfigError that lists all that are not there; else all of other names and shapes; else all whose bytes are
+    not the published ones.
     """
     given = None if stages is None else list(stages)
-    _each(find_weights, words_read(config, given))
+    words = words_read(config, given)
+    _each(find_weights, words)
     _each(lambda part: part.weight_facts(), members_read(config, given).values())
+    _each(weights_digest, words)
 
 
 def _each(look: Callable[[Any], object], items: Iterable[Any]) -> None:

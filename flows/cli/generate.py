@@ -14,7 +14,7 @@ from flows.cli.licences import say_licences
 from flows.cli.show import print_json
 from uniform_core.catalog import Catalog
 from uniform_core.errors import ConfigError, IntegrityError, StorageError, WorkFailedError
-from uniform_core.files import expanded
+from uniform_core.files import expanded, reading
 from uniform_core.settings import Settings, load_settings
 from uniform_core.types import Modality, Task
 
@@ -77,14 +77,11 @@ def order_of(arguments: argparse.Namespace) -> Order:
 def _given(flag: str, word: str) -> Path:
     """A person's file. Raises ConfigError where there is none."""
     path = expanded(word, item=f"{flag} {word}")
-    if not path.is_file():
-        raise ConfigError(
-            f"{flag} {path}",
-            expected="a file",
-            found="a folder" if path.is_dir() else "nothing there",
-            fix="Correct the path.",
-        )
-    return path
+    with reading(f"{flag} {path}"):
+        if path.is_file():
+            return path
+        found = "a folder" if path.is_dir() else "nothing there"
+    raise ConfigError(f"{flag} {path}", expected="a file", found=found, fix="Correct the path.")
 
 
 def _check_words(task: Task, text: str | None, files: Mapping[Modality, str | None]) -> None:

@@ -157,7 +157,7 @@ def _whose_times(rows: Sequence[StagePlan], rates: Mapping[str, float], preset: 
     if others:
         said.append(f"Times of {', '.join(others)} are of two cores of a 2026 laptop, by preset tiny.")
     if unknown:
-        said.append(f"Nobody knows that of {', '.join(unknown)} until a {preset} run on this root has left it.")
+        said.append(f"Nobody knows the time of {', '.join(unknown)} until a {preset} run on this root has left it.")
     if "train" in unknown:
         said.append("What the model costs stands below.")
     return "\n".join(said)

@@ -14,7 +14,7 @@ from flows.cli.main import main
 from flows.pace import rates_of, record_pace
 from uniform_core.build import build_run
 from uniform_core.catalog import Failure
-from uniform_core.corpus.plan import DEFAULT_RATES
+from uniform_core.corpus.rates import DEFAULT_RATES
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import digest
 from uniform_core.settings import load_settings

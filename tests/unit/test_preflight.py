@@ -15,6 +15,7 @@ from tiny_audioldm_vae import SCALING_FACTOR, tiny_audioldm_vae
 from tiny_flan_t5 import tiny_flan_t5
 from tiny_hifigan import tiny_hifigan
 from tiny_opensora_vae import tiny_opensora_vae
+from weights_entries import made_up
 
 from flows.cli import work
 from flows.cli.generate import Order, _made
@@ -29,6 +30,7 @@ from uniform_core.errors import ConfigError
 from uniform_core.model import UniForm
 from uniform_core.settings import Settings
 from uniform_core.types import Task
+from uniform_core.weights import MANIFEST, WeightsFile
 
 
 @pytest.fixture
@@ -45,9 +47,9 @@ def frozen(tmp_path: Path) -> RunConfig:
 
 
 def narrow(file: Path) -> None:
-    """The first weight of a file, cut."""
+    """One weight of a file, cut; the last by name, since T5's decoder is not looked at."""
     tensors = load_file(file)
-    name = next(name for name in sorted(tensors) if tensors[name].ndim > 1 and len(tensors[name]) > 1)
+    name = next(name for name in sorted(tensors, reverse=True) if tensors[name].ndim > 1 and len(tensors[name]) > 1)
     save_file(tensors | {name: tensors[name][:-1].contiguous()}, file, metadata={"format": "pt"})
 
 
@@ -74,6 +76,20 @@ def test_all_that_is_wrong_is_told_at_once(frozen: RunConfig, tmp_path: Path) ->
         narrow(tmp_path / file)
     with pytest.raises(ConfigError, match="found 4 mistakes"):
         require_weights(frozen)
+
+
+def test_another_file_under_a_published_name_is_told_before_a_run(
+    frozen: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another training of the same network: its names and shapes are right."""
+    files = (WeightsFile(path="model.safetensors", sha256="0" * 64), WeightsFile(path="config.json"))
+    monkeypatch.setitem(MANIFEST, "made-up", made_up(*files))
+    monkeypatch.setenv("UNIFORM_WEIGHTS_DIR", str(tmp_path))
+    (tmp_path / "opensora").rename(tmp_path / "made-up")
+    video = frozen.video_codec.model_copy(update={"weights": "made-up"})
+    assert video.weight_facts() == {}
+    with pytest.raises(ConfigError, match=f"expected sha256 {'0' * 64}, as published"):
+        require_weights(frozen.model_copy(update={"video_codec": video}), stages=["encode"])
 
 
 def in_original_form(folder: Path, at: Path) -> Path:
