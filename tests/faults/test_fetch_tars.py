@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from fetch_doubles import files_outside, means
 
-from uniform_core.errors import ConfigError
+from uniform_core.errors import ConfigError, StorageError
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Absent, Failed, Found, Outcome
 from uniform_core.fetching.sources import TarSource
@@ -253,6 +254,18 @@ def test_a_listing_of_another_form_is_made_again(tmp_path: Path) -> None:
     for text in ("{", json.dumps({**json.loads(kept.read_text()), "version": 99, "clips": {}})):
         kept.write_text(text)
         assert isinstance(outcome(opened(tmp_path, path), "a"), Found)
+
+
+def test_a_disk_that_cannot_be_read_is_no_clip_s_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_stream: PlainStream, _count: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    source = opened(tmp_path, write(tmp_path / "v.tar", plain("a.mp4")))
+    monkeypatch.setattr(PlainStream, "read", broken)
+    with pytest.raises(StorageError, match=r"v\.tar: expected an archive that can be read; found Input/output error"):
+        outcome(source, "a")
+    monkeypatch.undo()
+    assert isinstance(outcome(source, "a"), Found), "and nothing was written down of it"
 
 
 def test_what_is_no_archive_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
