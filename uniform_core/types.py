@@ -67,7 +67,7 @@ class Window:
 class SourceItem:
     """One file of a dataset, before it has been looked at.
 
-    `windows` are the cuts that the dataset asks for; None leaves them to the cut rule of the config.
+    `windows` are the cuts of its file that the dataset asks for; None leaves them to the cut rule of the config.
     `event_times_s` (known only for rendered files) and `attributes` describe the whole source.
     """
 
@@ -77,6 +77,8 @@ class SourceItem:
     label: str | None = None
     caption: str | None = None
     path: Path | None = None
+    video_id: str | None = None  # of an index: the video that the item is a clip of
+    span: Window | None = None  # of an index: where in that video it lies; its own file begins there
     windows: tuple[Window, ...] | None = None
     event_times_s: tuple[float, ...] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)

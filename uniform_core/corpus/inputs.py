@@ -38,6 +38,8 @@ class ListedItem:
 def item_revision(item: SourceItem) -> str:
     """What of an item can change while its id stays: its facts, and its file's size and time where it has a file."""
     facts = asdict(item) | {"path": None, "attributes": dict(item.attributes)}
+    if item.video_id is None:  # keys of what no index lists are as they were before there were indexes
+        del facts["video_id"], facts["span"]
     if item.path is not None:
         facts["file"] = _file_stamp(item.path)
     return digest(facts)
@@ -106,10 +108,14 @@ def item_json(item: SourceItem) -> dict[str, Any]:
 
 def item_from_json(values: Mapping[str, Any]) -> SourceItem:
     """The item of `item_json`."""
-    windows, events = values["windows"], values["event_times_s"]
+    windows, span, events = values["windows"], values["span"], values["event_times_s"]
     return SourceItem(
-        **{name: values[name] for name in ("dataset", "source_id", "split", "label", "caption", "attributes")},
+        **{
+            name: values[name]
+            for name in ("dataset", "source_id", "split", "label", "caption", "video_id", "attributes")
+        },
         path=None if values["path"] is None else Path(values["path"]),
+        span=None if span is None else Window(**span),
         windows=None if windows is None else tuple(Window(**window) for window in windows),
         event_times_s=None if events is None else tuple(events),
     )
