@@ -16,13 +16,13 @@ from weights_server import Served, WeightsServer, running
 
 from uniform_core.datasets import AistppConfig, VGGSoundConfig, official
 from uniform_core.datasets.official import AISTPP_LISTS, VGGSOUND, VGGSOUND_LISTS
+from uniform_core.download import Patience
 from uniform_core.errors import ConfigError, ServiceError, UniformError
 from uniform_core.fetching.indexes import IndexFile, ensure_index, pinned_path
 from uniform_core.fingerprint import bytes_sha256
 from uniform_core.pinned import PINS, read_pins
 from uniform_core.progress import ProgressEvent
 from uniform_core.spec import AVSpec
-from uniform_core.weights.download import Patience
 
 SPEC = AVSpec(duration_s=4.0, video_rate_hz=16, height_px=32, width_px=32, canonical_short_side_px=32, hop=250)
 HURRY = Patience(silence_s=5.0, tries=2, pause_s=0.0)
