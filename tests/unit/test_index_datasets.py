@@ -282,9 +282,11 @@ def test_fetch_gives_the_owned_file_or_the_one_that_stays_where_its_owner_has_it
 
 
 def test_an_item_says_which_list_it_stands_in_and_what_that_was(folder: Path):
+    table = "class_labels_indices.csv"
+    write_texts(folder, {table: (folder / table).read_text() + "9,no mid,what\n"})
     config = AudioSetConfig(index=folder)
     found = {item.attributes[INDEX]: config.index_sha256(item) for item in config.items(SPEC)}
-    names = ["balanced_train_segments.csv", "audioset_train_strong.tsv", "eval_segments.csv"]
+    names = [table, "balanced_train_segments.csv", "audioset_train_strong.tsv", "eval_segments.csv"]
     assert found == {name: file_sha256(folder / name) for name in names}
 
 

@@ -153,7 +153,7 @@ class IndexDataset(DatasetConfig):
 
     def index_sha256(self, item: SourceItem) -> str:
         """The sha256 of the list that an item stands in, 64 hex digits."""
-        file = next(file for file in self.lists if file.name == item.attributes[INDEX])
+        file = next(file for file in (*self.lists, *self.companions) if file.name == item.attributes[INDEX])
         return sha256_of(self.path_of(file))
 
     def read(self, file: IndexFile, form: Form, made_of: Callable[[Row], Read]) -> Iterator[Read | BadLine]:
