@@ -39,6 +39,21 @@ def encode_candidates(config: RunConfig, clips: pa.Table) -> pa.Table:
     return _text_table(rows, names)
 
 
+def screen_candidates(clips: pa.Table, *, stage_fp: str) -> pa.Table:
+    """One row for each clip of the run's own data, also those that a filter has left out for want of a screen."""
+    rows = [
+        {
+            "work_key": work_key(clip["clip_id"], stage_fp=stage_fp, source_sha256=clip["clip_sha256"]),
+            "stage_fp": stage_fp,
+            "item": _name_of(clip),
+            **{name: clip[name] for name in ("clip_id", "clip_sha256", "path", "dataset")},
+        }
+        for clip in clips.to_pylist()
+        if clip["split"] != "instrument"
+    ]
+    return _text_table(rows, ("work_key", "item", "dataset", "stage_fp", "clip_id", "clip_sha256", "path"))
+
+
 def captions_candidates(captioner: CaptionerConfig, clips: pa.Table) -> pa.Table:
     """One row for each clip. A captioner that looks at no frames depends on its words, not on the pixels."""
     fp = captions_fingerprint(captioner)
