@@ -93,21 +93,26 @@ def test_a_whole_video_has_any_length_and_a_clip_may_lack_a_twentieth(sandbox: S
     assert isinstance(validate(path, wanted_s=9.6, sandbox=sandbox), Failed)
 
 
+def declaring(path: Path, size_WH: tuple[int, int]) -> Path:
+    """The file with another size wherever it, or one of its pictures, names its own."""
+    width, height = media_files.WIDTH.to_bytes(2), media_files.HEIGHT.to_bytes(2)
+    wide, high = (side.to_bytes(2) for side in size_WH)
+    data = path.read_bytes()
+    assert data.count(width + height) + data.count(height + width) > 0
+    path.write_bytes(data.replace(width + height, wide + high).replace(height + width, high + wide))
+    return path
+
+
 def test_a_picture_that_nobody_can_hold_is_refused_in_no_time(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The sample entry and the track of an mp4 declare 65535 by 65535 pixels."""
-    data = bytearray(media_files.write(tmp_path / "good.mp4").read_bytes())
-    size = media_files.WIDTH.to_bytes(2) + media_files.HEIGHT.to_bytes(2)
-    at = data.index(b"avc1", data.index(b"stsd")) + 28
-    assert data[at : at + 4] == size
-    data[at : at + 4] = b"\xff" * 4
-    path = tmp_path / "vast.mp4"
-    path.write_bytes(data)
+    """An mp4 that declares 65535 by 65535 pixels, in its index alone or in its pictures too."""
     began = time.monotonic()
-    outcome = validate(path, wanted_s=3.0, sandbox=sandbox)
-    if isinstance(outcome, Failed):
-        assert outcome.failure in (FailureClass.TOO_LARGE, FailureClass.BAD_MEDIA)
-    else:  # FFmpeg goes by the stream itself, whose picture is a small one
-        assert (outcome.width_px, outcome.height_px) == (media_files.WIDTH, media_files.HEIGHT)
+    by_index = declaring(media_files.write(tmp_path / "a.mp4"), (65_535, 65_535))
+    assert facts_of(sandbox, by_index).height_px == media_files.HEIGHT  # its pictures say what they are
+    jpeg = {"video_codec": "mjpeg", "pixel_format": "yuvj420p", "audio_codec": "aac"}
+    in_all = declaring(media_files.write(tmp_path / "b.mp4", **jpeg), (65_535, 65_535))
+    failed = validate(in_all, wanted_s=3.0, sandbox=sandbox)
+    assert isinstance(failed, Failed)
+    assert failed.failure in (FailureClass.TOO_LARGE, FailureClass.BAD_MEDIA)
     assert time.monotonic() - began < 60
 
 

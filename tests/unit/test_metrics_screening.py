@@ -40,7 +40,8 @@ def test_what_belongs_to_another_clip_stands_out_less() -> None:
 
 def test_what_never_changes_has_no_offset_and_is_nowhere() -> None:
     still_SD = np.repeat(unit_steps(1)[:1], STEPS, axis=0)
-    assert screen(still_SD, still_SD) == Screened(av_offset_s=0.0, on_screen=0.0, n=17)
+    found = screen(still_SD, still_SD)
+    assert (found.av_offset_s, found.on_screen, found.n) == (0.0, pytest.approx(0.0, abs=1e-6), 17)
     assert screen(still_SD, unit_steps(2)).on_screen < 1.0
 
 
