@@ -151,7 +151,8 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
             )
         if depth < len(parents):
             models = _models_in(_model_of(node, models), name)
-            node = node.get(name)
+            # a part that a dump leaves out at its default begins there
+            node = node.setdefault(name, {}) if len(models) == 1 else node.get(name)
     value = _value(path, literal)
     kinds = _kinds(models)
     if last == "kind" and kinds and value != node["kind"]:

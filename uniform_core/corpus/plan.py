@@ -17,7 +17,8 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import captions_candidates, encode_candidates, text_candidates
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of, scores_done
-from uniform_core.corpus.inputs import COPY_OF, current_clips, ingest_candidates, list_items
+from uniform_core.corpus.inputs import current_clips, ingest_candidates, list_items
+from uniform_core.corpus.left_out import counts_in_words
 from uniform_core.corpus.model_plan import plan_model
 from uniform_core.corpus.rates import default_rates
 from uniform_core.corpus.samples import current_model_id, is_trained
@@ -105,8 +106,7 @@ class _Plans:
         done = 0 if self._coming else steps * is_trained(self._catalog, self._model)
         plan = plan_model(self._config)
         notes = [f"{plan.checkpoints} checkpoints and the model; one more while it is written"] if steps > done else []
-        if copies := self._clips["split"].to_pylist().count(f"{COPY_OF}{self._config.evaluate.split}"):
-            notes.append(f"{copies} clips left out: their files are also held out")
+        notes += counts_in_words(self._clips["split"].to_pylist())
         planned = self._plan("train", "steps", (steps, done, 0), piece_bytes=0, note="; ".join(notes))
         return replace(planned, bytes=plan.disk_bytes if planned.to_do else 0)
 

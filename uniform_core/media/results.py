@@ -63,6 +63,8 @@ class ClipFacts:
     motion: float
     is_silent: bool
     is_still: bool
+    picture_hash: str | None  # `prints.py`; None where there is nothing to know again
+    sound_print: str | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,47 @@ class CanonicalClip(ClipFacts):
         """Every column of the table `clips` that media knows; `path` is left to who knows the root."""
         facts = {field.name: getattr(self, field.name) for field in fields(ClipFacts)}
         return {"start_ms": self.window.start_ms, "end_ms": self.window.end_ms, **facts}
+
+
+@dataclass(frozen=True)
+class CutClip:
+    """One span of a video as a file of its own, whole and synced. `window` is the span that was asked for.
+
+    The file is shorter where the video ends before it, by at most a twentieth.
+    """
+
+    window: Window
+    path: Path
+    duration_s: float
+    frames: int
+    decode_errors: int
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """What a file is when every picture and sample of it has been decoded, by the names of the table `downloads`.
+
+    `duration_s` is how long picture and sound both go on; sizes are as shown. `motion` and `is_still` are those of
+    pictures of 64 px short side.
+    """
+
+    bytes: int
+    container: str
+    duration_s: float
+    frames: int
+    width_px: int
+    height_px: int
+    video_rate_hz: float
+    video_codec: str
+    audio_rate_hz: int
+    channels: int
+    audio_codec: str
+    audio_peak: float
+    audio_rms_db: float | None
+    motion: float
+    is_silent: bool
+    is_still: bool
+    decode_errors: int
 
 
 @dataclass(frozen=True)
