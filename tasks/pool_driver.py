@@ -12,7 +12,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal
 
 import psutil
@@ -64,6 +64,10 @@ class PoolSummary:
             batches=self.batches + 1,
             cpu_s=self.cpu_s + done.cpu_s,
         )
+
+    def joined(self, later: PoolSummary) -> PoolSummary:
+        """The summary of two pools, one after the other."""
+        return PoolSummary(*(a + b for a, b in zip(astuple(self), astuple(later), strict=True)))
 
 
 class Pool:

@@ -149,6 +149,8 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
             )
         if depth < len(parents):
             models = _models_in(_model_of(node, models), name)
+            if name not in node and len(models) == 1:  # a part that a dump leaves out where it has its defaults
+                node[name] = models[0]().model_dump(mode="json")
             node = node.get(name)
     value = _value(path, literal)
     kinds = _kinds(models)

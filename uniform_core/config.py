@@ -78,6 +78,17 @@ class EvaluateConfig(Frozen):
         return self
 
 
+class FetchConfig(Frozen):
+    """How the files of an index are brought. Nothing of it changes a file, nor enters a fingerprint.
+
+    `patience_s` is the longest wait for a host that opens again, or for a clip's next try; where it would be longer, the
+    run ends, and says until when.
+    """
+
+    workers: Count = 8  # they mostly wait for hosts
+    patience_s: float = Field(default=7200.0, ge=0)
+
+
 class RunConfig(Frozen):
     """Everything that decides the result of a run. Made by a preset; overrides pass the same validation."""
 
@@ -104,6 +115,7 @@ class RunConfig(Frozen):
     sample: SampleConfig
     evaluate: EvaluateConfig
     max_reject_fraction: Fraction | None = None  # None: the dataset's own
+    fetch: FetchConfig = Field(default=FetchConfig(), exclude_if=lambda value: value == FetchConfig())
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RunConfig:

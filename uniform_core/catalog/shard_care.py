@@ -100,20 +100,21 @@ def bury(store: Store, dataset: str, source_ids: Iterable[str], *, reason: str, 
     """
     ids = list(source_ids)
     _require_known(store, dataset, ids)
-    rows = [
-        {
-            KEY: digest(["tombstone", dataset, source_id]),
-            "dataset": dataset,
-            "source_id": source_id,
-            "reason": reason,
-            "stage_fp": digest(["tombstone", 1]),
-            "run_id": run_id,
-            "created_at": clock(),
-        }
-        for source_id in ids
-    ]
-    buried = store.insert(TOMBSTONES, rows)
+    buried = store.insert(TOMBSTONES, [tombstone(dataset, i, reason=reason, run_id=run_id, clock=clock) for i in ids])
     return replace(purge(store), sources=buried)
+
+
+def tombstone(dataset: str, source_id: str, *, reason: str, run_id: str, clock: Clock) -> dict[str, Any]:
+    """The row of `tombstones` of one source."""
+    return {
+        KEY: digest(["tombstone", dataset, source_id]),
+        "dataset": dataset,
+        "source_id": source_id,
+        "reason": reason,
+        "stage_fp": digest(["tombstone", 1]),
+        "run_id": run_id,
+        "created_at": clock(),
+    }
 
 
 def _require_known(store: Store, dataset: str, source_ids: list[str]) -> None:
