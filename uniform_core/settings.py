@@ -57,6 +57,10 @@ class Settings(Frozen):
         return self.home / "media"
 
     @property
+    def indexes_dir(self) -> Path:
+        return self.home / "indexes"
+
+    @property
     def checkpoints_dir(self) -> Path:
         return self.home / "checkpoints"
 
@@ -84,7 +88,7 @@ class Settings(Frozen):
     def own_dirs(self) -> tuple[Path, ...]:
         """The folders under `home` that hold only what UniForm wrote."""
         data = (self.catalog_dir, self.tensors_dir, self.media_dir, self.checkpoints_dir)
-        return (*data, self.reports_dir, self.prefect_dir, self.artifacts_dir, self.home / "weights")
+        return (*data, self.reports_dir, self.prefect_dir, self.artifacts_dir, self.indexes_dir, self.home / "weights")
 
     @property
     def worker_cpus(self) -> int:
