@@ -18,13 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.commits import CommitRule, Committer, PartFailure
-from tasks.fetch_worker import Fetched, Nowhere
+from tasks.fetch_results import Fetched, Nowhere
 from tasks.pool import OnResult, PoolSummary
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.fetching import STAGE, by_video
 from uniform_core.errors import ConfigError, Rejection
-from uniform_core.fetching.classes import FailureClass, next_try, policy_of
+from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
+from uniform_core.fetching.policies import POLICIES, next_try
 from uniform_core.progress import Listener, ProgressEvent
 
 FAR = datetime(9000, 1, 1, tzinfo=UTC)  # when every next try is due
@@ -173,7 +174,7 @@ class FetchLoop:
                 self._take_failure(row, result, committer)
 
     def _take_failure(self, row: Row, failed: Failed, committer: Committer) -> None:
-        policy = policy_of(failed.failure)
+        policy = POLICIES[failed.failure]
         if policy.stops_run:
             raise ConfigError(
                 f"stage {STAGE}, at {row['item']}",
@@ -184,8 +185,13 @@ class FetchLoop:
         if policy.closes_host:  # the wall is the fleet's, not the clip's
             self.books.deferred.add(row["work_key"])
             return
-        tries = self._tries[row["work_key"], failed.failure]
-        retry_at = next_try(failed, tries, now=self._time.now(), rng=self._rng)
+        retry_at = next_try(
+            failed.failure,
+            self._tries[row["work_key"], failed.failure],
+            now=self._time.now(),
+            rng=self._rng,
+            retry_after_s=failed.retry_after_s,
+        )
         rejection = Rejection(str(failed.failure), failed.message, terminal=retry_at is None)
         self._fail(row, rejection, retry_at, committer)
 

@@ -10,17 +10,17 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from tasks.fetch_results import Fetched, Nowhere
 from uniform_core.corpus.inputs import item_from_json
 from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
-from uniform_core.errors import ConfigError, StorageError
 from uniform_core.fetching.cut import cut_clips
 from uniform_core.fetching.gate import Gate
 from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
@@ -32,25 +32,8 @@ from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
 from uniform_core.types import SourceItem
 
-KEPT = "kept"  # the source of a file that was found at its place, without a row
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A clip whose file lies at its place; its row, and the bytes that were written for it."""
-
-    row: Mapping[str, Any]
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Nowhere:
-    """No source has the clip, and none ever claimed to: asked again by every run, which costs nothing."""
-
-    message: str
-
-
 Result = Fetched | Failed | Deferred | Nowhere
+KEPT = "kept"  # the source of a file that was found at its place, without a row
 
 
 class FetchWorker:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from flows.cli.show import print_json, row_limit, table
 from uniform_core.catalog import REPAIRABLE, Catalog, Selection
+from uniform_core.catalog.store import utc_now
 from uniform_core.errors import CatalogError, ConfigError
 from uniform_core.settings import load_settings
 
@@ -26,10 +28,11 @@ def failures(arguments: argparse.Namespace) -> int:
         "where": arguments.where,
     }
     with condition_told():
-        selected = {(row["stage"], row["item_key"]) for row in catalog.failed_items(**words)}
-        if arguments.action == "retry":
-            return _retry(catalog, words, len(selected), dry_run=arguments.dry_run, json=arguments.json)
-    rows = [row for row in catalog.named_rows("failures") if (row["stage"], row["item_key"]) in selected]
+        selected = catalog.failed_items(**words)
+    if arguments.action == "retry":
+        return _retry(catalog, selected, arguments)
+    wanted = {(row["stage"], row["item_key"]) for row in selected}
+    rows = [row for row in catalog.named_rows("failures") if (row["stage"], row["item_key"]) in wanted]
     shown = rows[: row_limit(arguments.limit, json=arguments.json)]
     if arguments.json:
         print_json(shown)
@@ -40,12 +43,20 @@ def failures(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _retry(catalog: Catalog, words: Selection, selected: int, *, dry_run: bool, json: bool) -> int:
-    if dry_run:
-        print_json({"would_request": selected}) if json else print(f"{selected} items would be tried again")
+def _retry(catalog: Catalog, selected: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> int:
+    """Ask for another try of what is due; videos that are gone are, some months after they were last looked at."""
+    from uniform_core.corpus.fetching import is_recheck_due  # here: other commands of this file need no config
+
+    now = utc_now()
+    due = [row for row in selected if arguments.early or is_recheck_due(row, now)]
+    early = len(selected) - len(due)
+    count = len(due) if arguments.dry_run else catalog.retry(due, run_id="command line")
+    if arguments.json:
+        print_json({"would_request" if arguments.dry_run else "requested": count, "not_due": early})
         return 0
-    count = catalog.request_retry(**words, run_id="command line")
-    print_json({"requested": count}) if json else print(f"{count} items will be tried again")
+    print(f"{count} items {'would' if arguments.dry_run else 'will'} be tried again")
+    if early:
+        print(f"{early} stay as they are: videos that are gone are not due for another look yet (--early asks anyway)")
     return 0
 
 

@@ -260,6 +260,8 @@ def _care_commands(commands: Commands) -> None:
     words = "a condition in SQL over the columns of `attempts` and `tries`: \"error_class = 'transient'\""
     option(failures, "--where", metavar="SQL", help=words)
     _limit_word(failures, of=("list",))
+    words = "also videos that are gone, and not due for another look yet"
+    option(failures, "--early", of=("retry",), action="store_true", help=words)
     option(failures, "--dry-run", of=("retry",), action="store_true", help="say how many, and ask for none")
     _json_word(failures)
     catalog = _command(commands, "catalog", "flows.cli.care:catalog", "Care for the catalog.")

@@ -102,7 +102,11 @@ class Catalog(Store):
 
     def request_retry(self, *, run_id: str, clock: Clock = utc_now, **words: Unpack[Selection]) -> int:
         """How many failed items, of those that the words select, may now be tried again."""
-        return ledger.request_retry(self, self.failed_items(**words), run_id=run_id, clock=clock)
+        return self.retry(self.failed_items(**words), run_id=run_id, clock=clock)
+
+    def retry(self, failed: Sequence[Mapping[str, Any]], *, run_id: str, clock: Clock = utc_now) -> int:
+        """How many of these failures, rows of `failed_items`, may now be tried again."""
+        return ledger.request_retry(self, failed, run_id=run_id, clock=clock)
 
     def bury(
         self, dataset: str, source_ids: Sequence[str], *, reason: str, run_id: str, clock: Clock = utc_now

@@ -116,6 +116,8 @@ def require_condition(text: str) -> None:
     """
     import duckdb
 
+    if not text.strip():
+        raise _no_condition(text, "nothing")
     with memory_connection() as con:
         sql = f"SELECT 1 FROM rows WHERE (\n{text}\n)"
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,8 @@ from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.inputs import ListedItem, item_json
 from uniform_core.datasets.index import IndexDataset
+from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.policies import POLICIES
 from uniform_core.fingerprint import digest
 from uniform_core.progress import Listener, silent
 from uniform_core.types import SourceItem
@@ -133,6 +136,14 @@ def states(catalog: Catalog, candidates: pa.Table) -> pa.Table:
         parameters={"stage": STAGE},
         tables={"wanted": wanted},
     )
+
+
+def is_recheck_due(failed: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a person may ask for another try of what failed (a row of `attempts`); what is gone stays gone a while."""
+    if failed["stage"] != STAGE or failed["error_class"] not in set(FailureClass):
+        return True
+    recheck_s = POLICIES[FailureClass(failed["error_class"])].recheck_s
+    return bool(failed["created_at"] + timedelta(seconds=recheck_s) <= now)
 
 
 OPEN_STATES = ("waiting", "not_tried")  # of clips that have no file, and may still get one
