@@ -18,8 +18,8 @@ from uniform_core.corpus.fetching import fetched_items
 from uniform_core.corpus.fingerprints import ingest_fingerprint
 from uniform_core.corpus.inputs import ingest_candidates, item_from_json
 from uniform_core.datasets import AnyDataset, DatasetConfig
-from uniform_core.datasets.entries import portable_path
 from uniform_core.errors import Rejection
+from uniform_core.fetching.entries import portable_path
 from uniform_core.fingerprint import derive_clip_id, file_sha256, work_key
 from uniform_core.media import CanonicalClip, CanonicalForm, CutRule, RejectedWindow, Sandbox
 from uniform_core.spec import AVSpec

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from weights_server import Served, WeightsServer, certificate, running
 
+from uniform_core.download import Patience, Remote, download
 from uniform_core.errors import ServiceError, StorageError
-from uniform_core.weights.download import Patience, Remote, download
 
 DATA = random.Random(0).randbytes(300_000)
 HURRY = Patience(silence_s=5.0, tries=3, pause_s=0.0)

@@ -19,11 +19,11 @@ import pytest
 from weights_entries import made_up
 from weights_server import COMMIT, WeightsServer, certificate, running
 
+from uniform_core.download import Patience
 from uniform_core.errors import ConfigError, ServiceError, StorageError
 from uniform_core.fingerprint import file_sha256
 from uniform_core.progress import ProgressEvent
 from uniform_core.weights import MANIFEST, Weights, WeightsFile, find_weights, weights_digest
-from uniform_core.weights.download import Patience
 from uniform_core.weights.pins import PINS, read_pins
 from uniform_core.weights.pull import pull_weights
 from uniform_core.weights.verify import verify_weights

@@ -19,9 +19,9 @@ from typing_extensions import override
 from uniform_core.catalog.formats import home_above
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.datasets.captions_beside import CSV_NAME
-from uniform_core.datasets.entries import HOME_WORDS, entries_under, is_text, portable_path, why_not
 from uniform_core.datasets.folder_captions import CaptionTables, caption_beside, is_table
 from uniform_core.errors import ConfigError, Rejection
+from uniform_core.fetching.entries import HOME_WORDS, entries_under, is_text, portable_path, why_not
 from uniform_core.fingerprint import KEY_HEX, digest
 from uniform_core.settings import Settings
 from uniform_core.spec import AVSpec

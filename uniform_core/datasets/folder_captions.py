@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from uniform_core.datasets.captions_beside import CSV_NAME, read_caption_text, read_captions_csv
-from uniform_core.datasets.entries import why_not
 from uniform_core.errors import ConfigError, Rejection
+from uniform_core.fetching.entries import why_not
 
 _TEXT_SUFFIXES = (".txt", ".TXT", ".Txt")
 

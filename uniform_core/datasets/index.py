@@ -16,9 +16,9 @@ from pydantic import SerializeAsAny, field_validator, model_validator
 from typing_extensions import override
 
 from uniform_core.datasets.base import DatasetConfig
-from uniform_core.datasets.entries import is_text
 from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row, read_rows
 from uniform_core.errors import ConfigError, Rejection
+from uniform_core.fetching.entries import is_text
 from uniform_core.fetching.indexes import BY_HAND, IndexFile, ensure_index, pinned_path
 from uniform_core.fetching.sources.base import SourceConfig
 from uniform_core.fetching.wanted import WantedClip, WantedVideo

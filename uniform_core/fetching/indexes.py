@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from uniform_core.download import Patience, Remote, download, drop
 from uniform_core.errors import ConfigError, ServiceError
 from uniform_core.files import fsync, lock, storage_error, write_bytes
 from uniform_core.fingerprint import file_sha256
 from uniform_core.pinned import PINS, Pin, add_pin, read_pins, sha256_of
 from uniform_core.progress import Listener, ProgressEvent, silent
-from uniform_core.weights.download import Patience, Remote, download, drop
 
 PARTIAL: Final = ".partial"  # the folder of what is on its way
 _NO_ZIP: Final = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, RuntimeError, OSError, EOFError)

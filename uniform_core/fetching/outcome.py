@@ -23,7 +23,7 @@ class Found:
 
 @dataclass(frozen=True)
 class FoundVideo:
-    """A temporary file from which the clip is to be cut. Second `starts_at_s` of the video is the file's first moment."""
+    """A temporary file to cut the clip from. Its first moment is second `starts_at_s` of the video."""
 
     path: Path
     origin: str

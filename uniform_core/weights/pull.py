@@ -11,16 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from uniform_core.download import Patience, Remote, download, require_room, too_much
 from uniform_core.errors import ServiceError
 from uniform_core.files import lock
 from uniform_core.progress import Listener, silent
-from uniform_core.weights.download import Patience, Remote, download, too_much
 from uniform_core.weights.found import folder_of, known_weights
 from uniform_core.weights.hub import denied, hub_file, require_online
 from uniform_core.weights.pins import Pin, add_pin, expected_bytes, expected_sha256, read_pins, sha256_of
 from uniform_core.weights.record import SMALL, Weights, WeightsFile
-from uniform_core.weights.room import require_room
-from uniform_core.weights.settle import PARTIAL, Pulled, State, event, part_of, require_right, settle
+from uniform_core.weights.settle import BY_HAND, PARTIAL, ROOM, Pulled, State, event, part_of, require_right, settle
 from uniform_core.weights.take import GIVEN, take
 
 MOST_SMALL_BYTES: Final = 64 << 20
@@ -79,7 +78,8 @@ def _fetch(
     require_online(f"weights {weights.name}", ", ".join(file.path for file in missing))
     parts = {file.path: part_of(root, file) for file in missing}
     here = sum(part.stat().st_size for part in parts.values() if part.is_file())
-    require_room(root, sum(file.likely_bytes or 0 for file in missing) - here, item=f"weights {weights.name}")
+    needed = sum(file.likely_bytes or 0 for file in missing) - here
+    require_room(root, needed, item=f"weights {weights.name}", fix=ROOM)
     fetched: list[Pulled] = []
     for file in missing:
         before, part = sum(one.size_bytes for one in fetched), parts[file.path]
@@ -111,7 +111,7 @@ def _remote(weights: Weights, root: Path, file: WeightsFile) -> Remote:
     small = MOST_SMALL_BYTES if file.path.endswith(SMALL) else MOST_BYTES
     most = size_bytes or (small if file.about_bytes is None else file.about_bytes * 5 // 4)
     if weights.repo is None:
-        return Remote(str(file.url), most, size_bytes, sha256)
+        return Remote(str(file.url), most, size_bytes, sha256, denied=BY_HAND, room=ROOM)
     there = hub_file(weights, file)
     for expected, found in ((sha256, there.sha256), (size_bytes, there.size_bytes)):
         if None not in (expected, found) and expected != found:
@@ -124,7 +124,7 @@ def _remote(weights: Weights, root: Path, file: WeightsFile) -> Remote:
     size_bytes, sha256 = size_bytes or there.size_bytes, sha256 or there.sha256
     if size_bytes is not None and size_bytes > most:
         raise too_much(f"{weights.repo}: {file.path}", size_bytes, most=most, fix="Look at the repository.")
-    return Remote(there.url, most, size_bytes, sha256, there.headers, denied(weights))
+    return Remote(there.url, most, size_bytes, sha256, there.headers, denied(weights), ROOM)
 
 
 def _clear(root: Path) -> None:

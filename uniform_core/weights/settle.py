@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from uniform_core.download import Remote, drop
 from uniform_core.errors import ConfigError, ServiceError
 from uniform_core.files import fsync, storage_error
 from uniform_core.progress import ProgressEvent
-from uniform_core.weights.download import Remote, drop
 from uniform_core.weights.pins import Pin, add_pin, expected_bytes, expected_sha256, read_pins, sha256_of
 from uniform_core.weights.record import Weights, WeightsFile
 
+BY_HAND: Final = "Get the file by hand, and give it with `uniform weights pull NAME --from PATH`."
+ROOM: Final = "Make room, or set UNIFORM_WEIGHTS_DIR to a larger disk."
 PARTIAL: Final = ".partial"  # the folder of what is on its way; what begins with a dot is no part of the weights
 State = Literal["was here", "came", "came again", "taken"]
 

@@ -6,13 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from uniform_core.download import drop, require_room
 from uniform_core.errors import ConfigError
 from uniform_core.files import storage_error
 from uniform_core.progress import Listener
-from uniform_core.weights.download import drop
 from uniform_core.weights.record import Weights, WeightsFile
-from uniform_core.weights.room import require_room
-from uniform_core.weights.settle import Pulled, event, part_of, require_right, settle
+from uniform_core.weights.settle import ROOM, Pulled, event, part_of, require_right, settle
 
 GIVEN: Final = ".given"
 
@@ -70,7 +69,7 @@ def _link_or_copy(source: Path, linked: Path) -> None:
         try:
             linked.hardlink_to(source)
         except OSError:  # another disk, or one without links
-            require_room(linked.parent, source.stat().st_size, item=str(source))
+            require_room(linked.parent, source.stat().st_size, item=str(source), fix=ROOM)
             shutil.copyfile(source, linked)
     except OSError as error:
         raise storage_error(str(linked), error) from error

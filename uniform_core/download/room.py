@@ -11,7 +11,9 @@ from uniform_core.errors import StorageError
 SPARE_BYTES: Final = 256 << 20  # left for everything else on the disk
 
 
-def require_room(folder: Path, needed_bytes: int, *, item: str) -> None:
+def require_room(
+    folder: Path, needed_bytes: int, *, item: str, fix: str = "Make room, or set UNIFORM_HOME to a larger disk."
+) -> None:
     """The disk of the folder has room for so many bytes more. Raises StorageError that says how many are missing."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free
@@ -20,5 +22,5 @@ def require_room(folder: Path, needed_bytes: int, *, item: str) -> None:
             item,
             expected=f"{(needed_bytes + SPARE_BYTES) / 1e6:,.0f} MB of room at {place}",
             found=f"{free / 1e6:,.0f} MB",
-            fix="Make room, or set UNIFORM_WEIGHTS_DIR to a larger disk.",
+            fix=fix,
         )

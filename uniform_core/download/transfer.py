@@ -1,4 +1,4 @@
-"""One file over HTTPS, into a partial file that the next call goes on with where this one was ended.
+"""One file over HTTP(S), into a partial file that the next call goes on with where this one was ended.
 
 Nothing is believed: not the length, not the kind, not that a server goes on where it was asked to. A connection that
 breaks or falls silent is tried again; whatever else is wrong is one error, and the partial file stays where it can
@@ -10,53 +10,30 @@ from __future__ import annotations
 import http.client
 import os
 import ssl
-import time
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 from urllib.error import HTTPError, URLError
 
-from uniform_core.errors import ServiceError, UniformError
+from uniform_core.download.failure import Reason, RemoteError
+from uniform_core.download.redirects import Redirects
+from uniform_core.download.remote import Patience, Remote
+from uniform_core.download.room import require_room
+from uniform_core.errors import UniformError
 from uniform_core.files import storage_error, write_text
-from uniform_core.weights.redirects import Redirects
-from uniform_core.weights.room import require_room
 
 CHUNK: Final = 1 << 16
 _BUSY: Final = (408, 425, 429)  # and every 5xx: the same request may succeed later
 _LATER: Final = "Run the same command again: it goes on where it was."
 
 
-@dataclass(frozen=True)
-class Remote:
-    """What to get, and what is known of it. `most_bytes` bounds what nobody published the size of.
-
-    `sha256` is not looked at here; but only where the whole will be held against one may two halves be joined that no
-    mark of the server tells to be of one file. `denied` says what to do where the server wants to know who asks.
-    """
-
-    url: str
-    most_bytes: int
-    size_bytes: int | None = None
-    sha256: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    denied: str = "Get the file by hand, and give it with `uniform weights pull NAME --from PATH`."
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a server may be silent, how slow it may be, how often a broken connection is tried again in a row."""
-
-    silence_s: float = 30.0
-    window_s: float = 60.0
-    window_bytes: int = 64 << 10
-    tries: int = 4
-    pause_s: float = 1.0
-
-
 class _Cut(Exception):  # noqa: N818  (it never leaves this file)
     """The connection ended before the file did: another try may go on."""
+
+    def __init__(self, said: str, *, status: int | None = None, retry_after: str = "") -> None:
+        super().__init__(said)
+        self.status, self.retry_after_s = status, _seconds(retry_after)
 
 
 class _Past(Exception):  # noqa: N818
@@ -72,7 +49,7 @@ def download(
 ) -> None:
     """`part` is whole, as far as its length tells. `heard` gets how many bytes there are, again and again.
 
-    Raises ServiceError for what the server does, StorageError for what the disk does.
+    Raises RemoteError for what the server does, StorageError for what the disk does.
     """
     patience = patience or Patience()
     left, farthest = patience.tries, _size_of(part)
@@ -84,10 +61,16 @@ def download(
                 left, farthest = patience.tries, _size_of(part)
             left -= 1
             if left <= 0:
-                raise ServiceError(
-                    remote.url, expected="the whole file", found=f"{cut}, {_size_of(part):,} bytes are here", fix=_LATER
+                raise RemoteError(
+                    remote.url,
+                    expected="the whole file",
+                    found=f"{cut}, {_size_of(part):,} bytes are here",
+                    fix=_LATER,
+                    reason=Reason.CUT if cut.status is None else Reason.STATUS,
+                    status=cut.status,
+                    retry_after_s=cut.retry_after_s,
                 ) from cut
-            time.sleep(patience.pause_s * 2 ** (patience.tries - 1 - left))
+            patience.sleep(patience.pause_s * 2 ** (patience.tries - 1 - left))
         else:
             return
 
@@ -119,22 +102,23 @@ def _go_on(remote: Remote, part: Path, *, heard: Callable[[int], None], patience
             part.unlink()
             raise _Cut("the file has changed since it was begun")
         total = _total_of(remote, response, start=start)
-        require_room(part.parent, (total or 0) - start, item=remote.url)
+        require_room(part.parent, (total or 0) - start, item=remote.url, fix=remote.room)
         if start == 0:
             _begin(part, response)
         _copy(remote, response, part, start=start, total=total, heard=heard, patience=patience)
 
 
 def _answer(remote: Remote, *, here: int, mark: str | None, silence_s: float) -> http.client.HTTPResponse:
-    """What the server says to a request for the rest. Raises _Cut where another try may help, _Past or ServiceError."""
+    """What the server says to a request for the rest. Raises _Cut where another try may help, _Past or RemoteError."""
     headers = {"User-Agent": "uniform", "Accept-Encoding": "identity", **remote.headers}
     if here:
         headers["Range"] = f"bytes={here}-"
         if mark is not None:
             headers["If-Range"] = mark
     request = urllib.request.Request(remote.url, headers=headers)  # noqa: S310  (`Redirects` lets nothing else pass)
+    opener = urllib.request.build_opener(Redirects(remote.hosts, fix=remote.denied))
     try:
-        response: http.client.HTTPResponse = urllib.request.build_opener(Redirects()).open(request, timeout=silence_s)
+        response: http.client.HTTPResponse = opener.open(request, timeout=silence_s)
     except HTTPError as error:
         with error:
             if here and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -147,23 +131,25 @@ def _answer(remote: Remote, *, here: int, mark: str | None, silence_s: float) ->
     return response
 
 
-def _refused(remote: Remote, error: HTTPError) -> _Cut | ServiceError:
+def _refused(remote: Remote, error: HTTPError) -> _Cut | RemoteError:
     """What a status that is no success means."""
     found = f"{error.code} {error.reason}"
     if error.code in _BUSY or error.code >= http.client.INTERNAL_SERVER_ERROR:
-        return _Cut(f"the server says {found}")
+        return _Cut(f"the server says {found}", status=error.code, retry_after=error.headers.get("Retry-After") or "")
     if error.code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
-        return ServiceError(remote.url, expected="a file that may be had", found=found, fix=remote.denied)
-    return ServiceError(remote.url, expected="a file", found=found, fix="It may have moved: " + remote.denied)
+        expected, fix = "a file that may be had", remote.denied
+    else:
+        expected, fix = "a file", "It may have moved: " + remote.denied
+    return RemoteError(remote.url, expected=expected, found=found, fix=fix, reason=Reason.STATUS, status=error.code)
 
 
-def _unreached(remote: Remote, error: Exception) -> _Cut | ServiceError:
+def _unreached(remote: Remote, error: Exception) -> _Cut | RemoteError:
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, ssl.SSLCertVerificationError):
         found = f"a certificate that cannot be believed ({reason.verify_message})"
-        return ServiceError(
-            remote.url, expected="a server that is who it says", found=found, fix="Look at the network."
-        )
+        fix = "Look at the network."
+        expected = "a server that is who it says"
+        return RemoteError(remote.url, expected=expected, found=found, fix=fix, reason=Reason.CERTIFICATE)
     return _Cut(f"no answer ({reason or type(reason).__name__})")
 
 
@@ -173,14 +159,13 @@ def _start_of(remote: Remote, response: http.client.HTTPResponse, *, here: int) 
         return 0
     said = response.headers.get("Content-Range", "")
     if not said.startswith(f"bytes {here}-"):
-        raise ServiceError(
-            remote.url, expected=f"the file from byte {here:,} on", found=said or "another part", fix=remote.denied
-        )
+        expected, found = f"the file from byte {here:,} on", said or "another part"
+        raise RemoteError(remote.url, expected=expected, found=found, fix=remote.denied, reason=Reason.OTHER_FILE)
     return here
 
 
 def _total_of(remote: Remote, response: http.client.HTTPResponse, *, start: int) -> int | None:
-    """How long the whole file is by this answer; None where it does not say. Raises ServiceError for a wrong one."""
+    """How long the whole file is by this answer; None where it does not say. Raises RemoteError for a wrong one."""
     if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
         raise _page(remote)
     rest = _number(response.headers.get("Content-Length", ""))
@@ -189,12 +174,13 @@ def _total_of(remote: Remote, response: http.client.HTTPResponse, *, start: int)
         total = _number(response.headers.get("Content-Range", "").rpartition("/")[2]) or total
     if total is not None and remote.size_bytes is not None and total != remote.size_bytes:
         expected, found = f"{remote.size_bytes:,} bytes, as published", f"{total:,}"
-        raise ServiceError(remote.url, expected=expected, found=found, fix="It is another file: " + remote.denied)
+        fix = "It is another file: " + remote.denied
+        raise RemoteError(remote.url, expected=expected, found=found, fix=fix, reason=Reason.OTHER_FILE)
     if total is not None and total > remote.most_bytes:
         raise too_much(remote.url, total, most=remote.most_bytes, fix=remote.denied)
     if total is None and remote.size_bytes is None and response.headers.get("Transfer-Encoding") != "chunked":
         found = "no word of how long it is"
-        raise ServiceError(remote.url, expected="a length", found=found, fix=remote.denied)
+        raise RemoteError(remote.url, expected="a length", found=found, fix=remote.denied, reason=Reason.NO_LENGTH)
     return remote.size_bytes if total is None else total
 
 
@@ -209,8 +195,8 @@ def _copy(
     patience: Patience,
 ) -> None:
     """The bytes of the answer stand at the end of the partial file, and are on the disk."""
-    done = start
-    since, at_since = time.monotonic(), done
+    done, begun = start, patience.clock()
+    since, at_since = begun, done
     with _opened(part, start) as file:
         while chunk := _read(response):
             if done == 0 and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
@@ -220,10 +206,13 @@ def _copy(
                 raise too_much(remote.url, done, most=total or remote.most_bytes, fix=remote.denied)
             _write(part, file, chunk)
             heard(done)
-            if time.monotonic() - since > patience.window_s:
+            now = patience.clock()
+            if patience.whole_s is not None and now - begun > patience.whole_s:
+                raise _too_slow(remote, done, total, patience.whole_s)
+            if now - since > patience.window_s:
                 if done - at_since < patience.window_bytes:
                     raise _Cut(f"slower than {patience.window_bytes:,} bytes in {patience.window_s:g} s")
-                since, at_since = time.monotonic(), done
+                since, at_since = now, done
         os.fsync(file.fileno())
     if total is not None and done != total:
         raise _Cut(f"the connection was closed at byte {done:,} of {total:,}")
@@ -279,11 +268,24 @@ def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _page(remote: Remote) -> ServiceError:
-    found = "a web page (HTML)"
-    return ServiceError(remote.url, expected="a file", found=found, fix="It asks for something: " + remote.denied)
+def _seconds(retry_after: str) -> float | None:
+    """How long a server asks to be left alone, where it says so in seconds; a date would trust its clock."""
+    return float(retry_after) if retry_after.isdecimal() and len(retry_after) < 10 else None
 
 
-def too_much(item: str, count: int, *, most: int, fix: str) -> ServiceError:
+def _page(remote: Remote) -> RemoteError:
+    found, fix = "a web page (HTML)", "It asks for something: " + remote.denied
+    return RemoteError(remote.url, expected="a file", found=found, fix=fix, reason=Reason.PAGE)
+
+
+def _too_slow(remote: Remote, done: int, total: int | None, most_s: float) -> RemoteError:
+    found = f"{done:,} bytes of {'an unknown number' if total is None else f'{total:,}'} after it"
+    return RemoteError(
+        remote.url, expected=f"the file within {most_s:g} s", found=found, fix=_LATER, reason=Reason.SLOW
+    )
+
+
+def too_much(item: str, count: int, *, most: int, fix: str) -> RemoteError:
     """What is said of a file that is longer than it may be."""
-    return ServiceError(item, expected=f"at most {most:,} bytes", found=f"{count:,}", fix="It is another file: " + fix)
+    expected, fix = f"at most {most:,} bytes", "It is another file: " + fix
+    return RemoteError(item, expected=expected, found=f"{count:,}", fix=fix, reason=Reason.TOO_MUCH)
