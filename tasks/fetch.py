@@ -82,7 +82,7 @@ def _bring(context: RunContext, wanted: pa.Table, time_of_run: Time | None) -> B
     from tasks.fetch_driver import FetchLoop, Time  # here, and below: data without an index needs none of it
 
     clock = time_of_run or Time(utc_now, time.sleep)
-    work_dir = context.settings.media_dir / "fetching"
+    work_dir = context.settings.fetching_dir
     with _alone(work_dir, context, clock):
         shutil.rmtree(work_dir / "scratch", ignore_errors=True)  # of workers that were killed
         with _workers(context, work_dir) as (workers, closed_hosts):
@@ -126,6 +126,7 @@ def _workers(context: RunContext, work_dir: Path) -> Iterator[tuple[Workers, Cal
         media_dir=context.settings.media_dir,
         work_dir=work_dir,
         size=context.config.fetch.workers,
+        rules=context.config.fetch.hosts,
     )
     try:
         yield pool, pool.closed_hosts

@@ -11,6 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, Found
 from uniform_core.fetching.sources.base import Means, Source
 from uniform_core.fetching.validate import tool_versions, validate
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
-from uniform_core.files import TEMP_PREFIX, fsync, remove, storage_error
+from uniform_core.files import TEMP_PREFIX, fsync, is_inside, remove, storage_error
 from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
 from uniform_core.types import SourceItem
@@ -47,8 +48,11 @@ class FetchWorker:
             index: TypeAdapter(AnyDataset).validate_json(text) for index, text in datasets.items()
         }
         self._media_dir, self._gate = Path(media_dir), gate
-        self._scratch = Path(work_dir, "scratch", uuid.uuid4().hex)
-        self._scratch.mkdir(parents=True)
+        self._work_dir = Path(work_dir)
+        self._scratch = self._work_dir / "scratch" / uuid.uuid4().hex
+        self._cuts = self._scratch / "cuts"
+        self._cuts.mkdir(parents=True)
+        self._tools = json.dumps(tool_versions(), sort_keys=True)
         self._open: dict[int, list[tuple[str, Source]]] = {}
         self._sandbox = Sandbox()
 
@@ -64,7 +68,6 @@ class FetchWorker:
         for video in self._datasets[index].videos(left.values()):
             found = self._fetch(index, video, {item.source_id: item for item in left.values()})
             results |= {key: found[item.source_id] for key, item in left.items() if item.source_id in found}
-        self._tidy()
         return [results[row["work_key"]] for row in batch]
 
     def close(self) -> None:
@@ -99,6 +102,7 @@ class FetchWorker:
                     continue
                 results[source_id] = result
                 del left[source_id]
+            self._drop(outcomes)
         kinds = ", ".join(kind for kind, _ in self._sources(index)) or "no source at all"
         nowhere = Nowhere(f"a clip in one of the sources expected, none found in {kinds}")
         return results | {source_id: damaged.get(source_id, nowhere) for source_id in left}
@@ -107,7 +111,7 @@ class FetchWorker:
         """The sources of a dataset, opened when its first clip is wanted. Raises ConfigError."""
         if index not in self._open:
             self._open[index] = []
-            means = Means(self._scratch, self._gate)
+            means = Means(self._scratch / "sources", self._gate, cache=self._work_dir / "cache")
             for config in self._datasets[index].sources:
                 self._open[index].append((config.kind, config.open(means)))
         return self._open[index]
@@ -118,7 +122,7 @@ class FetchWorker:
         made = {source_id: found for source_id, found in outcomes.items() if source_id not in whole}
         for video in dict.fromkeys(whole.values()):
             of_video = [clips[source_id] for source_id, found in whole.items() if found == video]
-            made |= cut_clips(video, of_video, sandbox=self._sandbox, out_dir=self._scratch)
+            made |= cut_clips(video, of_video, sandbox=self._sandbox, out_dir=self._cuts)
         return made
 
     # -- files ------------------------------------------------------------------------------------------------------
@@ -154,7 +158,8 @@ class FetchWorker:
         return Fetched(row, 0)
 
     def _place(self, item: SourceItem) -> Path:
-        return self._media_dir / "sources" / item.dataset / f"{item.source_id}.mp4"
+        name = WantedClip(item.source_id).source_id  # which is a plain name, whatever a list says
+        return self._media_dir / "sources" / item.dataset / f"{name}.mp4"
 
     def _row(self, index: int, item: SourceItem, path: Path, *, source: str, origin: str) -> dict[str, Any] | Failed:
         """The row of `downloads` of a file, or why it is none that can be used."""
@@ -174,16 +179,17 @@ class FetchWorker:
             "source_sha256": file_sha256(path),
             **asdict(facts),
             "index_sha256": self._datasets[index].index_sha256(item),
-            "tools": json.dumps(tool_versions(), sort_keys=True),
+            "tools": self._tools,
         }
 
-    def _tidy(self) -> None:
-        """Nothing of one video is left for the next."""
-        for entry in self._scratch.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                remove(entry)
+    def _drop(self, outcomes: Mapping[str, Outcome]) -> None:
+        """What a source gave and nobody wants any more is gone, with the folders that were made for it."""
+        for outcome in outcomes.values():
+            is_ours = isinstance(outcome, FoundVideo) or (isinstance(outcome, Found) and outcome.is_owned)
+            if isinstance(outcome, FoundVideo | Found) and is_ours and is_inside(outcome.path, self._scratch):
+                remove(outcome.path)
+                with suppress(OSError):  # others are in it
+                    outcome.path.parent.rmdir()
 
 
 def _move(path: Path, place: Path) -> None:

@@ -18,6 +18,7 @@ from uniform_core.codecs import (
 )
 from uniform_core.datasets import AnyDataset, DatasetConfig
 from uniform_core.diffusion import AnyObjective, ObjectiveConfig
+from uniform_core.fetching.hosts import HostRules
 from uniform_core.generation.config import SampleConfig
 from uniform_core.media.forms import CanonicalForm, CutRule
 from uniform_core.metrics import Metric as AnyMetric
@@ -81,12 +82,13 @@ class EvaluateConfig(Frozen):
 class FetchConfig(Frozen):
     """How the files of an index are brought. Nothing of it changes a file, nor enters a fingerprint.
 
-    `patience_s` is the longest wait for a host that opens again, or for a clip's next try; where it would be longer, the
+    `hosts` says how often each may be asked, by all workers together. `patience_s` is the longest wait for a host that opens again, or for a clip's next try; where it would be longer, the
     run ends, and says until when.
     """
 
     workers: Count = 8  # they mostly wait for hosts
     patience_s: float = Field(default=7200.0, ge=0)
+    hosts: HostRules = HostRules()
 
 
 class RunConfig(Frozen):

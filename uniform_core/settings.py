@@ -17,6 +17,7 @@ from uniform_core.errors import ConfigError, StorageError
 from uniform_core.types import Count, Frozen
 
 PREFIX = "UNIFORM_"
+FETCHING = "fetching"  # the folder of media/ that the fetcher alone uses
 
 
 class Settings(Frozen):
@@ -55,6 +56,11 @@ class Settings(Frozen):
     @property
     def media_dir(self) -> Path:
         return self.home / "media"
+
+    @property
+    def fetching_dir(self) -> Path:
+        """What is under way, and what is kept of hosts: on the disk of the media, so that files are moved by a rename."""
+        return self.media_dir / FETCHING
 
     @property
     def indexes_dir(self) -> Path:
