@@ -194,6 +194,7 @@ def _origin(item: SourceItem) -> dict[str, Any]:
     return {
         "dataset": item.dataset,
         "source_id": item.source_id,
+        "video_id": item.video_id,
         "split": item.split,
         "label": item.label,
         "attributes": attributes,

@@ -5,6 +5,7 @@ CREATE TABLE clips (
     clip_id VARCHAR NOT NULL CHECK (length(clip_id) = 32),  -- hash of dataset, source id, start_ms, end_ms: survives a change of content
     dataset VARCHAR NOT NULL,  -- name of the dataset
     source_id VARCHAR NOT NULL,  -- identity of the source within the dataset
+    video_id VARCHAR,  -- the video that the source is a clip of, where an index says so; the same whatever the dataset
     source_sha256 VARCHAR NOT NULL CHECK (length(source_sha256) = 64),  -- sha256 of the source file
     split VARCHAR NOT NULL,  -- train, held_out, instrument, or the dataset's own name, when the clip was made; now: see sources
     label VARCHAR,  -- class label, where the dataset has one, when the clip was made; now: see sources
@@ -35,6 +36,8 @@ CREATE TABLE clips (
     motion DOUBLE NOT NULL,  -- mean absolute difference of neighbouring frames, grey levels 0 to 255
     is_silent BOOLEAN NOT NULL,  -- the sound's peak is below 1e-4
     is_still BOOLEAN NOT NULL,  -- the picture does not change
+    picture_hash VARCHAR CHECK (length(picture_hash) = 128),  -- signs of low frequencies at eight moments, hex; null for flat pictures, and for clips of format 1
+    sound_print VARCHAR CHECK (length(sound_print) % 4 = 0),  -- signs of energy differences over band and time, four hex digits a frame; null where hardly anything is heard, and for clips of format 1
     event_times_s DOUBLE[],  -- known sound event times, s from the start of the clip (rendered files only)
     attributes VARCHAR NOT NULL,  -- facts carried over from the source, a JSON object of texts
     stage_fp VARCHAR NOT NULL CHECK (length(stage_fp) = 32),  -- fingerprint of the stage that wrote the row: version, parameters, weights, upstream

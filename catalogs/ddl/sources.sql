@@ -4,6 +4,7 @@ CREATE TABLE sources (
     work_key VARCHAR NOT NULL CHECK (length(work_key) = 32),  -- unique: 16-byte hash (hex) of item, stage fingerprint and source sha256
     dataset VARCHAR NOT NULL,  -- name of the dataset
     source_id VARCHAR NOT NULL,  -- identity within the dataset; for folders the path relative to the folder
+    video_id VARCHAR,  -- the video that the source is a clip of, where an index says so; the same whatever the dataset
     split VARCHAR NOT NULL,  -- train, held_out, instrument, or the dataset's own name
     label VARCHAR,  -- class label, where the dataset has one
     caption VARCHAR,  -- caption that came with the source, where there is one

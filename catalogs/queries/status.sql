@@ -7,6 +7,8 @@ SELECT 'captions' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strfti
 UNION ALL
 SELECT 'clips' AS table_name, count(*) AS rows, sum(bytes)::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM clips
 UNION ALL
+SELECT 'downloads' AS table_name, count(*) AS rows, sum(bytes)::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM downloads
+UNION ALL
 SELECT 'features' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM features
 UNION ALL
 SELECT 'generations' AS table_name, count(*) AS rows, sum(bytes)::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM generations
@@ -18,6 +20,8 @@ UNION ALL
 SELECT 'prompts' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM prompts
 UNION ALL
 SELECT 'scores' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM scores
+UNION ALL
+SELECT 'screens' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM screens
 UNION ALL
 SELECT 'sources' AS table_name, count(*) AS rows, sum(bytes)::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM sources
 UNION ALL

@@ -233,7 +233,7 @@ def _without(row: dict, name: str) -> dict:
 def test_the_format_is_recorded_once(tmp_path: Path) -> None:
     record = open_catalog(tmp_path).root / "format.json"
     steps = json.loads(record.read_text())["migrations"]
-    assert [step["format"] for step in steps] == [catalog_formats.FORMAT]
+    assert [step["format"] for step in steps] == list(range(1, catalog_formats.FORMAT + 1))
     before = record.stat().st_mtime_ns
     open_catalog(tmp_path)
     assert record.stat().st_mtime_ns == before
@@ -320,14 +320,15 @@ def test_a_lock_that_cannot_be_made_is_a_storage_error(catalog: Catalog) -> None
 def test_migrations_are_applied_in_order_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = open_catalog(tmp_path).root
     applied: list[int] = []
-    later = [catalog_formats.Migration(n, f"step {n}", lambda _root, n=n: applied.append(n)) for n in (2, 3)]
+    numbers = [catalog_formats.FORMAT + 1, catalog_formats.FORMAT + 2]
+    later = [catalog_formats.Migration(n, f"step {n}", lambda _root, n=n: applied.append(n)) for n in numbers]
     monkeypatch.setattr(catalog_formats, "MIGRATIONS", (*catalog_formats.MIGRATIONS, *later))
-    monkeypatch.setattr(catalog_formats, "FORMAT", 3)
+    monkeypatch.setattr(catalog_formats, "FORMAT", numbers[-1])
     catalog_formats.ensure_format(root, clock_at(days=1))
     catalog_formats.ensure_format(root, clock_at(days=2))
-    assert applied == [2, 3]
+    assert applied == numbers
     steps = json.loads((root / "format.json").read_text())["migrations"]
-    assert [(step["format"], step["applied_at"][:10]) for step in steps][1:] == [(2, "2026-01-02"), (3, "2026-01-02")]
+    assert [(step["format"], step["applied_at"][:10]) for step in steps][-2:] == [(n, "2026-01-02") for n in numbers]
 
 
 def test_roots_that_cannot_work_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -48,12 +48,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One version of a table: the files that hold it, and the columns that these know."""
+    """One version of a table, and the files that hold it."""
 
     table: str
     version: int
     files: tuple[str, ...]
-    columns: frozenset[str]
 
 
 class DeltaTables:
@@ -92,11 +91,10 @@ class DeltaTables:
         """The files of a version of a table; none where it was not written yet."""
         opened = self.open(table, version)
         if opened is None:
-            return Snapshot(table, ABSENT, (), frozenset())
-        columns = frozenset(field.name for field in opened.schema().fields)
+            return Snapshot(table, ABSENT, ())
         # Delta gives URIs; of these only the (plain) names are taken, since the folder may have a name that is escaped.
         files = tuple(str(self.path(table) / uri.rsplit("/", 1)[-1]) for uri in opened.file_uris())
-        return Snapshot(table, opened.version(), files, columns)
+        return Snapshot(table, opened.version(), files)
 
     def snapshot_version(self, table: str) -> int:
         """The newest version of a table; -1 where it was not written yet."""
@@ -122,6 +120,26 @@ class DeltaTables:
             return int(opened.delete(f"{KEY} IN ({listed})", commit_properties=_once())["num_deleted_rows"])
 
         return self._racing(table.name, remove)
+
+    def add_texts(self, table: str, columns: Sequence[str]) -> list[str]:
+        """The columns of these that a table lacked and has now: of text, null in every row. None where it was not made.
+
+        Raises what `insert` raises.
+        """
+
+        def add() -> list[str]:
+            from deltalake.schema import Field, PrimitiveType
+
+            opened = self.open(table)
+            if opened is None:
+                return []
+            known = {field.name for field in opened.schema().fields}
+            fresh = [Field(name, PrimitiveType("string")) for name in columns if name not in known]
+            if fresh:
+                opened.alter.add_columns(fresh, commit_properties=_once())
+            return [field.name for field in fresh]
+
+        return [] if self.open(table) is None else self._racing(table, add)
 
     def compact(self, table: str) -> int:
         """How many files were rewritten as fewer, larger ones. Rows stay the same."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from uniform_core.catalog.delta import DeltaTables
 from uniform_core.catalog.delta_errors import too_new
 from uniform_core.catalog.store import Clock
 from uniform_core.errors import CatalogError, StorageError
@@ -31,7 +32,17 @@ def _nothing(_root: Path) -> None:
     """The first format has no format before it."""
 
 
-MIGRATIONS: Final = (Migration(1, "Delta Lake tables on work_key", _nothing),)
+def _prints_and_videos(root: Path) -> None:
+    """Clips written before have no prints, and no source came from an index: the new columns are null there."""
+    tables = DeltaTables(root)
+    tables.add_texts("clips", ("video_id", "picture_hash", "sound_print"))
+    tables.add_texts("sources", ("video_id",))
+
+
+MIGRATIONS: Final = (
+    Migration(1, "Delta Lake tables on work_key", _nothing),
+    Migration(2, "prints of clips, and the videos that they are of", _prints_and_videos),
+)
 FORMAT: Final = MIGRATIONS[-1].number
 
 

@@ -148,12 +148,10 @@ def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> 
     if not snapshot.files:
         con.execute(table.ddl.replace("CREATE TABLE ", f"CREATE TABLE {schema}.", 1))
         return
-    columns = ", ".join(
-        f"{c.name}::{c.type} AS {c.name}" if c.name in snapshot.columns else f"NULL::{c.type} AS {c.name}"
-        for c in table.columns
-    )
-    source = f"read_parquet({_listed(snapshot.files)}, union_by_name = true)"
-    con.execute(f"CREATE VIEW {schema}.{table.name} AS SELECT {columns} FROM {source}")
+    columns = ", ".join(f"{c.name}::{c.type} AS {c.name}" for c in table.columns)
+    none = ", ".join(f"NULL::{c.type} AS {c.name}" for c in table.columns)  # a later column may be in no file at all
+    source = f"FROM read_parquet({_listed(snapshot.files)}, union_by_name = true) UNION ALL BY NAME (SELECT {none} WHERE false)"
+    con.execute(f"CREATE VIEW {schema}.{table.name} AS SELECT {columns} FROM ({source})")
 
 
 def _attach_visible(con: duckdb.DuckDBPyConnection, delta: DeltaTables, wanted: list[str]) -> list[str]:

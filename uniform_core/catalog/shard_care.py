@@ -158,14 +158,15 @@ def _purge_media(store: Store) -> int:
             if Path(relative).is_absolute():  # a file that stays with its owner is its owner's
                 continue
             path = store.media_dir / relative
-            if not is_inside(path, store.media_dir):
+            place = path.parent if path.is_symlink() else path  # a link goes; what it leads to is its owner's
+            if not is_inside(place, store.media_dir):
                 raise CatalogError(
                     f"table {table.name}",
                     expected="a path inside media/",
                     found=relative,
                     fix="Remove that row's source by hand.",
                 )
-            removed += path.exists()
+            removed += path.exists() or path.is_symlink()
             remove(path)
     return removed
 

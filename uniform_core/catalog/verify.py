@@ -21,6 +21,7 @@ GUIDE = "guide.safetensors"  # an early average beside the weights of a model
 _REF = f"{KEY}, shard, row_group, row_in_group, shape, dtype, tensor_sha256"
 _MEDIA = {  # tables of files under media/, with their hash; a source's path is absolute where it stays with its owner
     "clips": "clip_sha256",
+    "downloads": "source_sha256",
     "generations": "file_sha256",
     "sources": "source_sha256",
 }
@@ -136,6 +137,8 @@ def _guide_fault(folder: Path) -> str | None:
 
 def _file_fault(root: Path, row: dict[str, Any], deep: bool) -> str | None:
     path = root / row["path"]
+    if path.is_symlink() and is_inside(path.parent, root):
+        return None if path.exists() else "a link to a file that its owner has taken away"
     if not is_inside(path, root):
         return f"outside {root}"
     if not path.is_file():

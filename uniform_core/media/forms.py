@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from uniform_core.spec import AVSpec
     from uniform_core.types import Window
 
-CANONICAL_VERSION = 4
-"""Bumped by hand whenever the same source gives other canonical clips: their bytes, or which windows give one."""
+CANONICAL_VERSION = 5
+"""Bumped by hand whenever the same source gives other canonical clips: their bytes, which windows give one, or what is
+measured on them."""
 
 ResizeRule = Literal["crop", "squash", "letterbox"]
 MonoRule = Literal["itu", "mean", "first"]

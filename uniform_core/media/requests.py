@@ -112,6 +112,8 @@ def clip_facts(clip: FinishedClip, form: CanonicalForm, facts: SourceFacts) -> C
         motion=clip.motion,
         is_silent=clip.is_silent,
         is_still=clip.is_still,
+        picture_hash=clip.picture_hash,
+        sound_print=clip.sound_print,
     )
 
 

@@ -63,6 +63,8 @@ class ClipFacts:
     motion: float
     is_silent: bool
     is_still: bool
+    picture_hash: str | None  # `prints.py`; None where there is nothing to know again
+    sound_print: str | None
 
 
 @dataclass(frozen=True)

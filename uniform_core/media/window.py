@@ -9,7 +9,8 @@ import numpy as np
 
 from uniform_core.media.encoder import ClipEncoder, quantise
 from uniform_core.media.forms import CanonicalForm
-from uniform_core.media.picture import Motion, Scaler
+from uniform_core.media.picture import Motion, Scaler, plane
+from uniform_core.media.prints import PictureHash, sound_print
 from uniform_core.media.refusal import Refused
 from uniform_core.media.sound import SoundCut, SoundTrack
 from uniform_core.media.source import Picture
@@ -42,6 +43,8 @@ class FinishedClip:
     audio_rms_db: float | None
     motion: float
     is_still: bool
+    picture_hash: str | None
+    sound_print: str | None
 
     @property
     def is_silent(self) -> bool:
@@ -60,6 +63,7 @@ class OpenWindow:
         self._ticks = Ticks(plan.start_s, form.video_rate_hz, count=form.frames, slack_s=slack_s)
         self._encoder = ClipEncoder(size_WH, form)
         self._motion = Motion()
+        self._hash = PictureHash(form.frames)
         self._held = 0
         self._late_frames = 0
 
@@ -95,6 +99,7 @@ class OpenWindow:
             return
         frame = self._scaler.scale(picture.frame, self._size_WH)
         self._motion.see(frame, times)
+        self._hash.see(plane(frame, 0), times)
         for _ in range(times):
             self._encoder.add(frame)
 
@@ -117,6 +122,8 @@ class OpenWindow:
             audio_rms_db=20 * float(np.log10(rms)) if rms > 0 else None,
             motion=self._motion.mean,
             is_still=self._motion.is_still,
+            picture_hash=self._hash.hex,
+            sound_print=sound_print(samples_N, self._form.audio_rate_hz),
         )
 
     def _check_picture(self) -> None:
