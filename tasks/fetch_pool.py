@@ -12,6 +12,7 @@ from tasks.fetch_worker import FetchWorker
 from tasks.pool import Bench, OnResult, PoolLimits, PoolSummary, run_pool
 from tasks.ray_session import RaySession
 from uniform_core.fetching.hosts import HostRules
+from uniform_core.settings import HOSTS_FILE
 
 # A video waits for its turn at its host behind those of all other workers, and may then be large and slow. Every source
 # has its own, shorter limits; this one only ends what hangs beyond them.
@@ -79,5 +80,5 @@ class FetchPool:
     def _started(self) -> RemoteGate:
         if self._gate is None:
             self._ray.start()
-            self._gate = RemoteGate(self._rules, self._work_dir / "hosts.json")
+            self._gate = RemoteGate(self._rules, self._work_dir / HOSTS_FILE)
         return self._gate

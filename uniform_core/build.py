@@ -35,6 +35,7 @@ def build_run(preset: str, *, overrides: Sequence[str] = (), data: str | None = 
     if data is not None:
         try:
             values["data"] = _data_values(data)
+            _take_splits(values)
         except ConfigError as error:
             mistakes.append(error)
             overrides = [text for text in overrides if not text.startswith("data.")]  # keys of a kind nobody knows
@@ -121,6 +122,13 @@ def _data_values(text: str) -> dict[str, Any]:
     except ValidationError as error:
         raise _config_error(f"--data {text}", error) from error
     return config.model_dump(mode="json")
+
+
+def _take_splits(values: dict[str, Any]) -> None:
+    """Other data are evaluated on their own split, where they have not the preset's: the last of theirs."""
+    splits = next(m for m in DATASETS if m.model_fields["kind"].default == values["data"]["kind"]).splits
+    if splits is not None and values["evaluate"]["split"] not in splits:
+        values["evaluate"]["split"] = splits[-1]
 
 
 def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) -> None:

@@ -18,6 +18,7 @@ from uniform_core.types import Count, Frozen
 
 PREFIX = "UNIFORM_"
 FETCHING = "fetching"  # the folder of media/ that the fetcher alone uses
+HOSTS_FILE = "hosts.json"  # in it: which hosts are closed
 
 
 class Settings(Frozen):

@@ -25,11 +25,12 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server import PrefectServer
+from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("ingest", "encode", "captions", "text", "train", "sample", "evaluate")
+STAGES = ("fetch", "ingest", "encode", "captions", "text", "train", "sample", "evaluate")
 PATIENCE_S = 900.0  # only ends what hangs: a busy machine may take ten times as long
 Found = TypeVar("Found")
 
@@ -101,6 +102,26 @@ def test_each_deployment_has_typed_parameters_a_pool_and_a_limit(deployed: Deplo
     assert deployment.concurrency_options.collision_strategy == strategy
     crons = [(s.schedule.cron, s.schedule.timezone, s.active) for s in deployment.schedules]
     assert crons == ([("0 3 * * *", "Etc/UTC", True)] if name == "pipeline/nightly" else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("pipeline/paper", "vggsound"),
+        ("collect/vggsound", "vggsound"),
+        ("collect/audioset-balanced", "audioset:balanced"),
+        ("collect/audioset-strong", "audioset:strong"),
+        ("collect/audioset-eval", "audioset:eval"),
+        ("collect/landscape", "landscape"),
+        ("collect/aistpp", "aistpp"),
+    ],
+)
+def test_each_dataset_has_a_deployment_whose_words_make_a_run(deployed: Deployed, name: str, data: str) -> None:
+    deployment = deployed.deployment(name)
+    assert deployment.parameters == {"preset": "paper", "overrides": [], "data": data}
+    assert build_run(**deployment.parameters).data.kind == data.partition(":")[0]
+    assert deployment.global_concurrency_limit.limit == 1
+    assert deployment.schedules == []
 
 
 @pytest.mark.parametrize("parameters", [{"preset": 3}, {"overrides": "train.lr=1"}])

@@ -68,7 +68,7 @@ def test_a_plan_takes_its_times_from_the_last_large_run_of_the_preset(home, caps
     assert "Times of evaluate are as the last large nano run took on this root" in capsys.readouterr().out
     settings.reports_dir.joinpath("pace.json").write_text('{"nano": 3')
     assert rates_of(settings, config) == {}
-    assert set(DEFAULT_RATES) == set(STAGES)
+    assert set(DEFAULT_RATES) == {"fetch", *STAGES}
 
 
 @pytest.mark.parametrize("words", [["plan"], ["run"], ["ingest"]], ids=" ".join)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,12 +17,16 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import captions_candidates, encode_candidates, text_candidates
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of, scores_done
+from uniform_core.corpus.fetch_plan import plan_fetch
+from uniform_core.corpus.fetching import fetched_items
 from uniform_core.corpus.inputs import COPY_OF, current_clips, ingest_candidates, list_items
 from uniform_core.corpus.samples import current_model_id, is_trained
+from uniform_core.settings import FETCHING, HOSTS_FILE
 
 # Seconds a piece on one core of the machine in docs/experiments.md; `rates` of earlier runs replace them. A score
 # carries its share of the feature nets and of the features.
 DEFAULT_RATES: Final[Mapping[str, float]] = {
+    "fetch": 0.5,
     "ingest": 0.15,
     "encode": 0.02,
     "captions": 0.0005,
@@ -46,6 +50,7 @@ class StagePlan:
     bytes: int
     seconds: float
     note: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)  # what else a script may want
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,9 +59,10 @@ class StagePlan:
 def plan_stages(
     catalog: Catalog, config: RunConfig, *, workers: int, rates: Mapping[str, float] | None = None
 ) -> list[StagePlan]:
-    """The plan of every stage, in their order."""
+    """The plan of every stage, in their order; `fetch` only where something is to be fetched from an index."""
     plans = _Plans(catalog, config, workers=workers, rates={**DEFAULT_RATES, **(rates or {})})
     return [
+        *plans.fetch(),
         plans.ingest(),
         plans.encode(),
         plans.captions(),
@@ -70,7 +76,16 @@ def plan_stages(
 class _Plans:
     def __init__(self, catalog: Catalog, config: RunConfig, *, workers: int, rates: Mapping[str, float]) -> None:
         self._catalog, self._config, self._workers, self._rates = catalog, config, workers, rates
-        listed = tuple(list_items(config))
+        every = tuple(list_items(config))
+        listed = fetched_items(catalog, config, every)
+        self._fetch = plan_fetch(
+            catalog,
+            config,
+            every,
+            clip_s=self._rates["fetch"] / workers,
+            hosts_file=catalog.media_dir / FETCHING / HOSTS_FILE,
+        )
+        to_fetch = 0 if self._fetch is None else self._fetch.to_do
         self._clips = current_clips(catalog, config, listed=listed)
         self._model = current_model_id(catalog, config, clips=self._clips)
         candidates = ingest_candidates(config, listed=listed)
@@ -81,13 +96,35 @@ class _Plans:
             for one in listed
             if one.key in todo and one.item.split != "instrument"
         )
+        self._to_fetch, self._coming = to_fetch, self._coming + to_fetch
+
+    def fetch(self) -> list[StagePlan]:
+        plan = self._fetch
+        if plan is None:
+            return []
+        return [
+            StagePlan(
+                stage="fetch",
+                unit="clips",
+                candidates=plan.clips,
+                already_done=plan.done,
+                waiting=plan.waiting + plan.lost,
+                to_do=plan.to_do,
+                bytes=plan.bytes,
+                seconds=plan.seconds,
+                note=plan.note,
+                details=asdict(plan),
+            )
+        ]
 
     def ingest(self) -> StagePlan:
         note = "a file without listed windows counts as one clip" if self._config.data.kind == "folder" else ""
         spec = self._config.spec
         # crf 18 H.264 of small pictures, and 16-bit sound that FLAC halves: measured in docs/experiments.md
         clip_bytes = round(spec.frames * spec.canonical_short_side_px**2 * 0.12 + spec.samples)
-        return self._plan("ingest", "files", self._sources, piece_bytes=clip_bytes, note=note)
+        return self._plan(
+            "ingest", "files", self._sources, piece_bytes=clip_bytes, coming=self._to_fetch, note=note
+        )
 
     def encode(self) -> StagePlan:
         layout = self._config.layout
