@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from typing_extensions import override
 
-from uniform_core.datasets.index import IndexDataset, ListedClip
+from uniform_core.datasets.index import IndexDataset, ListedClip, too_many
 from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row, shown
 from uniform_core.datasets.official import AIST_MEDIA, AIST_TERMS, AISTPP_IGNORED, AISTPP_LISTS, AISTPP_VIDEOS
 from uniform_core.errors import ConfigError
@@ -109,12 +109,7 @@ class AistppConfig(IndexDataset):
             if isinstance(line, BadLine):
                 yield line
             elif len(names) == _MOST_NAMES:
-                raise ConfigError(
-                    table.name,
-                    expected=f"at most {_MOST_NAMES:,} names",
-                    found="more",
-                    fix="Name the list that its publisher gives.",
-                )
+                raise too_many(table.name, _MOST_NAMES, "names")
             else:
                 names.add(line)
 

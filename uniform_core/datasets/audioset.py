@@ -13,11 +13,10 @@ from typing import ClassVar, Final, Literal, Self, get_args
 from pydantic import Field
 from typing_extensions import override
 
-from uniform_core.datasets.index import MOST_CLIPS, IndexDataset, ListedClip
+from uniform_core.datasets.index import MOST_CLIPS, IndexDataset, ListedClip, too_many
 from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row, shown
 from uniform_core.datasets.index_names import label_of, ms_name, seconds, span_of, split_ms, youtube_id
 from uniform_core.datasets.official import AUDIOSET_LABELS, AUDIOSET_LISTS, AUDIOSET_STRONG_LABELS
-from uniform_core.errors import ConfigError
 from uniform_core.fetching.indexes import IndexFile
 from uniform_core.types import Window
 
@@ -91,7 +90,7 @@ class AudioSetConfig(IndexDataset):
             if isinstance(line, BadLine):
                 yield line
             elif len(names) == _MOST_LABELS:
-                raise _too_many(table, _MOST_LABELS, "labels")
+                raise too_many(table.name, _MOST_LABELS, "labels")
             else:
                 names[line[0]] = line[1]
 
@@ -106,7 +105,7 @@ class AudioSetConfig(IndexDataset):
                 continue
             number, segment, mid = line
             if segment not in numbers and len(numbers) == MOST_CLIPS:
-                raise _too_many(file, MOST_CLIPS, "clips")
+                raise too_many(file.name, MOST_CLIPS, "clips")
             numbers.setdefault(segment, number)
             mids.setdefault(segment, {})[mid] = None
         for segment, number in numbers.items():
@@ -159,10 +158,4 @@ def _clip(
         span,
         labels=tuple(names[mid] for mid in mids),
         attributes={"subset": part, "mids": ",".join(mids)},
-    )
-
-
-def _too_many(file: IndexFile, most: int, what: str) -> ConfigError:
-    return ConfigError(
-        file.name, expected=f"at most {most:,} {what}", found="more", fix="Name the list that its publisher gives."
     )

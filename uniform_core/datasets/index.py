@@ -275,9 +275,12 @@ class IndexDataset(DatasetConfig):
                 )
                 yield BadLine(line.file, line.number, reason)
             elif len(places) == MOST_CLIPS:
-                raise ConfigError(
-                    f"index of {self.name}", expected=f"at most {MOST_CLIPS:,} clips", found="more", fix=BY_HAND
-                )
+                raise too_many(line.file, MOST_CLIPS, "clips")
             else:
                 places[line.source_id] = line.place
                 yield line
+
+
+def too_many(file: str, most: int, what: str) -> ConfigError:
+    """What is said of a file with more than any such list has."""
+    return ConfigError(file, expected=f"at most {most:,} {what}", found="more", fix=BY_HAND)
