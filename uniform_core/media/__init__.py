@@ -10,7 +10,9 @@ from uniform_core.media.forms import Limits as Limits
 from uniform_core.media.forms import ResizeRule as ResizeRule
 from uniform_core.media.reader import CanonicalReader as CanonicalReader
 from uniform_core.media.results import CanonicalClip as CanonicalClip
+from uniform_core.media.results import CutClip as CutClip
 from uniform_core.media.results import DecodedMedia as DecodedMedia
+from uniform_core.media.results import MeasuredFile as MeasuredFile
 from uniform_core.media.results import RejectedWindow as RejectedWindow
 from uniform_core.media.results import SourceFacts as SourceFacts
 from uniform_core.media.sandbox import Sandbox as Sandbox

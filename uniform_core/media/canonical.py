@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from uniform_core.media.facts import facts_of
+from uniform_core.media.facts import head_of
 from uniform_core.media.forms import MAX_OVERLAP, CanonicalForm, CutRule, Limits
 from uniform_core.media.geometry import MAX_ASPECT, canonical_size
 from uniform_core.media.mono import to_mono
@@ -51,24 +51,14 @@ def open_cutter(
     source: Source, form: CanonicalForm, *, windows: Sequence[Span] | None, cut: CutRule, listener: Listener
 ) -> Cutter:
     """A cutter at the beginning of the file. Raises Refused where picture or sound are not there at all."""
-    if source.video is None:
-        raise Refused("no_video", "a picture and sound expected, no video stream found")
-    if source.audio is None:
-        raise Refused("no_audio", "a picture and sound expected, no audio stream found")
-    first_v, first_a = source.read_head()
-    frame = source.first_picture
-    if first_v is None or frame is None:
-        raise source.nothing_of("video")
-    if first_a is None:
-        raise source.nothing_of("audio")
-    zero_s = min(first_v, first_a)
-    facts = facts_of(source, frame, video_start_s=first_v - zero_s, audio_start_s=first_a - zero_s)
+    head = head_of(source)
+    facts = head.facts
     width, height = facts.width_px or 1, facts.height_px or 1
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise Refused("odd_shape", f"sides up to {MAX_ASPECT} to 1 expected, {width}x{height} found")
-    both_s = max(first_v, first_a) - zero_s
+    both_s = max(facts.video_start_s or 0.0, facts.audio_start_s or 0.0)
     plans = Plans(form, windows=windows, cut=cut, both_s=both_s)
-    return Cutter(source, form, plans=plans, facts=facts, zero_s=zero_s, listener=listener)
+    return Cutter(source, form, plans=plans, facts=facts, zero_s=head.zero_s, listener=listener)
 
 
 class Cutter:

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 
 from uniform_core.media.picture import quarter_turns, shown_size_of
+from uniform_core.media.refusal import Refused
 from uniform_core.media.results import SourceFacts
 from uniform_core.media.source import Source
 
 MAX_RATE_HZ = 1000.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of a file with picture and sound once both have begun. `zero_s`: where its timeline has its zero.
+
+    That is the first sample shown or heard, on the container's clock.
+    """
+
+    facts: SourceFacts
+    zero_s: float
+
+
+def head_of(source: Source) -> Head:
+    """The head of an open source, which is read. Raises Refused where picture or sound are not there at all."""
+    if source.video is None:
+        raise Refused("no_video", "a picture and sound expected, no video stream found")
+    if source.audio is None:
+        raise Refused("no_audio", "a picture and sound expected, no audio stream found")
+    first_v, first_a = source.read_head()
+    frame = source.first_picture
+    if first_v is None or frame is None:
+        raise source.nothing_of("video")
+    if first_a is None:
+        raise source.nothing_of("audio")
+    zero_s = min(first_v, first_a)
+    facts = facts_of(source, frame, video_start_s=first_v - zero_s, audio_start_s=first_a - zero_s)
+    return Head(facts, zero_s)
 
 
 def believable_rate(rate: Fraction | None) -> float | None:

@@ -52,16 +52,25 @@ def to_float(samples: np.ndarray) -> np.ndarray:
 
 def to_mono(frame: av.AudioFrame, rule: MonoRule) -> np.ndarray:
     """The sound of one decoded frame, float32 [N]."""
-    layout = frame.layout
-    channels = layout.nb_channels
-    if frame.format.is_planar and channels >= PLANES:
-        frame = AudioResampler(frame.format.packed.name, layout, frame.sample_rate).resample(frame)[0]
-    samples = frame.to_ndarray()
-    samples_CN = samples if frame.format.is_planar else samples.reshape(-1, channels).T
-    if channels == 1:
+    samples_CN = _samples(frame)
+    if len(samples_CN) == 1:
         return to_float(samples_CN[0])
-    weights_C = _weights_of(tuple(channel.name for channel in layout.channels), rule)
+    weights_C = _weights_of(tuple(channel.name for channel in frame.layout.channels), rule)
     return np.asarray(weights_C @ to_float(samples_CN), dtype=np.float32)
+
+
+def to_channels(frame: av.AudioFrame) -> np.ndarray:
+    """The sound of one decoded frame as it is, float32 [N, C]."""
+    return np.ascontiguousarray(to_float(_samples(frame)).T)
+
+
+def _samples(frame: av.AudioFrame) -> np.ndarray:
+    """The samples of a frame in its own type, [C, N]."""
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels >= PLANES:
+        frame = AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate).resample(frame)[0]
+    samples = frame.to_ndarray()
+    return np.asarray(samples if frame.format.is_planar else samples.reshape(-1, channels).T)
 
 
 @lru_cache(maxsize=64)

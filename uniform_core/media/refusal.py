@@ -1,8 +1,9 @@
 """Why a file or a window is refused, inside the worker: raised there, a `Rejection` value outside.
 
 The classes that a ledger may show (`outside_folder`, `own_data`, `bad_caption` and `unused_captions` come from a folder
-dataset, `changed_file` from ingest): `missing_file not_a_file outside_folder own_data bad_caption unused_captions
-changed_file unreadable empty_file not_media no_video no_audio undecodable too_large odd_shape too_short truncated
+dataset, `changed_file` from ingest, `range` and `odd_span` from cutting a video, `too_long` from measuring a file):
+`missing_file not_a_file outside_folder own_data bad_caption unused_captions changed_file range odd_span too_long
+unreadable empty_file not_media no_video no_audio undecodable too_large odd_shape too_short truncated
 starts_late lost_sound bad_timestamps not_interleaved memory timeout crash`.
 """
 

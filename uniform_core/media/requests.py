@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 import av.logging
 
-from uniform_core.media import canonical, decoding
+from uniform_core.media import canonical, cutting, decoding, measuring
+from uniform_core.media.cut_file import CutFile
 from uniform_core.media.encoder import write_synced
 from uniform_core.media.facts import facts_of
 from uniform_core.media.forms import CanonicalForm, CutRule, DecodeRule, Limits
 from uniform_core.media.opening import open_source
+from uniform_core.media.plans import Span
 from uniform_core.media.refusal import Refused
 from uniform_core.media.results import ClipFacts, SourceFacts
 from uniform_core.media.window import FinishedClip, Plan
@@ -50,6 +52,27 @@ def canonicalise(request: dict[str, Any], channel: Answers) -> None:
     )
 
 
+def cut(request: dict[str, Any], channel: Answers) -> None:
+    """One answer for each span: `cut` with a synced file of a temporary name, or `refused`."""
+    cutting.cut(
+        Path(request["path"]),
+        [(start, end) for start, end in request["spans"]],
+        limits=Limits(**request["limits"]),
+        listener=_CutWriter(Path(request["out_dir"]), channel),
+    )
+
+
+def measure(request: dict[str, Any], channel: Answers) -> None:
+    """What a file is when all of it is decoded. Raises Refused."""
+
+    def progress(time_s: float) -> None:
+        channel.say("progress", time_s=time_s)
+
+    limits, longest_s = Limits(**request["limits"]), request["longest_s"]
+    measured = measuring.measure(Path(request["path"]), limits=limits, longest_s=longest_s, progress=progress)
+    channel.say("measured", measured=asdict(measured))
+
+
 def decode(request: dict[str, Any], channel: Answers) -> None:
     """Scratch files with the pictures and the sound of a file. Raises Refused."""
     rule = dict(request["rule"])
@@ -64,25 +87,49 @@ def decode(request: dict[str, Any], channel: Answers) -> None:
     channel.say("decoded", decoded=asdict(decoded))
 
 
-class _Writer:
-    """A listener that lays clips on disk under temporary names and tells the parent."""
+class _Teller:
+    """A listener that tells the parent, and knows a temporary name for each file."""
+
+    def __init__(self, out_dir: Path, channel: Answers) -> None:
+        self._out_dir, self._channel = out_dir, channel
+
+    def part(self) -> Path:
+        return self._out_dir / f".part-{os.getpid()}-{next(_NUMBERS)}.mp4"
+
+    def progress(self, time_s: float) -> None:
+        self._channel.say("progress", time_s=time_s)
+
+    def _refused(self, window: tuple[float, float] | None, why: Refused) -> None:
+        verdict = {"error_class": why.error_class, "message": why.message, "terminal": why.terminal}
+        self._channel.say("refused", window=window, **verdict)
+
+
+class _Writer(_Teller):
+    """Lays canonical clips on disk."""
 
     def __init__(self, out_dir: Path, form: CanonicalForm, channel: Answers) -> None:
-        self._out_dir, self._form, self._channel = out_dir, form, channel
+        super().__init__(out_dir, channel)
+        self._form = form
 
     def clip(self, plan: Plan, clip: FinishedClip, *, facts: SourceFacts) -> None:
-        part = self._out_dir / f".part-{os.getpid()}-{next(_NUMBERS)}.mp4"
+        part = self.part()
         write_synced(part, clip.data)
         columns = clip_facts(clip, self._form, facts)
         self._channel.say("clip", window=[plan.start_s, plan.end_s], part=part.name, facts=asdict(columns))
 
     def refused(self, plan: Plan | None, why: Refused) -> None:
-        window = None if plan is None else [plan.start_s, plan.end_s]
-        verdict = {"error_class": why.error_class, "message": why.message, "terminal": why.terminal}
-        self._channel.say("refused", window=window, **verdict)
+        self._refused(None if plan is None else (plan.start_s, plan.end_s), why)
 
-    def progress(self, time_s: float) -> None:
-        self._channel.say("progress", time_s=time_s)
+
+class _CutWriter(_Teller):
+    """Hears of clips that are cut from a video, and lie on disk already."""
+
+    def clip(self, span: Span, file: CutFile, *, duration_s: float, decode_errors: int) -> None:
+        facts = {"duration_s": duration_s, "frames": file.frames, "decode_errors": decode_errors}
+        self._channel.say("cut", window=span, part=file.path.name, facts=facts)
+
+    def refused(self, span: Span | None, why: Refused) -> None:
+        self._refused(span, why)
 
 
 def clip_facts(clip: FinishedClip, form: CanonicalForm, facts: SourceFacts) -> ClipFacts:
@@ -121,4 +168,6 @@ HANDLERS: dict[str, Callable[[dict[str, Any], Answers], None]] = {
     "probe": probe,
     "canonicalise": canonicalise,
     "decode": decode,
+    "cut": cut,
+    "measure": measure,
 }

@@ -81,6 +81,47 @@ class CanonicalClip(ClipFacts):
 
 
 @dataclass(frozen=True)
+class CutClip:
+    """One span of a video as a file of its own, whole and synced. `window` is the span that was asked for.
+
+    The file is shorter where the video ends before it, by at most a twentieth.
+    """
+
+    window: Window
+    path: Path
+    duration_s: float
+    frames: int
+    decode_errors: int
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """What a file is when every picture and sample of it has been decoded, by the names of the table `downloads`.
+
+    `duration_s` is how long picture and sound both go on; sizes are as shown. `motion` and `is_still` are those of
+    pictures of 64 px short side.
+    """
+
+    bytes: int
+    container: str
+    duration_s: float
+    frames: int
+    width_px: int
+    height_px: int
+    video_rate_hz: float
+    video_codec: str
+    audio_rate_hz: int
+    channels: int
+    audio_codec: str
+    audio_peak: float
+    audio_rms_db: float | None
+    motion: float
+    is_silent: bool
+    is_still: bool
+    decode_errors: int
+
+
+@dataclass(frozen=True)
 class RejectedWindow:
     """One window that gave no clip, and why; `window` is None where the whole file, or its rest, gave none."""
 

@@ -11,24 +11,39 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Self
 
 from uniform_core.errors import Rejection, StorageError
 from uniform_core.files import fsync
+from uniform_core.media.answers import (
+    Message,
+    canonical_clip,
+    complete,
+    decoded_media,
+    make_directory,
+    placed,
+    rejected,
+    rejection,
+    start_s,
+    verdict,
+)
 from uniform_core.media.forms import CanonicalForm, CutRule, DecodeRule, Limits, batches
 from uniform_core.media.process import WorkerLostError, WorkerProcess, worker_command
-from uniform_core.media.results import CanonicalClip, DecodedMedia, RejectedWindow, SourceFacts
+from uniform_core.media.results import (
+    CanonicalClip,
+    CutClip,
+    DecodedMedia,
+    MeasuredFile,
+    RejectedWindow,
+    SourceFacts,
+)
 
 if TYPE_CHECKING:
     from uniform_core.types import Window
 
-Message = dict[str, Any]
 NO_ANSWER = Rejection("crash", "an answer expected, the worker gave none")
 
 
@@ -65,7 +80,7 @@ class Sandbox:
         """What a file says of itself, or why it is no media."""
         last: SourceFacts | Rejection = NO_ANSWER
         for message in self._ask("probe", path):
-            last = SourceFacts(**message["facts"]) if message["kind"] == "facts" else _rejection(message)
+            last = SourceFacts(**message["facts"]) if message["kind"] == "facts" else rejection(message)
         return last
 
     def canonicalise(
@@ -91,12 +106,50 @@ class Sandbox:
         for group in groups:
             spans = None if group is None else [[window.start_s, window.end_s] for window in group]
             fresh = [
-                _clip(message, out_dir, names) if message["kind"] == "clip" else _rejected(message)
+                canonical_clip(message, out_dir, names) if message["kind"] == "clip" else rejected(message)
                 for message in self._ask("canonicalise", path, out_dir=out_dir, request={**request, "windows": spans})
             ]
             results += fresh if group is None else complete(group, fresh, one_for_all=len(groups) == 1)
         fsync(out_dir)  # the names in a folder, as durable as the bytes
-        return sorted(results, key=_start_s)
+        return sorted(results, key=start_s)
+
+    def cut(
+        self,
+        path: Path,
+        spans: Sequence[Window],
+        *,
+        out_dir: Path,
+        names: Callable[[Window], str],
+        starts_at_s: float = 0.0,
+    ) -> list[CutClip | RejectedWindow]:
+        """One result for each span of a video, by their start: a file of its own, at the video's rate and size.
+
+        Second `starts_at_s` of the video is the file's first moment. `names` gives a clip's path relative to `out_dir`.
+        Raises StorageError where it cannot be written; `out_dir` then holds whole clips only.
+        """
+        make_directory(out_dir)
+        results: list[CutClip | RejectedWindow] = []
+        for group in batches(list(spans)):
+            spans_of = {(span.start_s - starts_at_s, span.end_s - starts_at_s): span for span in group}
+            request = {"spans": list(spans_of), "out_dir": str(out_dir.resolve())}
+            fresh: list[CutClip | RejectedWindow] = []
+            for message in self._ask("cut", path, out_dir=out_dir, request=request):
+                span = None if message["window"] is None else spans_of[tuple(message["window"])]
+                if message["kind"] == "cut" and span is not None:
+                    path_of = placed(message, out_dir, names(span))
+                    fresh.append(CutClip(window=span, path=path_of, **message["facts"]))
+                else:
+                    fresh.append(RejectedWindow(span, rejection(message)))
+            results += complete(group, fresh, one_for_all=False)
+        fsync(out_dir)
+        return sorted(results, key=start_s)
+
+    def measure(self, path: Path, *, longest_s: float | None = None) -> MeasuredFile | Rejection:
+        """What a file is when all of it is decoded, or why it is no media; also one that is longer than `longest_s`."""
+        last: MeasuredFile | Rejection = NO_ANSWER
+        for message in self._ask("measure", path, request={"longest_s": longest_s}):
+            last = MeasuredFile(**message["measured"]) if message["kind"] == "measured" else rejection(message)
+        return last
 
     def decode(self, path: Path, rule: DecodeRule) -> DecodedMedia | Rejection:
         """A file's pictures and sound by a protocol's rule, or why it has none. Raises StorageError."""
@@ -107,10 +160,8 @@ class Sandbox:
         last: DecodedMedia | Rejection = NO_ANSWER
         try:
             for message in self._ask("decode", path, request=request):
-                kind = message["kind"]
-                last = (
-                    _decoded(message["decoded"], frames_file, sound_file) if kind == "decoded" else _rejection(message)
-                )
+                is_good = message["kind"] == "decoded"
+                last = decoded_media(message["decoded"], frames_file, sound_file) if is_good else rejection(message)
         finally:
             frames_file.unlink(missing_ok=True)
             sound_file.unlink(missing_ok=True)
@@ -150,7 +201,7 @@ class Sandbox:
         except WorkerLostError as lost:
             if lost.error_class == "timeout" and time.monotonic() >= ends_at:
                 lost = self._took_too_long(time_s)
-            yield {"kind": "refused", "window": None, **_verdict(lost)}
+            yield {"kind": "refused", "window": None, **verdict(lost)}
         finally:
             self._served += 1
             if not finished or spent or self._served >= self.limits.requests_per_process:
@@ -176,78 +227,6 @@ class Sandbox:
         if self._process is not None:
             self._process.kill()
             self._process = None
-
-
-def complete(
-    asked: Sequence[Window], found: Sequence[CanonicalClip | RejectedWindow], *, one_for_all: bool
-) -> list[CanonicalClip | RejectedWindow]:
-    """One result for each window that was asked for: what failed as a whole speaks for those without their own.
-
-    With `one_for_all`, where nothing at all was done, the failure of the whole file stays one result.
-    """
-    own = [result for result in found if result.window is not None]
-    whole = [result for result in found if isinstance(result, RejectedWindow) and result.window is None]
-    if one_for_all and not own and whole:
-        return [whole[0]]
-    done = {(result.window.start_ms, result.window.end_ms) for result in own if result.window is not None}
-    missing = [window for window in asked if (window.start_ms, window.end_ms) not in done]
-    return own + [RejectedWindow(window, result.rejection) for result in whole[:1] for window in missing]
-
-
-def make_directory(directory: Path) -> None:
-    """The folder, made if need be. Raises StorageError."""
-    with _writable(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        found, fix = error.strerror or str(error), "Make room or choose a writable folder, then run again."
-        raise StorageError(str(path), expected="a place that can be written", found=found, fix=fix) from error
-
-
-def _window(span: Sequence[float]) -> Window:
-    from uniform_core.types import Window  # here: the worker imports this package, and no pydantic
-
-    return Window(*span)
-
-
-def _verdict(lost: WorkerLostError) -> Message:
-    return {"error_class": lost.error_class, "message": lost.message, "terminal": lost.terminal}
-
-
-def _rejection(message: Message) -> Rejection:
-    return Rejection(message["error_class"], message["message"], terminal=message["terminal"])
-
-
-def _rejected(message: Message) -> RejectedWindow:
-    window = None if message["window"] is None else _window(message["window"])
-    return RejectedWindow(window, _rejection(message))
-
-
-def _clip(message: Message, out_dir: Path, names: Callable[[Window], str]) -> CanonicalClip:
-    window = _window(message["window"])
-    path = out_dir / names(window)
-    make_directory(path.parent)
-    with _writable(path):
-        (out_dir / message["part"]).replace(path)
-        if path.parent != out_dir:
-            fsync(path.parent)
-    return CanonicalClip(**message["facts"], window=window, path=path)
-
-
-def _decoded(facts: Message, frames_file: Path, sound_file: Path) -> DecodedMedia:
-    shape, samples = facts["shape_THW"], facts["samples"]
-    frames = None if shape is None else np.fromfile(frames_file, np.uint8).reshape(*shape, 3)
-    waveform = None if samples is None else np.fromfile(sound_file, np.float32)
-    return DecodedMedia(frames, waveform, facts["video_rate_hz"], facts["audio_rate_hz"], facts["decode_errors"])
-
-
-def _start_s(result: CanonicalClip | RejectedWindow) -> float:
-    return float("inf") if result.window is None else result.window.start_s
 
 
 def _remove_parts(directory: Path, pid: int) -> None:

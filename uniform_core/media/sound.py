@@ -1,6 +1,7 @@
-"""Mono sound on a timeline: pieces placed by their pts, holes known, windows cut and resampled.
+"""Sound on a timeline: pieces placed by their pts, holes known, windows cut exactly or resampled.
 
-Axes: N samples. Memory is bounded: what no window can ask for any more is forgotten.
+Axes: N samples, which are numbers (mono) or rows of channels, the same in every piece. Memory is bounded: what no
+window can ask for any more is forgotten.
 """
 
 from __future__ import annotations
@@ -61,37 +62,53 @@ class SoundTrack:
             return
         self._pieces.append((index, fresh_N))
         self._end = index + len(fresh_N)
-        self._held += len(fresh_N)
+        self._held += fresh_N.size
         if self._held > MAX_SAMPLES:
-            ahead_s = self._held / self.rate_hz
+            ahead_s = (self._end - self._pieces[0][0]) / self.rate_hz
             raise Refused("not_interleaved", f"picture and sound together expected, {ahead_s:.0f} s of sound ahead")
 
     def forget(self, before_s: float) -> None:
         """Drop what lies before a time."""
         limit = (before_s - MARGIN_S) * self.rate_hz - 1
         while self._pieces and self._pieces[0][0] + len(self._pieces[0][1]) < limit:
-            self._held -= len(self._pieces.popleft()[1])
+            self._held -= self._pieces.popleft()[1].size
 
     def cut(self, start_s: float, duration_s: float, *, rate_hz: int) -> SoundCut:
-        """The sound of a window at another rate, `duration_s * rate_hz` samples."""
+        """The mono sound of a window at another rate, `duration_s * rate_hz` samples."""
         first = round((start_s - MARGIN_S) * self.rate_hz)
-        around_N = np.zeros(round((duration_s + 2 * MARGIN_S) * self.rate_hz) + 1, dtype=np.float32)
-        begin, end = round(start_s * self.rate_hz), round((start_s + duration_s) * self.rate_hz)
-        late, lost, reached = 0, 0, begin
-        for index, piece_N in self._pieces:
-            low, high = max(index, first), min(index + len(piece_N), first + len(around_N))
-            if low < high:
-                around_N[low - first : high - first] = piece_N[low - index : high - index]
-            hole = min(index, end) - reached
-            if hole > 0 and index + len(piece_N) > begin:
-                late, lost = (hole, lost) if reached == begin else (late, lost + hole)
-            reached = max(reached, min(index + len(piece_N), end))
-        short = end - reached
+        around_N = self._between(first, first + round((duration_s + 2 * MARGIN_S) * self.rate_hz) + 1)
         count = round(duration_s * rate_hz)
         resampled_N = resample(around_N, self.rate_hz, to_hz=rate_hz)
         offset = round((start_s - first / self.rate_hz) * rate_hz)
         waveform_N = resampled_N[offset : offset + count]
         waveform_N = np.pad(waveform_N, (0, count - len(waveform_N)))
+        return self._cut(waveform_N, start_s, start_s + duration_s)
+
+    def exact(self, start_s: float, end_s: float) -> SoundCut:
+        """The sound of a window, every sample as it is."""
+        first, end = round(start_s * self.rate_hz), round(end_s * self.rate_hz)
+        return self._cut(self._between(first, end), start_s, end_s)
+
+    def _between(self, first: int, end: int) -> np.ndarray:
+        """The samples from `first` to before `end`, zeros where the source has none."""
+        shape = self._pieces[0][1].shape[1:] if self._pieces else ()
+        around_N = np.zeros((end - first, *shape), dtype=np.float32)
+        for index, piece_N in self._pieces:
+            low, high = max(index, first), min(index + len(piece_N), end)
+            if low < high:
+                around_N[low - first : high - first] = piece_N[low - index : high - index]
+        return around_N
+
+    def _cut(self, waveform_N: np.ndarray, start_s: float, end_s: float) -> SoundCut:
+        """The sound of a window, with how much of it is missing where."""
+        begin, end = round(start_s * self.rate_hz), round(end_s * self.rate_hz)
+        late, lost, reached = 0, 0, begin
+        for index, piece_N in self._pieces:
+            hole = min(index, end) - reached
+            if hole > 0 and index + len(piece_N) > begin:
+                late, lost = (hole, lost) if reached == begin else (late, lost + hole)
+            reached = max(reached, min(index + len(piece_N), end))
+        short = end - reached
         return SoundCut(waveform_N, late / self.rate_hz, lost / self.rate_hz, short / self.rate_hz)
 
 

@@ -93,6 +93,11 @@ class Source:
         """The first frame, between `read_head` and `events`."""
         return next((piece.frame for piece in self._head if isinstance(piece, Picture)), None)
 
+    @property
+    def first_sound(self) -> av.AudioFrame | None:
+        """The first piece of sound, between `read_head` and `events`."""
+        return next((piece.frame for piece in self._head if isinstance(piece, Sound)), None)
+
     def declared_end(self) -> DeclaredEnd | None:
         """Where the container says that its streams end; None where it does not.
 
