@@ -110,7 +110,10 @@ def item_from_json(values: Mapping[str, Any]) -> SourceItem:
     """The item of `item_json`."""
     windows, span, events = values["windows"], values["span"], values["event_times_s"]
     return SourceItem(
-        **{name: values[name] for name in ("dataset", "source_id", "split", "label", "caption", "video_id", "attributes")},
+        **{
+            name: values[name]
+            for name in ("dataset", "source_id", "split", "label", "caption", "video_id", "attributes")
+        },
         path=None if values["path"] is None else Path(values["path"]),
         span=None if span is None else Window(**span),
         windows=None if windows is None else tuple(Window(**window) for window in windows),

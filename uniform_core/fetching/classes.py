@@ -1,4 +1,4 @@
-"""Why a clip can fail, and what follows. Source: facts of yt-dlp 2026.10 and its users, per class."""
+"""Why a clip can fail. What follows stands in `policies`; `statuses` and `messages` tell them apart."""
 
 from __future__ import annotations
 

@@ -47,10 +47,11 @@ class Failed:
 
 @dataclass(frozen=True)
 class Deferred:
-    """The clip was not asked for: its host is closed until then, for everybody. It costs the clip no attempt."""
+    """The clip has had no try: its host is closed until then, for everybody. `reason` is what closed it."""
 
     host: str
     until: datetime
+    reason: str = ""
 
 
 Outcome = Found | FoundVideo | Absent | Failed | Deferred

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,26 @@ def worker_command(memory_bytes: int) -> list[str]:
 
 
 class WorkerProcess:
-    """One running worker. It is never used by two requests at once."""
+    """One running worker. It is never used by two requests at once.
 
-    def __init__(self, command: Sequence[str], *, max_message_bytes: int) -> None:
+    `what` names it in errors, `by_hand` is how a person starts it, `kept` are the variables of our environment that it
+    gets; with `leads_group` the programs that it starts are ended with it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        max_message_bytes: int,
+        what: str = "media worker",
+        by_hand: str = "python -m uniform_core.media.worker 2147483648 $$",
+        kept: Sequence[str] = KEPT_VARIABLES,
+        leads_group: bool = False,
+    ) -> None:
         root = str(Path(uniform_core.__file__).resolve().parent.parent)
-        environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        environment = {name: os.environ[name] for name in kept if name in os.environ}
         environment |= {"PYTHONPATH": root, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self._what, self._by_hand, self._leads_group = what, by_hand, leads_group
         self._max_message_bytes = max_message_bytes
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._process = subprocess.Popen(
@@ -51,6 +66,7 @@ class WorkerProcess:
             stderr=self._errors,
             env=environment,
             bufsize=0,
+            start_new_session=leads_group,
         )
         assert self._process.stdin is not None  # both are pipes
         assert self._process.stdout is not None
@@ -100,7 +116,11 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the worker now, and wait until it has ended. Any number of times."""
-        if self._process.poll() is None:
+        if self._leads_group:
+            self._leads_group = False  # its number may be another's when this is called again
+            with suppress(ProcessLookupError, PermissionError):  # all of them have ended
+                os.killpg(self._process.pid, signal.SIGKILL)
+        elif self._process.poll() is None:
             self._process.kill()
         self._process.wait()
         self._selector.close()
@@ -112,10 +132,10 @@ class WorkerProcess:
             self.receive(START_S)
         except WorkerLostError as error:
             raise ServiceError(
-                "media worker",
+                self._what,
                 expected="a process that starts",
                 found=error.message,
-                fix="Run `python -m uniform_core.media.worker 2147483648 $$` to see why.",
+                fix=f"Run `{self._by_hand}` to see why.",
             ) from error
 
     def _lost(self) -> WorkerLostError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,17 +17,31 @@ from uniform_core.fetching.wanted import WantedVideo
 
 @dataclass(frozen=True)
 class Means:
-    """What a source works with: where its temporary files go, and whom it asks before each request."""
+    """What a source works with: where its temporary files go, and whom it asks before each request.
+
+    `scratch` is one worker's own. `cache` is for all workers and later runs: lists of archives, what is unpacked of
+    them, partial files that the next run goes on with; None: `scratch` has it.
+    """
 
     scratch: Path
     gate: Gate
+    cache: Path | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.cache or self.scratch / "cache"
 
 
 class Source(Protocol):
     """A source in a worker. It holds what is costly to open (a tar's index, yt-dlp) for as long as the worker lives."""
 
     def fetch(self, video: WantedVideo) -> Mapping[str, Outcome]:
-        """One outcome for each clip, by source_id. What is written lies under `scratch`, and is the caller's to move."""
+        """One outcome for each clip, by source_id.
+
+        What is written and handed out lies under `scratch`, and is the caller's to move. Raises StorageError where it
+        cannot be written: that is no clip's fault.
+        """
 
     def close(self) -> None:
         """Let go of what is held."""
