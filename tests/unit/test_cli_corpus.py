@@ -129,7 +129,7 @@ def test_a_condition_says_which_failures_are_tried_again(listed: Listed, capsys:
 
 def test_a_video_is_taken_down_with_all_its_clips(listed: Listed, capsys: pytest.CaptureFixture[str]) -> None:
     listed.fetch(0, 1, 2)
-    gone = listed.json(["catalog", "bury", "--video", VIDEOS[0], "--reason", "asked"], capsys)
+    gone = listed.json(["catalog", "bury", f"--video={VIDEOS[0]}", "--reason", "asked"], capsys)
     assert (gone["sources"], gone["media_files"]) == (2, 2)
     assert listed.catalog.read("downloads")["video_id"].to_pylist() == [VIDEOS[1]]
     fetch = listed.json(["plan", "ingest", "audioset:eval", *listed.words], capsys)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,11 +76,11 @@ def plan_fetch(
     due = set(catalog.outstanding("downloads", candidates, stage=STAGE)["source_id"].to_pylist())
     rows = [row for row in states(catalog, candidates).to_pylist() if row["state"] != "taken_down"]
     todo = [row for row in rows if row["state"] in OPEN_STATES and row["source_id"] in due]
-    videos_to_do = len({(row["dataset"], row["video_id"]) for row in todo})
+    videos_to_do = _videos(todo)
     hosts = tuple(_hosts(config, videos_to_do, hosts_file))
     return FetchPlan(
         clips=len(rows),
-        videos=len({(row["dataset"], row["video_id"]) for row in rows}),
+        videos=_videos(rows),
         videos_to_do=videos_to_do,
         done=sum(row["state"] == "ok" for row in rows),
         lost=sum(row["state"] not in ("ok", *OPEN_STATES) for row in rows),
@@ -90,6 +90,10 @@ def plan_fetch(
         seconds=max([len(todo) * clip_s, *(host.seconds for host in hosts)]),
         hosts=hosts,
     )
+
+
+def _videos(rows: Iterable[Mapping[str, Any]]) -> int:
+    return len({(row["dataset"], row["video_id"]) for row in rows if row["video_id"] is not None})
 
 
 def _hosts(config: RunConfig, videos: int, hosts_file: Path) -> Iterator[HostPlan]:
