@@ -35,7 +35,6 @@ from uniform_core.datasets.aistpp import GENRES
 from uniform_core.datasets.index import BAD_LINE, INDEX
 from uniform_core.datasets.landscape import LABELS
 from uniform_core.errors import ConfigError, Rejection
-from uniform_core.fetching.sources.base import Means, Source, SourceConfig
 from uniform_core.fingerprint import file_sha256
 from uniform_core.spec import AVSpec
 from uniform_core.types import SourceItem, Window
@@ -207,21 +206,13 @@ def test_aistpp_says_which_names_are_none_and_which_videos_are_not_there(folder:
     assert "a video of video_list.txt expected, gLH_sBM_c01_d16_mLH4_ch02 found" in said[3]
 
 
-class _Http(SourceConfig):
-    """A source by its kind alone."""
-
-    kind: str = "http"
-
-    def open(self, means: Means) -> Source:
-        raise AssertionError(f"nobody opens it, nor uses {means}")
-
-
 def test_aist_videos_come_from_the_database_once_its_terms_are_accepted(folder: Path):
-    config = AistppConfig(index=folder, split="test", sources=(_Http(),))
+    config = AistppConfig(index=folder, split="test")
+    assert [source.kind for source in config.sources] == ["http"]
     with pytest.raises(ConfigError, match=r"accept the terms .*terms_of_use.*--set data\.accept_terms=true") as error:
         config.prepare()
     assert error.value.exit_code == 2
-    for ready in (AistppConfig(index=folder, split="test"), config.model_copy(update={"accept_terms": True})):
+    for ready in (config.model_copy(update={"sources": ()}), config.model_copy(update={"accept_terms": True})):
         ready.prepare()
         (video,) = ready.videos(ready.items(SPEC))
         assert video.url == f"https://aistdancedb.ongaaccel.jp/v1.0.0/video/10M/{video.video_id}.mp4"
@@ -291,9 +282,11 @@ def test_fetch_gives_the_owned_file_or_the_one_that_stays_where_its_owner_has_it
 
 
 def test_an_item_says_which_list_it_stands_in_and_what_that_was(folder: Path):
+    table = "class_labels_indices.csv"
+    write_texts(folder, {table: (folder / table).read_text() + "9,no mid,what\n"})
     config = AudioSetConfig(index=folder)
     found = {item.attributes[INDEX]: config.index_sha256(item) for item in config.items(SPEC)}
-    names = ["balanced_train_segments.csv", "audioset_train_strong.tsv", "eval_segments.csv"]
+    names = [table, "balanced_train_segments.csv", "audioset_train_strong.tsv", "eval_segments.csv"]
     assert found == {name: file_sha256(folder / name) for name in names}
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from urllib.parse import urlsplit
 
 from typing_extensions import override
 
@@ -18,7 +19,11 @@ from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row,
 from uniform_core.datasets.official import AIST_MEDIA, AIST_TERMS, AISTPP_IGNORED, AISTPP_LISTS, AISTPP_VIDEOS
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.indexes import IndexFile
+from uniform_core.fetching.sources import AnySource, HttpSource, SourceConfig
 from uniform_core.progress import Listener, silent
+
+if TYPE_CHECKING:  # the union is made of what the family imports; a type checker sees the base
+    AnySource = SourceConfig
 
 GENRES: Final = {  # the letters of names, and what they stand for
     "BR": "Break",
@@ -53,6 +58,7 @@ class AistppConfig(IndexDataset):
     camera: Literal["c01", "c02", "c03", "c04", "c05", "c06", "c07", "c08", "c09"] = "c01"  # c01 is in front
     is_cleaned: bool = False
     accept_terms: bool = False
+    sources: tuple[AnySource, ...] = (HttpSource(hosts=(urlsplit(AIST_MEDIA).hostname or "",)),)
 
     @property
     def lists(self) -> tuple[IndexFile, ...]:

@@ -10,9 +10,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
-from pydantic import SerializeAsAny, field_validator, model_validator
+from pydantic import field_validator, model_validator
 from typing_extensions import override
 
 from uniform_core.datasets.base import DatasetConfig
@@ -20,13 +20,16 @@ from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row,
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.entries import is_text
 from uniform_core.fetching.indexes import BY_HAND, IndexFile, ensure_index, pinned_path
-from uniform_core.fetching.sources.base import SourceConfig
+from uniform_core.fetching.sources import AnySource, SourceConfig, YoutubeSource
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
 from uniform_core.pinned import sha256_of
 from uniform_core.progress import Listener, silent
 from uniform_core.settings import load_settings
 from uniform_core.spec import AVSpec
 from uniform_core.types import Count, SourceItem, Window
+
+if TYPE_CHECKING:  # the union is made of what the family imports; a type checker sees the base
+    AnySource = SourceConfig
 
 VERSION: Final = 1
 BAD_LINE: Final = "bad_line"  # the attribute of a line that cannot be used: its reason
@@ -67,7 +70,7 @@ class IndexDataset(DatasetConfig):
     split: str | None = None  # None: all of them
     index: Path | None = None
     limit: Count | None = None
-    sources: tuple[SerializeAsAny[SourceConfig], ...] = ()
+    sources: tuple[AnySource, ...] = (YoutubeSource(),)
 
     @field_validator("index")
     @classmethod
@@ -150,7 +153,7 @@ class IndexDataset(DatasetConfig):
 
     def index_sha256(self, item: SourceItem) -> str:
         """The sha256 of the list that an item stands in, 64 hex digits."""
-        file = next(file for file in self.lists if file.name == item.attributes[INDEX])
+        file = next(file for file in (*self.lists, *self.companions) if file.name == item.attributes[INDEX])
         return sha256_of(self.path_of(file))
 
     def read(self, file: IndexFile, form: Form, made_of: Callable[[Row], Read]) -> Iterator[Read | BadLine]:
