@@ -1,4 +1,4 @@
-"""Fetch: the file of every clip that the run's indexes list, one video at a time, by workers who share what hosts allow.
+"""Fetch: the file of every clip that the run's indexes list, video by video, by workers who share what hosts allow.
 
 Data without an index has nothing to do here, and pays for nothing: no Ray, no import of what fetches.
 """
@@ -169,7 +169,10 @@ def _require_enough(summary: StageSummary, table: Sequence[Mapping[str, Any]], *
     reasons = ", ".join(f"{n} {name}" for name, n in summary.by_error_class.items()) or "all of them in earlier runs"
     words = None
     if summary.candidates and not ok:
-        words = (f"a file for at least one of {summary.candidates} clips", f"none ({lost} lost, {waiting} wait; {reasons})")
+        words = (
+            f"a file for at least one of {summary.candidates} clips",
+            f"none ({lost} lost, {waiting} wait; {reasons})",
+        )
     elif decided and lost / decided > limit:
         words = (f"at most {limit:.0%} of {decided} clips lost", f"{lost} lost ({reasons})")
     if words is not None:

@@ -52,8 +52,8 @@ class RemoteGate:
 
         # Started anew where it dies: a call that was under way is made again, and takes at most one turn too many.
         options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        self._actor = ray.remote(**options)(GateActor).options(name=f"{NAME}-{path}").remote(
-            rules.model_dump_json(), str(path)
+        self._actor = (
+            ray.remote(**options)(GateActor).options(name=f"{NAME}-{path}").remote(rules.model_dump_json(), str(path))
         )
 
     @property

@@ -7,7 +7,6 @@ is taken as it is, where it is what it must be.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -150,7 +149,7 @@ class FetchWorker:
         if not place.is_file():
             remove(place)  # a link that leads nowhere
             return None
-        origin = os.readlink(place) if place.is_symlink() else "fetched by a run that was killed before its row"
+        origin = str(place.readlink()) if place.is_symlink() else "fetched by a run that was killed before its row"
         row = self._row(index, item, place, source=KEPT, origin=origin)
         if isinstance(row, Failed):
             remove(place)

@@ -1,4 +1,4 @@
-"""The stage `fetch` without Ray and without hosts: an index of made-up clips, workers that do as they are told, a clock."""
+"""The stage `fetch` without Ray and without hosts: made-up clips, workers that do as they are told, and a clock."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ def clip(number: int, *, split: str = "train", video: str | None = None) -> Sour
     """A clip of 10 s; two neighbours are of one video."""
     video_id = f"video-{number // 2}" if video is None else video
     return SourceItem(
-        dataset=DATASET, source_id=f"clip-{number}", split=split, video_id=video_id, span=Window(number % 2 * 10.0, number % 2 * 10.0 + 10)
+        dataset=DATASET,
+        source_id=f"clip-{number}",
+        split=split,
+        video_id=video_id,
+        span=Window(number % 2 * 10.0, number % 2 * 10.0 + 10),
     )
 
 
@@ -114,7 +118,7 @@ class Host:
     `wall_at` closes the host at that request, for an hour, for everybody.
     """
 
-    def __init__(self, time: FakeTime, scripts: Mapping[str, Sequence[Result | FailureClass]] = {}) -> None:  # noqa: B006
+    def __init__(self, time: FakeTime, scripts: Mapping[str, Sequence[Result | FailureClass]] = {}) -> None:
         self._time, self._scripts = time, {source_id: list(script) for source_id, script in scripts.items()}
         self.requests: list[str] = []
         self.batches: list[list[str]] = []

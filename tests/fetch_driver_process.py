@@ -1,7 +1,7 @@
 """A driver that fetches, as a process of its own: `python fetch_driver_process.py HOME SPEED DATA [SET …]`.
 
-It says in JSON what it did. While it waits for a next try its clock runs SPEED times as fast: what is due in a week comes
-in minutes. Hosts and their gate keep real time.
+It says in JSON what it did. While it waits for a next try its clock runs SPEED times as fast: what is due in a week
+comes in minutes. Hosts and their gate keep real time.
 """
 
 from __future__ import annotations

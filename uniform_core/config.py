@@ -82,8 +82,8 @@ class EvaluateConfig(Frozen):
 class FetchConfig(Frozen):
     """How the files of an index are brought. Nothing of it changes a file, nor enters a fingerprint.
 
-    `hosts` says how often each may be asked, by all workers together. `patience_s` is the longest wait for a host that opens again, or for a clip's next try; where it would be longer, the
-    run ends, and says until when.
+    `hosts` says how often each may be asked, by all workers together. `patience_s` is the longest wait for a host that
+    opens again, or for a clip's next try; where it would be longer, the run ends, and says until when.
     """
 
     workers: Count = 8  # they mostly wait for hosts

@@ -60,7 +60,7 @@ class Settings(Frozen):
 
     @property
     def fetching_dir(self) -> Path:
-        """What is under way, and what is kept of hosts: on the disk of the media, so that files are moved by a rename."""
+        """What is under way, and what is kept of hosts; on the disk of the media, so that a rename moves files."""
         return self.media_dir / FETCHING
 
     @property

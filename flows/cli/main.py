@@ -273,7 +273,9 @@ def _care_commands(commands: Commands) -> None:
     option(catalog, "--keep-hours", of=("vacuum",), help="spare what was replaced since (default: 168)", **hours)
     option(catalog, "--dataset", of=("bury",), metavar="NAME", help="the dataset")
     option(catalog, "--source", of=("bury",), action="append", default=[], metavar="ID", help="a source to take down")
-    words = "a video to take down with all its clips, of every dataset where none is named (--video=-ID where it begins so)"
+    words = (
+        "a video to take down with all its clips, of every dataset where none is named (--video=-ID where it begins so)"
+    )
     option(catalog, "--video", of=("bury",), action="append", default=[], metavar="ID", help=words)
     option(catalog, "--reason", of=("bury",), metavar="WORDS", help="why")
     _json_word(catalog)

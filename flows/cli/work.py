@@ -11,9 +11,9 @@ from typing import Any
 
 from flows.cli.look import plan
 from flows.cli.show import print_json, seconds, size, table
+from flows.listing import list_data
 from flows.outcome import column_of, outcome_of
 from flows.proof import proof_json, proof_text
-from flows.listing import list_data
 from uniform_core.build import build_run, require_weights
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig

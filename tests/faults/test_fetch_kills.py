@@ -1,4 +1,4 @@
-"""Fetching from a host that fails in every way, by real workers whose driver is killed: nothing is lost, nothing twice."""
+"""Fetching from a host that fails in every way, by a driver that is killed: nothing is lost, and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -100,7 +100,11 @@ class Fleet:
         path = os.pathsep.join([str(SCRIPT.parents[1]), str(SCRIPT.parent)])
         with self.log.open("ab") as file:
             return subprocess.Popen(
-                words, env=environment_of(self.home) | {"PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=file, start_new_session=True
+                words,
+                env=environment_of(self.home) | {"PYTHONPATH": path},
+                stdout=subprocess.PIPE,
+                stderr=file,
+                start_new_session=True,
             )
 
     def finish(self) -> dict[str, Any]:
@@ -244,7 +248,11 @@ def test_three_kills_a_wall_and_every_failure(
         # the wall stopped all workers, and is nobody's failure
         assert host.refused, "the wall was never met"
         assert max(host.refused) <= host.wall_s + STOPPED_WITHIN_S
-        after = [asked.at_s for asked in host.asked if host.wall_s + STOPPED_WITHIN_S < asked.at_s < host.wall_s + 0.75 * PAUSE_S]
+        after = [
+            asked.at_s
+            for asked in host.asked
+            if host.wall_s + STOPPED_WITHIN_S < asked.at_s < host.wall_s + 0.75 * PAUSE_S
+        ]
         assert after == []
         classes = set(fleet.catalog.read("attempts")["error_class"].to_pylist())
         assert classes.isdisjoint({"rate_limit", "botwall"})
@@ -254,7 +262,10 @@ def test_three_kills_a_wall_and_every_failure(
         again = fleet.finish()
         assert (again["done"], again["failed"], len(host.asked)) == (0, 0, before)
         monkeypatch.setenv("UNIFORM_HOME", str(home))
-        code, words = said(["failures", "retry", "--stage", "fetch", "--where", "error_class IN ('bad_media', 'dead')", "--json"], capsys)
+        code, words = said(
+            ["failures", "retry", "--stage", "fetch", "--where", "error_class IN ('bad_media', 'dead')", "--json"],
+            capsys,
+        )
         bad = [row for row in found if row["state"] == "bad_media"]
         dead = [row for row in found if row["state"] == "dead"]
         assert (code, json.loads(words)) == (0, {"requested": len(bad), "not_due": len(dead)})

@@ -1,4 +1,4 @@
-"""What the command line says of an index: what a plan of it is, what is missing, what is asked for again or taken down."""
+"""What the command line says of an index: its plan, what is missing, what is asked for again or taken down."""
 
 from __future__ import annotations
 

@@ -67,7 +67,14 @@ OF_ACTIONS = {
     ("captions", "list"): [],
     ("captions", "show"): ["clip"],
 }
-VALUES = {"--repair": [], "--early": [], "--dry-run": [], "--keep-hours": ["168"], "--limit": ["50"], "--stage": ["encode"]}
+VALUES = {
+    "--repair": [],
+    "--early": [],
+    "--dry-run": [],
+    "--keep-hours": ["168"],
+    "--limit": ["50"],
+    "--stage": ["encode"],
+}
 FOREIGN = {
     (action, word)
     for action, own in OF_ACTIONS.items()

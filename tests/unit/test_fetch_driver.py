@@ -23,7 +23,9 @@ def bench(tmp_path: Path) -> FetchBench:
     return FetchBench(tmp_path, CLIPS)
 
 
-def test_every_clip_is_asked_for_once_those_of_a_video_together_and_a_second_run_asks_for_none(bench: FetchBench) -> None:
+def test_every_clip_is_asked_for_once_those_of_a_video_together_and_a_second_run_asks_for_none(
+    bench: FetchBench,
+) -> None:
     books = bench.run()
     assert bench.host.batches == [["clip-0", "clip-1"], ["clip-2", "clip-3"], ["clip-4", "clip-5"]]
     assert bench.downloaded() == [f"clip-{n}" for n in range(6)]
@@ -60,7 +62,7 @@ def test_tries_are_counted_over_runs_until_the_last(bench: FetchBench) -> None:
         bench.run(patience_s=0)
         bench.time.sleep(2 * 3600)
     assert bench.host.requests.count("clip-1") == 3, "two more tries, then none"
-    [last] = [row for row in bench.catalog.named_rows("failures")]
+    [last] = bench.catalog.named_rows("failures")
     assert (last["is_terminal"], last["tries"], last["retry_at"]) == (True, 3, None)
 
 
@@ -174,7 +176,16 @@ def test_attrition_counts_every_listed_clip_once(bench: FetchBench) -> None:
     found = states(bench.catalog, candidates)
     empty = {"bad_index_line": 0, "dead": 0, "private": 0}
     assert attrition(found) == [
-        {"dataset": DATASET, "split": "test", "listed": 2, "ok": 1, **empty, "private": 1, "waiting": 0, "percent_ok": 50.0},
+        {
+            "dataset": DATASET,
+            "split": "test",
+            "listed": 2,
+            "ok": 1,
+            **empty,
+            "private": 1,
+            "waiting": 0,
+            "percent_ok": 50.0,
+        },
         {"dataset": DATASET, "split": "train", "listed": 7, "ok": 4}
         | {**empty, "bad_index_line": 1, "dead": 1, "waiting": 1, "percent_ok": 57.1},
     ]
@@ -216,7 +227,11 @@ def test_a_takedown_of_a_video_follows_it_into_every_dataset_or_into_one(tmp_pat
     catalog: Catalog = FetchBench(tmp_path, CLIPS).catalog
     stamp = {"stage_fp": "0" * 32, "run_id": "r", "created_at": NOON}
     rows = [
-        {"work_key": f"{n:032d}", **download_row({"dataset": dataset, "source_id": f"{video}_{n}", "video_id": video}), **stamp}
+        {
+            "work_key": f"{n:032d}",
+            **download_row({"dataset": dataset, "source_id": f"{video}_{n}", "video_id": video}),
+            **stamp,
+        }
         for n, (dataset, video) in enumerate([("a", "x"), ("b", "x"), ("a", "y"), ("b", "y")])
     ]
     catalog.insert("downloads", rows)

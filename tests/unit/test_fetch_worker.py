@@ -162,7 +162,9 @@ def test_sources_are_asked_in_their_order_until_one_is_not_without_the_clip(desk
     assert (desk.asked(0), desk.asked(2)) == ([[first.source_id, second.source_id]], [[second.source_id]])
 
 
-def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(desk: Desk, video: Path, tmp_path: Path) -> None:
+def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(
+    desk: Desk, video: Path, tmp_path: Path
+) -> None:
     own = tmp_path / "own.mp4"
     own.write_bytes(b"not a video")
     result = desk.fetch(always(Found(own, str(own), is_owned=False)), whole(video), items=desk.items[:1])[0]
@@ -176,9 +178,10 @@ def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(desk: De
 
 
 def test_what_no_source_has_is_said_to_be_nowhere(desk: Desk) -> None:
-    assert desk.fetch(always(Absent()), always(Absent())) == [
-        Nowhere("a clip in one of the sources expected, none found in source0, source1")
-    ] * 2
+    assert (
+        desk.fetch(always(Absent()), always(Absent()))
+        == [Nowhere("a clip in one of the sources expected, none found in source0, source1")] * 2
+    )
     assert desk.fetch() == [Nowhere("a clip in one of the sources expected, none found in no source at all")] * 2
 
 

@@ -6,9 +6,9 @@ which rows are hidden. A writer that was at work meanwhile may add a clip: it ge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uniform_core.catalog import shard_care
 from uniform_core.catalog.session import TOMBSTONES
@@ -66,8 +66,10 @@ def _bury_late(store: Store) -> int:
     """How many clips of buried videos got their own tombstones."""
     if store.delta.snapshot_version(TOMBSTONES) < 0:
         return 0
-    late = [
-        tombstone(row["dataset"], row["source_id"], reason=row["reason"], run_id=row["run_id"], clock=lambda: row["created_at"])
-        for row in store.rows(_LATE)
-    ]
-    return store.insert(TOMBSTONES, late)
+    return store.insert(TOMBSTONES, [_own_tombstone(row) for row in store.rows(_LATE)])
+
+
+def _own_tombstone(late: Mapping[str, Any]) -> dict[str, Any]:
+    """The tombstone of a clip, for the reason and at the time of its video's."""
+    words = {name: late[name] for name in ("reason", "run_id")}
+    return tombstone(late["dataset"], late["source_id"], **words, clock=lambda: late["created_at"])

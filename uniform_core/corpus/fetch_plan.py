@@ -58,7 +58,10 @@ class FetchPlan:
 
     @property
     def note(self) -> str:
-        parts = [f"{self.videos_to_do:,} of {self.videos:,} videos", *([f"{self.lost:,} clips lost"] if self.lost else [])]
+        parts = [
+            f"{self.videos_to_do:,} of {self.videos:,} videos",
+            *([f"{self.lost:,} clips lost"] if self.lost else []),
+        ]
         return "; ".join([*parts, *(host.words for host in self.hosts)])
 
 

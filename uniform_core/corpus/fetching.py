@@ -139,7 +139,7 @@ def states(catalog: Catalog, candidates: pa.Table) -> pa.Table:
 
 
 def is_recheck_due(failed: Mapping[str, Any], now: datetime) -> bool:
-    """Whether a person may ask for another try of what failed (a row of `attempts`); what is gone stays gone a while."""
+    """Whether a person may ask for another try of what failed, a row of `attempts`; what is gone stays gone a while."""
     if failed["stage"] != STAGE or failed["error_class"] not in set(FailureClass):
         return True
     recheck_s = POLICIES[FailureClass(failed["error_class"])].recheck_s

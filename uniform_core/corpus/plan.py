@@ -122,9 +122,7 @@ class _Plans:
         spec = self._config.spec
         # crf 18 H.264 of small pictures, and 16-bit sound that FLAC halves: measured in docs/experiments.md
         clip_bytes = round(spec.frames * spec.canonical_short_side_px**2 * 0.12 + spec.samples)
-        return self._plan(
-            "ingest", "files", self._sources, piece_bytes=clip_bytes, coming=self._to_fetch, note=note
-        )
+        return self._plan("ingest", "files", self._sources, piece_bytes=clip_bytes, coming=self._to_fetch, note=note)
 
     def encode(self) -> StagePlan:
         layout = self._config.layout
