@@ -2,8 +2,8 @@
 
 Run it with `PYTHONPATH=tests`. Three ratios as JSON. `kept`: clips a second from a host that gives 4 a second, over 4.
 `of_ceiling`: clips a second from a host without limits, over what as many processes as cores cut and validate of files
-that lie there. `per_core`: clips cut and validated a second of CPU, over those of a pipeline of ffmpeg processes (one cuts
-and encodes, one decodes the result).
+that lie there. `per_core`: clips cut and validated a second of CPU, over those of a pipeline of ffmpeg processes (one
+cuts and encodes, one decodes the result).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Fetching from a host that fails in every way, by a driver that is killed: nothing is lost, and nothing is done twice."""
+"""Fetching from a host that fails in every way, by drivers that are killed: nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
