@@ -11,17 +11,20 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pyarrow as pa
 
 from tasks.context import RunContext
+from tasks.fetch_results import Books
 from tasks.stage import CommitRule, StageSummary, count_done, still_wanted
 from uniform_core.catalog.store import utc_now
 from uniform_core.corpus.fetching import (
+    ABSENT,
     STAGE,
     attrition,
     fetch_candidates,
@@ -38,7 +41,7 @@ from uniform_core.files import try_lock
 from uniform_core.progress import ProgressEvent
 
 if TYPE_CHECKING:
-    from tasks.fetch_driver import Books, Time, Workers
+    from tasks.fetch_driver import Time, Workers
 
 COMMIT = CommitRule(rows=256, seconds=10.0)
 TABLE = "clips by split"  # the title of the table of attrition
@@ -56,22 +59,22 @@ def run_fetch(context: RunContext, *, time_of_run: Time | None = None) -> list[S
     listed = fetch_candidates(context.config, context.listed)
     wanted = without_buried_videos(context.catalog, still_wanted(context.catalog, listed))
     before = count_done(context.catalog, "downloads", wanted)
-    books = _bring(context, wanted, time_of_run) if wanted.num_rows else None
+    books = _bring(context, wanted, time_of_run) if wanted.num_rows else Books()
     table = attrition(states(context.catalog, listed))
     summary = StageSummary(
         stage=STAGE,
         candidates=wanted.num_rows,
         already_done=before,
-        done=len(books.fetched) if books else 0,
-        failed=len(books.failed) if books else 0,
-        waiting=wanted.num_rows - before - (len(books.fetched) + len(books.failed) if books else 0),
+        done=len(books.fetched),
+        failed=len(books.failed),
+        waiting=wanted.num_rows - before - len(books.fetched) - len(books.failed),
         wall_s=time.monotonic() - started_s,
-        cpu_s=time.process_time() - cpu_before_s + (books.pool.cpu_s if books else 0.0),
-        bytes=books.bytes if books else 0,
-        deaths=books.pool.deaths if books else 0,
-        by_error_class=dict(sorted(Counter(books.failed.values()).items())) if books else {},
-        rows=dict(sorted(books.rows.items())) if books else {},
-        note=_note(books, table) if books else "",
+        cpu_s=time.process_time() - cpu_before_s + books.pool.cpu_s,
+        bytes=books.bytes,
+        deaths=books.pool.deaths,
+        by_error_class=dict(sorted(Counter(books.failed.values()).items())),
+        rows=dict(sorted(books.rows.items())),
+        note=_note(books, table),
         tables={TABLE: table},
     )
     _require_enough(summary, table, limit=context.config.reject_limit)
@@ -80,11 +83,12 @@ def run_fetch(context: RunContext, *, time_of_run: Time | None = None) -> list[S
 
 def _bring(context: RunContext, wanted: pa.Table, time_of_run: Time | None) -> Books:
     from tasks.fetch_driver import FetchLoop, Time  # here, and below: data without an index needs none of it
+    from tasks.fetch_worker import SCRATCH
 
     clock = time_of_run or Time(utc_now, time.sleep)
     work_dir = context.settings.fetching_dir
-    with _alone(work_dir, context, clock):
-        shutil.rmtree(work_dir / "scratch", ignore_errors=True)  # of workers that were killed
+    with _alone(work_dir, context, clock) if _asks_hosts(context) else nullcontext():
+        sweep(work_dir / SCRATCH)
         with _workers(context, work_dir) as (workers, closed_hosts):
             return FetchLoop(
                 wanted,
@@ -100,6 +104,21 @@ def _bring(context: RunContext, wanted: pa.Table, time_of_run: Time | None) -> B
                 rng=random.Random(),  # noqa: S311  (moments of next tries: spread, not secret)
                 commit=COMMIT,
             ).run()
+
+
+def _asks_hosts(context: RunContext) -> bool:
+    from uniform_core.corpus.fetch_plan import hosts_of
+
+    indexes = index_datasets(context.config).values()
+    return any(hosts_of(source) for dataset in indexes for source in dataset.sources)
+
+
+def sweep(scratch: Path) -> None:
+    """What workers have left in the folder whose process is gone, by a kill, goes too."""
+    for folder in scratch.glob("*-*"):
+        pid = folder.name.partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -164,7 +183,8 @@ def _require_enough(summary: StageSummary, table: Sequence[Mapping[str, Any]], *
     """Raises WorkFailedError where clips were decided and none is ok, or too many are lost. A wait is no loss."""
     ok = sum(row["ok"] for row in table)
     waiting = sum(row["waiting"] for row in table)
-    lost = summary.candidates - ok - waiting
+    absent = sum(row.get(ABSENT, 0) for row in table)  # nobody has said that there were such files
+    lost = summary.candidates - ok - waiting - absent
     decided = ok + lost
     reasons = ", ".join(f"{n} {name}" for name, n in summary.by_error_class.items()) or "all of them in earlier runs"
     words = None

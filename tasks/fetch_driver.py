@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.commits import CommitRule, Committer, PartFailure
-from tasks.fetch_results import Fetched, Nowhere
+from tasks.fetch_results import Books, Fetched, Nowhere
 from tasks.pool import OnResult, PoolSummary
 from uniform_core.catalog import Catalog
-from uniform_core.corpus.fetching import STAGE, by_video
+from uniform_core.corpus.fetching import ABSENT, STAGE, by_video
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
@@ -32,7 +32,6 @@ FAR = datetime(9000, 1, 1, tzinfo=UTC)  # when every next try is due
 TICK_S = 1.0  # how often somebody who waits is told so
 Row = Mapping[str, Any]
 Result = Fetched | Failed | Deferred | Nowhere | Rejection
-ABSENT = "absent"  # the class of a clip that no source has: every run asks again, since that costs nothing
 
 
 class Workers(Protocol):
@@ -50,22 +49,6 @@ class Time:
 
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
-
-
-@dataclass
-class Books:
-    """What a run has done so far, by the keys of clips."""
-
-    fetched: set[str] = field(default_factory=set)
-    failed: dict[str, str] = field(default_factory=dict)  # the class of what failed last
-    final: set[str] = field(default_factory=set)  # of those that failed
-    absent: set[str] = field(default_factory=set)  # of those that failed, or had before: no source has them
-    deferred: set[str] = field(default_factory=set)  # met a closed host in the last pass
-    bytes: int = 0
-    pool: PoolSummary = field(default_factory=PoolSummary)
-    rows: Counter[str] = field(default_factory=Counter)
-    closed: dict[str, datetime] = field(default_factory=dict)  # hosts, as they were after the last pass
-    waiting_until: datetime | None = None  # where the run ended with something left to wait for
 
 
 class FetchLoop:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,8 @@ class RemoteGate:
         import ray  # here: only where there is something to fetch
 
         # Started anew where it dies: a call that was under way is made again, and takes at most one turn too many.
-        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        self._actor = (
-            ray.remote(**options)(GateActor).options(name=f"{NAME}-{path}").remote(rules.model_dump_json(), str(path))
-        )
+        named = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "name": f"{NAME}-{uuid.uuid4().hex[:8]}"}
+        self._actor = ray.remote(**named)(GateActor).remote(rules.model_dump_json(), str(path))
 
     @property
     def handle(self) -> Any:

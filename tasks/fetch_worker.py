@@ -7,6 +7,7 @@ is taken as it is, where it is what it must be.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ from uniform_core.media import Sandbox
 from uniform_core.types import SourceItem
 
 Result = Fetched | Failed | Deferred | Nowhere
+SCRATCH = "scratch"  # has a folder for each worker, whose process is in its name
 KEPT = "kept"  # the source of a file that was found at its place, without a row
 
 
@@ -48,7 +50,7 @@ class FetchWorker:
         }
         self._media_dir, self._gate = Path(media_dir), gate
         self._work_dir = Path(work_dir)
-        self._scratch = self._work_dir / "scratch" / uuid.uuid4().hex
+        self._scratch = self._work_dir / SCRATCH / f"{os.getpid()}-{uuid.uuid4().hex}"
         self._cuts = self._scratch / "cuts"
         self._cuts.mkdir(parents=True)
         self._tools = json.dumps(tool_versions(), sort_keys=True)

@@ -12,8 +12,8 @@ import pyarrow as pa
 from catalog_rows import sha
 
 from tasks.commits import CommitRule
-from tasks.fetch_driver import Books, FetchLoop, Result, Time
-from tasks.fetch_results import Fetched
+from tasks.fetch_driver import FetchLoop, Result, Time
+from tasks.fetch_results import Books, Fetched
 from tasks.pool import PoolSummary
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.fetching import fetch_key

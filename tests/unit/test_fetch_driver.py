@@ -135,6 +135,9 @@ def test_what_no_source_has_is_asked_for_once_a_run_and_said_once(bench: FetchBe
     assert bench.ledger() == [(f"{DATASET}/clip-0", "absent")]
     assert bench.host.requests.count("clip-0") == 3
     assert bench.time.slept_s == 0
+    found = states(bench.catalog, bench.candidates)
+    assert [(row["absent"], row["waiting"]) for row in attrition(found)] == [(1, 0)]
+    assert [(row["error_class"], row["is_final"]) for row in missing(found)] == [("absent", False)]
     bench.run()
     assert "clip-0" in bench.downloaded(), "it was put there"
 

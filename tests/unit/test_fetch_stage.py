@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from media_files import write
 from standin_host import Reply, running, video
 
 from tasks.context import RunContext
-from tasks.fetch import TABLE, _require_enough, run_fetch
+from tasks.fetch import TABLE, _require_enough, run_fetch, sweep
 from tasks.fetch_gate import client_of
 from tasks.ingest import run_ingest
 from tasks.ray_session import RaySession, ray_session
@@ -105,6 +106,17 @@ def test_the_gate_is_one_for_all_and_outlives_its_process(tmp_path: Path, ray_ru
         after.end()
 
 
+def test_what_killed_workers_left_goes_and_what_others_are_at_stays(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in (f"{ended.pid}-a", f"{os.getpid()}-b"):
+        (tmp_path / name / "sources").mkdir(parents=True)
+        (tmp_path / name / "sources" / "part").write_bytes(b"x")
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{os.getpid()}-b"]
+    sweep(tmp_path / "nothing")
+
+
 def test_two_runs_do_not_fetch_for_one_root_at_a_time(tmp_path: Path) -> None:
     entered = threading.Event()
     with try_lock(tmp_path / "lock") as first:
@@ -127,17 +139,16 @@ def summary_of(candidates: int) -> StageSummary:
         (6, 4, 0, 0.4, None),
         (5, 5, 90, 0.5, None),
         (4, 6, 0, 0.5, "at most 50% of 10 clips lost; found 6 lost"),
-        (0, 10, 0, 1.0, "at least one of 10 clips; found none"),
+        (0, 10, 0, 1.0, "at least one of 100 clips; found none"),
         (0, 0, 10, 1.0, "10 wait"),
-        (0, 0, 0, 0.0, None),
     ],
 )
 def test_too_much_lost_is_a_failure_and_a_wait_is_no_loss(
     ok: int, lost: int, waiting: int, limit: float, words: str | None
 ) -> None:
     def require() -> None:
-        table = [{"ok": ok, "waiting": waiting}]
-        _require_enough(summary_of(ok + lost + waiting), table, limit=limit)
+        table = [{"ok": ok, "waiting": waiting, "absent": 90}]
+        _require_enough(summary_of(ok + lost + waiting + 90), table, limit=limit)
 
     if words is None:
         require()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from uniform_core.catalog import Catalog
 from uniform_core.catalog.store import utc_now
 from uniform_core.config import FetchConfig, RunConfig
-from uniform_core.corpus.fetching import OPEN_STATES, STAGE, fetch_candidates, index_datasets, states
+from uniform_core.corpus.fetching import ABSENT, OPEN_STATES, STAGE, fetch_candidates, index_datasets, states
 from uniform_core.corpus.inputs import ListedItem
 from uniform_core.fetching.hosts import HostGates
 from uniform_core.fetching.sources import HttpSource, SourceConfig, YoutubeSource
@@ -39,7 +39,8 @@ class HostPlan:
 
 @dataclass(frozen=True)
 class FetchPlan:
-    """What is listed: `clips` of `videos`; of the clips `done`, `lost` (final), `waiting` (for a later try), `to_do`.
+    """What is listed: `clips` of `videos`; of the clips `done`, `lost` (final), `absent` (no source has
+    them), `waiting` (for a later try), `to_do`.
 
     `seconds` is the time that the slowest host takes, or that validating takes on the machine, whichever is longer;
     `bytes` what the clips to do are expected to have.
@@ -50,6 +51,7 @@ class FetchPlan:
     videos_to_do: int
     done: int
     lost: int
+    absent: int
     waiting: int
     to_do: int
     bytes: int
@@ -86,7 +88,8 @@ def plan_fetch(
         videos=_videos(rows),
         videos_to_do=videos_to_do,
         done=sum(row["state"] == "ok" for row in rows),
-        lost=sum(row["state"] not in ("ok", *OPEN_STATES) for row in rows),
+        lost=sum(row["state"] not in ("ok", ABSENT, *OPEN_STATES) for row in rows),
+        absent=sum(row["state"] == ABSENT for row in rows),
         waiting=sum(row["state"] in OPEN_STATES and row["source_id"] not in due for row in rows),
         to_do=len(todo),
         bytes=_bytes(catalog, [one for one in items if one.item.source_id in due]),

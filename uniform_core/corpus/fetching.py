@@ -20,6 +20,7 @@ from uniform_core.progress import Listener, silent
 from uniform_core.types import SourceItem
 
 STAGE = "fetch"
+ABSENT = "absent"  # the class of a clip that no source has: every run asks again, since that costs nothing
 _COLUMNS = ("work_key", "item", "dataset", "source_id", "split", "video_id", "source")
 
 
@@ -98,8 +99,8 @@ def fetched_items(catalog: Catalog, config: RunConfig, listed: Iterable[ListedIt
 def states(catalog: Catalog, candidates: pa.Table) -> pa.Table:
     """What became of each candidate, in their order: dataset, source_id, video_id, split, state, message, retry_at.
 
-    `state` is `ok`, `taken_down`, a class of failure that is final, `waiting` (failed, and to be tried again) or
-    `not_tried`; `error_class` is the class of what failed last, and `tries` how often it failed.
+    `state` is `ok`, `taken_down`, a class of failure that is final, `absent` (no source has it), `waiting` (failed, and
+    to be tried again) or `not_tried`; `error_class` is the class of what failed last, and `tries` how often it failed.
     """
     names = ["work_key", "dataset", "source_id", "video_id", "split"]
     wanted = candidates.select(names).append_column("n", pa.array(range(candidates.num_rows), pa.int64()))
@@ -120,6 +121,7 @@ def states(catalog: Catalog, candidates: pa.Table) -> pa.Table:
                 ) THEN 'taken_down'
                 WHEN d.work_key IS NOT NULL THEN 'ok'
                 WHEN l.event = 'failed' AND l.is_terminal THEN l.error_class
+                WHEN l.event = 'failed' AND l.error_class = $absent THEN $absent
                 WHEN l.event = 'failed' THEN 'waiting'
                 ELSE 'not_tried'
             END AS state,
@@ -133,7 +135,7 @@ def states(catalog: Catalog, candidates: pa.Table) -> pa.Table:
         QUALIFY row_number() OVER (PARTITION BY w.work_key ORDER BY w.n) = 1
         ORDER BY w.n
         """,
-        parameters={"stage": STAGE},
+        parameters={"stage": STAGE, "absent": ABSENT},
         tables={"wanted": wanted},
     )
 
@@ -183,7 +185,7 @@ def missing(found: pa.Table) -> list[dict[str, Any]]:
             "video_id": row["video_id"],
             "split": row["split"],
             "error_class": row["error_class"] or row["state"],
-            "is_final": row["state"] not in OPEN_STATES,
+            "is_final": row["state"] not in (ABSENT, *OPEN_STATES),
             "tries": row["tries"],
             "retry_at": row["retry_at"],
             "message": row["message"],

@@ -108,7 +108,7 @@ class _Plans:
                 unit="clips",
                 candidates=plan.clips,
                 already_done=plan.done,
-                waiting=plan.waiting + plan.lost,
+                waiting=plan.waiting + plan.absent + plan.lost,
                 to_do=plan.to_do,
                 bytes=plan.bytes,
                 seconds=plan.seconds,
