@@ -1,4 +1,4 @@
-"""What a worker of the stage `fetch` says of a clip, beside what sources say (`Failed`, `Deferred`); what a run has done."""
+"""What a worker of the stage `fetch` says of a clip, beside what sources say; and the books of a run."""
 
 from __future__ import annotations
 

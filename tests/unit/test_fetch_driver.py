@@ -52,6 +52,8 @@ def test_what_may_come_right_is_waited_for_and_its_tries_are_counted(bench: Fetc
     books = bench.run()
     assert bench.downloaded() == [f"clip-{n}" for n in range(6)]
     assert books.failed == {}
+    assert bench.catalog.failed_items() == bench.catalog.named_rows("failures") == [], "it stands as failed no more"
+    assert bench.catalog.named_rows("failures_by_class") == []
     assert bench.host.requests.count("clip-1") == 4
     assert 30 + 60 + 120 <= bench.time.slept_s <= 1.5 * (30 + 60 + 120) + 3, "each wait is twice the last, and some"
 

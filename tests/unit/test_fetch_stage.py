@@ -57,12 +57,12 @@ def test_an_index_becomes_files_and_clips_and_what_is_lost_is_counted(tmp_path: 
     own = tmp_path / "own"
     own.mkdir()
     with running() as host, ray_session(Settings(home=tmp_path)) as ray:
-        host.put(f"/{SHARED}.mp4", Reply(video(3.0)))
+        host.put(f"/{SHARED}.mp4", Reply(video(6.0)))
         sources = [FolderSource(path=own), HttpSource(url=f"{host.url('')}/{{video_id}}.mp4")]
-        clips = [(LINKED, 0, 1), (SHARED, 0, 1), (SHARED, 1.5, 2.5), (GONE, 0, 1)]
+        clips = [(LINKED, 0, 2.5), (SHARED, 0, 2.5), (SHARED, 3, 5.5), (GONE, 0, 2.5)]
         index = short_index(tmp_path / "lists", clips, sources=sources, lines="no, line\n")
         linked = next(iter(index.items(build_run("nano").spec)))
-        write(own / f"{linked.source_id}.mp4", duration_s=1.0)
+        write(own / f"{linked.source_id}.mp4", duration_s=2.5)
         words = [
             f"data.index={index.index}",
             "data.sources=[" + ",".join(source.model_dump_json() for source in sources) + "]",

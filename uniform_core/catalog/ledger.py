@@ -23,6 +23,7 @@ SELECT * FROM attempts
 QUALIFY row_number() OVER (PARTITION BY stage, item_key ORDER BY created_at DESC, event DESC, work_key) = 1
 """
 
+_NOT_FETCHED: Final = "NOT (stage = 'fetch' AND item_key IN (SELECT work_key FROM stored.downloads))"
 _LAST_WITH_TRIES: Final = f"""
 SELECT a.*, t.tries FROM ({_LAST}) a JOIN (
     SELECT stage, item_key, count(*) FILTER (WHERE event = 'failed') AS tries FROM attempts GROUP BY ALL
@@ -89,6 +90,8 @@ def failed_items(
 ) -> list[dict[str, Any]]:
     """The rows of `attempts` of items whose last event is a failure, and which the given words select.
 
+    A clip that was fetched after all stands as failed no more.
+
     `where` is a condition that a person typed, over the columns of `attempts` and `tries`, the failures of the item.
     Raises CatalogError for one that is not one condition, or that reads what was taken down.
     """
@@ -105,7 +108,8 @@ def failed_items(
     if where is not None:
         also += f" AND list_contains(?, {KEY})"
         parameters.append(_selected(store, where))
-    return store.query(f"SELECT * FROM ({_LAST}) WHERE event = 'failed'{also}", parameters=parameters).to_pylist()
+    sql = f"SELECT * FROM ({_LAST}) WHERE event = 'failed' AND {_NOT_FETCHED}{also}"
+    return store.query(sql, parameters=parameters).to_pylist()
 
 
 def _selected(store: Store, where: str) -> list[str]:

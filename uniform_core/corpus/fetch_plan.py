@@ -92,7 +92,7 @@ def plan_fetch(
         absent=sum(row["state"] == ABSENT for row in rows),
         waiting=sum(row["state"] in OPEN_STATES and row["source_id"] not in due for row in rows),
         to_do=len(todo),
-        bytes=_bytes(catalog, [one for one in items if one.item.source_id in due]),
+        bytes=_bytes(catalog, [one for one in items if one.item.source_id in due and one.item.video_id is not None]),
         seconds=max([len(todo) * clip_s, *(host.seconds for host in hosts)]),
         hosts=hosts,
     )

@@ -145,7 +145,7 @@ def is_recheck_due(failed: Mapping[str, Any], now: datetime) -> bool:
     if failed["stage"] != STAGE or failed["error_class"] not in set(FailureClass):
         return True
     recheck_s = POLICIES[FailureClass(failed["error_class"])].recheck_s
-    return bool(failed["created_at"] + timedelta(seconds=recheck_s) <= now)
+    return not recheck_s or bool(failed["created_at"] + timedelta(seconds=recheck_s) <= now)
 
 
 OPEN_STATES = ("waiting", "not_tried")  # of clips that have no file, and may still get one
