@@ -179,12 +179,13 @@ def test_a_closed_host_gives_the_clip_back(place: Place, tmp_path: Path, host: S
     assert (host.asked, gate.told) == ([], [])
 
 
-def test_a_place_or_tool_that_is_missing_is_a_config_error(place: Place, tmp_path: Path) -> None:
-    if place.is_remote:
-        pytest.skip("what a remote source needs is tested with its tools")
-    missing = type(place.config).example()
-    with pytest.raises(ConfigError, match=r"source .*found "):
-        missing.open(means(tmp_path))
+def test_opening_asks_no_host_and_a_place_that_is_missing_is_a_config_error(place: Place, tmp_path: Path) -> None:
+    gate = NotingGate()
+    place.open(means(tmp_path, gate)).close()
+    assert gate.asked == []
+    if not place.is_remote:
+        with pytest.raises(ConfigError, match=r"source .*found "):
+            type(place.config).example().open(means(tmp_path))
 
 
 def test_a_run_without_sources_pays_nothing_for_them() -> None:

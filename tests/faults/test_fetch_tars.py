@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from fetch_doubles import files_outside, means
 
-from uniform_core.errors import ConfigError
+from uniform_core.errors import ConfigError, StorageError
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Absent, Failed, Found, Outcome
 from uniform_core.fetching.sources import TarSource
@@ -184,6 +185,7 @@ def test_nothing_that_leads_out_of_the_archive_is_taken(is_packed: bool, tmp_pat
         add(tar, f"{tmp_path}/abs.mp4", b"x" * 100)
         add(tar, "../../up.mp4", b"x" * 100)
         add(tar, "soft.mp4", type=tarfile.SYMTYPE, linkname=str(secret))
+        add(tar, "sized.mp4", type=tarfile.SYMTYPE, linkname=str(secret), size=100)  # it says so, and has none
         add(tar, "hard.mp4", type=tarfile.LNKTYPE, linkname="../secret.mp4")
         add(tar, "device.mp4", type=tarfile.CHRTYPE, devmajor=1, devminor=5)
         add(tar, "pipe.mp4", type=tarfile.FIFOTYPE)
@@ -195,6 +197,8 @@ def test_nothing_that_leads_out_of_the_archive_is_taken(is_packed: bool, tmp_pat
     data = out.getvalue()
     path = write(tmp_path / "work" / "v.tar", gzip.compress(data) if is_packed else data)
     source = opened(tmp_path / "work", path)
+    for stem in ("soft", "sized", "hard", "device", "pipe", "folder"):
+        assert "a file expected, a link, folder or device found" in failed(source, stem).message
     for stem in ("abs", "up", "soft", "hard", "device", "pipe", "folder", "empty"):
         assert failed(source, stem).failure is FailureClass.BAD_MEDIA
     assert isinstance(outcome(source, "good"), Found)
@@ -253,6 +257,18 @@ def test_a_listing_of_another_form_is_made_again(tmp_path: Path) -> None:
     for text in ("{", json.dumps({**json.loads(kept.read_text()), "version": 99, "clips": {}})):
         kept.write_text(text)
         assert isinstance(outcome(opened(tmp_path, path), "a"), Found)
+
+
+def test_a_disk_that_cannot_be_read_is_no_clip_s_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_stream: PlainStream, _count: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    source = opened(tmp_path, write(tmp_path / "v.tar", plain("a.mp4")))
+    monkeypatch.setattr(PlainStream, "read", broken)
+    with pytest.raises(StorageError, match=r"v\.tar: expected an archive that can be read; found Input/output error"):
+        outcome(source, "a")
+    monkeypatch.undo()
+    assert isinstance(outcome(source, "a"), Found), "and nothing was written down of it"
 
 
 def test_what_is_no_archive_is_said_before_anything_is_fetched(tmp_path: Path) -> None:

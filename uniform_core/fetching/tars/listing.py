@@ -17,6 +17,7 @@ from typing import IO, Final
 from pydantic import ValidationError
 
 from uniform_core.download import require_room
+from uniform_core.errors import StorageError
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.tars.blocks import Member, TarReader
 from uniform_core.fetching.tars.gzips import MAGIC, BombError, Gap, GzipStream, PlainStream
