@@ -215,7 +215,7 @@ def test_a_companion_is_fetched_with_the_lists(server: WeightsServer, tmp_path: 
     monkeypatch.setitem(AISTPP_LISTS, "test", test)
     videos = replace(official.AISTPP_VIDEOS, url=server.url("/video_list.txt"))
     monkeypatch.setattr("uniform_core.datasets.aistpp.AISTPP_VIDEOS", videos)
-    config = AistppConfig(split="test")
+    config = AistppConfig(split="test", accept_terms=True)
     config.prepare()
     assert [item.label for item in config.items(SPEC)] == ["Middle Hip-hop"]
 

@@ -54,7 +54,7 @@ def test_data_words_name_a_dataset_and_its_argument(tmp_path: Path) -> None:
         ({"overrides": ["train.stepz=3"]}, "a key of train .*Did you mean 'steps'"),
         ({"overrides": ["train"]}, "KEY=VALUE"),
         ({"overrides": ["resize.x=1"]}, "a single value"),
-        ({"data": "foldr:/x"}, "one of folder, procedural.*Did you mean 'folder'"),
+        ({"data": "foldr:/x"}, "one of .*folder, .*procedural, .*Did you mean 'folder'"),
         ({"data": "folder"}, "folder:DIR"),
         ({"data": "procedural:7"}, "no argument for this kind"),
         ({"overrides": ["model.text_width=63"]}, "must equal the encoder's 64"),

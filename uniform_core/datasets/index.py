@@ -87,7 +87,7 @@ class IndexDataset(DatasetConfig):
 
     @classmethod
     def example(cls) -> Self:
-        return cls(index=Path("indexes"))
+        return cls.model_validate({"index": Path("indexes")})
 
     @classmethod
     def from_argument(cls, argument: str) -> Self:
@@ -99,7 +99,7 @@ class IndexDataset(DatasetConfig):
                 found=argument,
                 fix="Correct it.",
             )
-        return cls(split=argument or None)
+        return cls.model_validate({"split": argument or None})
 
     @property
     def name(self) -> str:
