@@ -10,10 +10,11 @@ from contextvars import ContextVar
 from prefect.runtime import flow_run
 
 from flows.cli.show import ProgressPrinter
+from flows.listing import list_data
 from flows.seed import seeded
 from tasks.context import RunContext
 from tasks.ray_session import ray_session
-from uniform_core.build import build_run, require_items
+from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.settings import ensure_home, load_settings
 
@@ -32,7 +33,7 @@ def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iter
         yield outer
         return
     settings = load_settings()
-    require_items(config)
+    list_data(settings, config)
     catalog = Catalog.open(settings)  # before anything is written: a root of a newer format is left alone
     ensure_home(settings)
     with ray_session(settings) as ray, ProgressPrinter() as printer:

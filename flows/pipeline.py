@@ -12,6 +12,7 @@ from flows.stages import STAGE_FLOWS, Summaries
 from tasks.preflight import require_parts
 from tasks.results import log_report
 from uniform_core.corpus.evaluation import evaluation_digest, kept_scores, wanted_scores
+from uniform_core.corpus.fetching import has_indexes
 from uniform_core.corpus.samples import current_model_id
 
 
@@ -24,7 +25,8 @@ def pipeline(
     """From a dataset to a trained model, its clips and its scores; only what changed is done."""
     with run_context(preset, overrides, data) as context:
         require_parts(context.config)
-        rows = [row for stage in STAGE_FLOWS.values() for row in stage(preset, overrides, data)]
+        names = [name for name in STAGE_FLOWS if name != "fetch" or has_indexes(context.config)]
+        rows = [row for name in names for row in STAGE_FLOWS[name](preset, overrides, data)]
         clips = context.clips()
         model_id = current_model_id(context.catalog, context.config, clips=clips)
         stands_on = evaluation_digest(context.catalog, context.config, model_id=model_id, clips=clips)

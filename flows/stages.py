@@ -9,12 +9,14 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import State
 
+from flows.cli.show import markdown_table
 from flows.context import run_context
 from flows.pace import record_pace
 from tasks.captions import run_captions
 from tasks.context import RunContext
 from tasks.encode import run_encode
 from tasks.evaluate import run_evaluate
+from tasks.fetch import run_fetch
 from tasks.ingest import run_ingest
 from tasks.sample import run_sample
 from tasks.stage import StageSummary
@@ -43,9 +45,15 @@ def _run(
         raise
     create_table_artifact(
         key=f"{stage}-summary",
-        table=[{name: str(value) for name, value in row.items()} for row in rows],
+        table=[{name: str(value) for name, value in row.items() if name != "tables"} for row in rows],
         description=f"What the stage {stage} did.",
     )
+    for title, further in (pair for row in rows for pair in row["tables"].items()):
+        create_markdown_artifact(
+            key=f"{stage}-{title.replace(' ', '-')}",
+            markdown=markdown_table(further),
+            description=f"{title}, by the stage {stage}.",
+        )
     return rows
 
 
@@ -70,6 +78,12 @@ def _work(
 def _is_infrastructure(_task: object, _run: object, state: State) -> bool:
     """Whether a task failed since a service could not be reached or started."""
     return isinstance(state.data, ServiceError)
+
+
+@flow(name="fetch")
+def fetch(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
+    """Bring the file of every clip that an index lists."""
+    return _run("fetch", run_fetch, (preset, overrides, data))
 
 
 @flow(name="ingest")
@@ -115,6 +129,7 @@ def evaluate(preset: str = "tiny", overrides: list[str] = [], data: str | None =
 
 
 STAGE_FLOWS = {
+    "fetch": fetch,
     "ingest": ingest,
     "encode": encode,
     "captions": captions,

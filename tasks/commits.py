@@ -6,11 +6,12 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from uniform_core.catalog import Catalog, Failure
+from uniform_core.catalog.store import Clock, utc_now
 from uniform_core.errors import Rejection
 
 Row = Mapping[str, Any]
@@ -18,11 +19,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class PartFailure:
-    """A part of an item that was rejected: the key that its row would have had, the part in words, and why."""
+    """A part of an item that was rejected: the key that its row would have had, the part in words, and why.
+
+    `retry_at` is the earliest next try of what is not terminal; None is at once.
+    """
 
     item_key: str
     item: str
     rejection: Rejection
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,18 @@ class Committer:
     table whose rows mark an item as done: it is written last.
     """
 
-    def __init__(self, catalog: Catalog, *, stage: str, done_table: str, run_id: str, rule: CommitRule) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        stage: str,
+        done_table: str,
+        run_id: str,
+        rule: CommitRule,
+        clock: Clock = utc_now,
+    ) -> None:
         self._catalog, self._stage, self._done_table = catalog, stage, done_table
-        self._run_id, self._rule = run_id, rule
+        self._run_id, self._rule, self._clock = run_id, rule, clock
         self._rows: defaultdict[str, list[Row]] = defaultdict(list)
         self._failures: list[Failure] = []
         self._since_s: float | None = None
@@ -76,7 +90,7 @@ class Committer:
         self, rows: Mapping[str, Sequence[Row]], failures: Sequence[PartFailure], *, stage_fp: str, dataset: str
     ) -> None:
         """Take the rows and the failures of one item."""
-        stamp = {"stage_fp": stage_fp, "run_id": self._run_id, "created_at": datetime.now(UTC)}
+        stamp = {"stage_fp": stage_fp, "run_id": self._run_id, "created_at": self._clock()}
         for table, several in rows.items():
             self._rows[table].extend({**stamp, **row} for row in several)
         self._failures.extend(
@@ -88,6 +102,7 @@ class Committer:
                 stage_fp=stage_fp,
                 run_id=self._run_id,
                 dataset=dataset,
+                retry_at=failure.retry_at,
             )
             for failure in failures
         )
@@ -112,7 +127,7 @@ class Committer:
             for table in sorted(self._rows.keys() - {self._done_table}):
                 self._insert(table)
             if self._failures:
-                self._catalog.record_failures(self._failures)
+                self._catalog.record_failures(self._failures, clock=self._clock)
                 self._failures = []
             self._insert(self._done_table)
         except Exception:

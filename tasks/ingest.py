@@ -14,6 +14,7 @@ from tasks.commits import ItemRows, PartFailure
 from tasks.context import RunContext, item_name
 from tasks.pool import PoolLimits
 from tasks.stage import CommitRule, Stage, StageSummary, run_stage
+from uniform_core.corpus.fetching import fetched_items
 from uniform_core.corpus.fingerprints import ingest_fingerprint
 from uniform_core.corpus.inputs import ingest_candidates, item_from_json
 from uniform_core.datasets import AnyDataset, DatasetConfig
@@ -155,7 +156,7 @@ def run_ingest(context: RunContext) -> list[StageSummary]:
     )
     summary = run_stage(
         stage,
-        ingest_candidates(config, listed=context.listed),
+        ingest_candidates(config, listed=fetched_items(context.catalog, config, context.listed)),
         catalog=context.catalog,
         ray=context.ray,
         run_id=context.run_id,

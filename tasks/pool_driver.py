@@ -6,16 +6,11 @@ with its process, so the suspicion may be wrong: a suspect runs again with nothi
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal
-
-import psutil
 
 from tasks.pool_actor import Done, Home, OutOfMemory, PoolActor, Raised, Worker
 from tasks.pool_member import Bench, Job, Member
@@ -64,6 +59,10 @@ class PoolSummary:
             batches=self.batches + 1,
             cpu_s=self.cpu_s + done.cpu_s,
         )
+
+    def joined(self, later: PoolSummary) -> PoolSummary:
+        """The summary of two pools, one after the other."""
+        return PoolSummary(*(a + b for a, b in zip(astuple(self), astuple(later), strict=True)))
 
 
 class Pool:
@@ -246,13 +245,7 @@ class Pool:
 
     def _end(self, member: Member) -> None:
         self._members.remove(member)
-        self._ray.kill(member.actor, no_restart=True)
-        # Ray asks the process to end itself, which one that is stopped or swaps cannot do.
-        if member.home and member.home.host == socket.gethostname() and member.home.pid != os.getpid():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(member.home.pid)
-                if process.create_time() == member.home.created:
-                    process.kill()
+        member.end()
 
     def _bad_code(self, reply: Raised, job: Job | None) -> UniformError:
         doing = "while loading" if job is None else f"on a batch of {len(job.items)}"

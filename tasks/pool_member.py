@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import psutil
 
 from tasks.pool_actor import Home
 
@@ -34,6 +39,18 @@ class Member:
     given: int = 0
     is_retiring: bool = False
     is_new: bool = True  # else from the bench, where it may have died
+
+    def end(self) -> None:
+        """The actor's process is gone, whatever it was doing."""
+        import ray
+
+        ray.kill(self.actor, no_restart=True)
+        # Ray asks the process to end itself, which one that is stopped or swaps cannot do.
+        if self.home and self.home.host == socket.gethostname() and self.home.pid != os.getpid():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(self.home.pid)
+                if process.create_time() == self.home.created:
+                    process.kill()
 
     @property
     def jobs(self) -> list[Job]:

@@ -55,7 +55,7 @@ class StageSummary:
     `waiting` items failed in an earlier run and are not due (terminal, or to be retried later); `empty` ones are done,
     and nothing usable came of them. `by_error_class` counts what failed in this run, whole items and parts of items;
     `rows` are the rows that were added, by table; `deaths` the workers that were lost; `note` is what else a person
-    should read, in lines.
+    should read, in lines; `tables` are further tables by their titles, as rows.
     """
 
     stage: str
@@ -72,6 +72,7 @@ class StageSummary:
     by_error_class: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @classmethod
     def complete(
@@ -135,10 +136,10 @@ def run_stage(
     `Catalog.insert` raise; what came before that is committed.
     """
     started_s, cpu_before_s = time.monotonic(), time.process_time()
-    wanted = _still_wanted(catalog, candidates)
+    wanted = still_wanted(catalog, candidates)
     todo = catalog.outstanding(stage.table, wanted, stage=stage.name)
     total = pc.count_distinct(wanted["work_key"]).as_py()
-    already_done = _count_done(catalog, stage.table, wanted) if todo.num_rows < total else 0
+    already_done = count_done(catalog, stage.table, wanted) if todo.num_rows < total else 0
     committer = Committer(catalog, stage=stage.name, done_table=stage.table, run_id=run_id, rule=stage.commit)
     tally = _Tally(stage, todo.num_rows, committer=committer, listener=listener)
     with committer:
@@ -214,7 +215,7 @@ def _batches(table: pa.Table, size: int) -> Iterator[list[dict[str, Any]]]:
         yield table.slice(start, size).to_pylist()
 
 
-def _still_wanted(catalog: Catalog, candidates: pa.Table) -> pa.Table:
+def still_wanted(catalog: Catalog, candidates: pa.Table) -> pa.Table:
     """The candidates whose sources have not been taken down."""
     names = ["dataset", "source_id"]
     gone = catalog.query("SELECT dataset, source_id FROM tombstones")
@@ -224,7 +225,7 @@ def _still_wanted(catalog: Catalog, candidates: pa.Table) -> pa.Table:
     return candidates.filter([tuple(row.values()) not in buried for row in candidates.select(names).to_pylist()])
 
 
-def _count_done(catalog: Catalog, table: str, candidates: pa.Table) -> int:
+def count_done(catalog: Catalog, table: str, candidates: pa.Table) -> int:
     """How many of the candidates have a live row."""
     live = catalog.query(f"SELECT work_key FROM {table}")["work_key"]  # noqa: S608  (the name of a table of ours)
     keys = pc.unique(candidates["work_key"])

@@ -36,6 +36,7 @@ def build_run(preset: str, *, overrides: Sequence[str] = (), data: str | None = 
     if data is not None:
         try:
             values["data"] = _data_values(data)
+            _take_splits(values)
         except ConfigError as error:
             mistakes.append(error)
             overrides = [text for text in overrides if not text.startswith("data.")]  # keys of a kind nobody knows
@@ -125,6 +126,13 @@ def _data_values(text: str) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
+def _take_splits(values: dict[str, Any]) -> None:
+    """Other data are evaluated on their own split, where they have not the preset's: the last of theirs."""
+    splits = next(m for m in DATASETS if m.model_fields["kind"].default == values["data"]["kind"]).splits
+    if splits is not None and values["evaluate"]["split"] not in splits:
+        values["evaluate"]["split"] = splits[-1]
+
+
 def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) -> None:
     """Set one dotted path to a JSON value, or to a plain text where it is not JSON. The path must exist.
 
@@ -151,8 +159,9 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
             )
         if depth < len(parents):
             models = _models_in(_model_of(node, models), name)
-            # a part that a dump leaves out at its default begins there
-            node = node.setdefault(name, {}) if len(models) == 1 else node.get(name)
+            if name not in node and len(models) == 1:  # a part that a dump leaves out where it has its defaults
+                node[name] = models[0]().model_dump(mode="json")
+            node = node.get(name)
     value = _value(path, literal)
     kinds = _kinds(models)
     if last == "kind" and kinds and value != node["kind"]:

@@ -19,6 +19,7 @@ from uniform_core.codecs import (
 )
 from uniform_core.datasets import AnyDataset, DatasetConfig
 from uniform_core.diffusion import AnyObjective, ObjectiveConfig
+from uniform_core.fetching.hosts import HostRules
 from uniform_core.generation.config import SampleConfig
 from uniform_core.media.forms import CanonicalForm, CutRule
 from uniform_core.metrics import Metric as AnyMetric
@@ -79,6 +80,18 @@ class EvaluateConfig(Frozen):
         return self
 
 
+class FetchConfig(Frozen):
+    """How the files of an index are brought. Nothing of it changes a file, nor enters a fingerprint.
+
+    `hosts` says how often each may be asked, by all workers together. `patience_s` is the longest wait for a host that
+    opens again, or for a clip's next try; where it would be longer, the run ends, and says until when.
+    """
+
+    workers: Count = 8  # they mostly wait for hosts
+    patience_s: float = Field(default=7200.0, ge=0)
+    hosts: HostRules = HostRules()
+
+
 class RunConfig(Frozen):
     """Everything that decides the result of a run. Made by a preset; overrides pass the same validation."""
 
@@ -109,6 +122,7 @@ class RunConfig(Frozen):
     # to; and the lists whose videos count as evaluated though they are not in the run. Left out of a dump at these.
     leakage: Literal["exclude", "allow"] = Field(default="exclude", exclude_if=lambda value: value == "exclude")
     guard_against: tuple[AnyDataset, ...] = Field(default=(), exclude_if=lambda value: value == ())
+    fetch: FetchConfig = Field(default=FetchConfig(), exclude_if=lambda value: value == FetchConfig())
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RunConfig:

@@ -90,11 +90,14 @@ def is_being_written(temp: Path) -> bool:
 
 
 def older_than(paths: Iterable[Path], moment: datetime) -> list[Path]:
-    """Those of the files that were last written before the moment; files that are gone by now are left out."""
+    """Those of the files that were last written before the moment; files that are gone by now are left out.
+
+    A link is as old as itself, whatever it leads to.
+    """
     old = []
     for path in paths:
         with suppress(FileNotFoundError):
-            if path.stat().st_mtime < moment.timestamp():
+            if path.lstat().st_mtime < moment.timestamp():
                 old.append(path)
     return old
 
@@ -170,6 +173,26 @@ def lock(path: Path, *, shared: bool) -> Iterator[None]:
     with handle:
         fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Whether the block runs alone; it runs in any case, and nobody is waited for.
+
+    Raises StorageError where the lock's file cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _opened(path)
+    except OSError as error:
+        raise storage_error(str(path), error) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -18,6 +18,8 @@ from uniform_core.files import expanded
 from uniform_core.types import Count, Frozen
 
 PREFIX = "UNIFORM_"
+FETCHING = "fetching"  # the folder of media/ that the fetcher alone uses
+HOSTS_FILE = "hosts.json"  # in it: which hosts are closed
 
 
 class Settings(Frozen):
@@ -56,6 +58,11 @@ class Settings(Frozen):
     @property
     def media_dir(self) -> Path:
         return self.home / "media"
+
+    @property
+    def fetching_dir(self) -> Path:
+        """What is under way, and what is kept of hosts; on the disk of the media, so that a rename moves files."""
+        return self.media_dir / FETCHING
 
     @property
     def indexes_dir(self) -> Path:

@@ -1,4 +1,5 @@
--- What the ledger says last of every item that failed and was not asked for again, newest first.
+-- What the ledger says last of every item that failed and was not asked for again, newest first; a clip that was fetched
+-- after all is none.
 WITH last AS (
     SELECT
         *,
@@ -9,4 +10,5 @@ WITH last AS (
 SELECT stage, dataset, item, error_class, message, is_terminal, tries, retry_at, created_at, item_key
 FROM last
 WHERE back = 1 AND event = 'failed'
+    AND NOT (stage = 'fetch' AND item_key IN (SELECT work_key FROM stored.downloads))
 ORDER BY created_at DESC, stage, item;

@@ -15,5 +15,6 @@ SELECT
     min(item) AS example
 FROM last
 WHERE back = 1 AND event = 'failed'
+    AND NOT (stage = 'fetch' AND item_key IN (SELECT work_key FROM stored.downloads))
 GROUP BY stage, error_class
 ORDER BY stage, items DESC, error_class;

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from flows.cli.show import print_json, row_limit, table
-from uniform_core.catalog import REPAIRABLE, Catalog
-from uniform_core.errors import ConfigError
+from uniform_core.catalog import REPAIRABLE, Catalog, Selection
+from uniform_core.catalog.store import utc_now
+from uniform_core.errors import CatalogError, ConfigError
 from uniform_core.settings import load_settings
 
 WHOLE = "every row's bytes are there, whole, with the right hash"
@@ -17,16 +21,18 @@ WHOLE = "every row's bytes are there, whole, with the right hash"
 def failures(arguments: argparse.Namespace) -> int:
     """List what failed, or append a request to try it again."""
     catalog = Catalog.open(load_settings())
-    wanted = {"stage": arguments.stage, "error_class": arguments.error_class, "dataset": arguments.dataset}
+    words: Selection = {
+        "stage": arguments.stage,
+        "error_class": arguments.error_class,
+        "dataset": arguments.dataset,
+        "where": arguments.where,
+    }
+    with condition_told():
+        selected = catalog.failed_items(**words)
     if arguments.action == "retry":
-        count = catalog.request_retry(**wanted, run_id="command line")
-        print_json({"requested": count}) if arguments.json else print(f"{count} items will be tried again")
-        return 0
-    rows = [
-        row
-        for row in catalog.named_rows("failures")
-        if all(value is None or row[name] == value for name, value in wanted.items())
-    ]
+        return _retry(catalog, selected, arguments)
+    wanted = {(row["stage"], row["item_key"]) for row in selected}
+    rows = [row for row in catalog.named_rows("failures") if (row["stage"], row["item_key"]) in wanted]
     shown = rows[: row_limit(arguments.limit, json=arguments.json)]
     if arguments.json:
         print_json(shown)
@@ -35,6 +41,34 @@ def failures(arguments: argparse.Namespace) -> int:
     if len(shown) < len(rows):
         print(f"… {len(rows) - len(shown)} more rows: --limit 0 prints all")
     return 0
+
+
+def _retry(catalog: Catalog, selected: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> int:
+    """Ask for another try of what is due; videos that are gone are, some months after they were last looked at."""
+    from uniform_core.corpus.fetching import is_recheck_due  # here: other commands of this file need no config
+
+    now = utc_now()
+    due = [row for row in selected if arguments.early or is_recheck_due(row, now)]
+    early = len(selected) - len(due)
+    count = len(due) if arguments.dry_run else catalog.retry(due, run_id="command line")
+    if arguments.json:
+        print_json({"would_request" if arguments.dry_run else "requested": count, "not_due": early})
+        return 0
+    print(f"{count} items {'would' if arguments.dry_run else 'will'} be tried again")
+    if early:
+        print(f"{early} stay as they are: videos that are gone are not due for another look yet (--early asks anyway)")
+    return 0
+
+
+@contextlib.contextmanager
+def condition_told() -> Iterator[None]:
+    """SQL that is wrong is a wrong word of the call: ConfigError."""
+    try:
+        yield
+    except CatalogError as error:
+        if error.item != "SQL":
+            raise
+        raise ConfigError("--where", expected=error.expected, found=error.found, fix=error.fix) from error
 
 
 def catalog(arguments: argparse.Namespace) -> int:
@@ -85,13 +119,18 @@ def _history(opened: Catalog, arguments: argparse.Namespace) -> int:
 
 
 def _bury(opened: Catalog, arguments: argparse.Namespace) -> int:
-    if not (arguments.dataset and arguments.source and arguments.reason):
+    sources, videos = arguments.source, arguments.video
+    if not arguments.reason or bool(sources) == bool(videos) or (sources and not arguments.dataset):
         raise ConfigError(
             "catalog bury",
-            expected="--dataset NAME, --source ID (once or more) and --reason WORDS",
-            found="not all of them",
+            expected="--reason WORDS, and --dataset NAME with --source ID (once or more), or --video ID (once or more)",
+            found="not all of them, or sources and videos in one call",
             fix="A takedown says what is taken down, and why.",
         )
-    purged = opened.bury(arguments.dataset, arguments.source, reason=arguments.reason, run_id="command line").as_dict()
+    if videos:
+        burial = opened.bury_videos(videos, dataset=arguments.dataset, reason=arguments.reason, run_id="command line")
+    else:
+        burial = opened.bury(arguments.dataset, sources, reason=arguments.reason, run_id="command line")
+    purged = burial.as_dict()
     print_json(purged) if arguments.json else print(table([{"what": k, "count": v} for k, v in purged.items()]))
     return 0

@@ -108,7 +108,9 @@ def plan(arguments: argparse.Namespace) -> int:
     require_items(config)
     rates = rates_of(settings, config)
     stages = plan_stages(Catalog.open(settings), config, workers=settings.worker_cpus, rates=rates)
-    rows = [stage for stage in stages if not arguments.stage or stage.stage in arguments.stage]
+    named = arguments.stage or []
+    asked = {*named, *(["fetch"] if "ingest" in named else [])}  # what is ingested has to come first
+    rows = [stage for stage in stages if not asked or stage.stage in asked]
     model = {row.stage: plan_model(config) for row in rows if row.stage == "train"}
     if arguments.json:
         print_json(

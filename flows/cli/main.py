@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from flows.cli.words import number, one_of, option, right_words
+from flows.cli.words import number, one_of, option, right_words, stage_or_data
 from uniform_core import __version__
 from uniform_core.errors import StorageError, UniformError
 
-STAGES = ("ingest", "encode", "captions", "text", "train", "sample", "evaluate")
+STAGES = ("fetch", "ingest", "encode", "captions", "text", "train", "sample", "evaluate")
 # By these names failures are kept: an evaluation also has instruments to train and features to compute.
 LEDGER_STAGES = (*STAGES[:-1], "instruments", "features", "evaluate")
 
@@ -153,10 +153,10 @@ def _run_commands(commands: Commands) -> None:
             option(captions, "clip", of=("show",), nargs="?", help="a clip id, or the beginning of one")
             _work_words(captions, of=("build",))
             continue
-        words = f"The stage {stage} alone." + (" `sample` makes the evaluation set." if stage == "sample" else "")
+        words = f"The stage {stage} alone." + MORE_OF_STAGES.get(stage, "")
         command = _command(commands, stage, "flows.cli.work:stage", words)
-        if stage == "ingest":
-            option(command, "kind", nargs="?", metavar="KIND[:ARG]", help="as --data")
+        if stage in ("fetch", "ingest"):
+            _kind_word(command)
         _work_words(command)
     generate = _command(commands, "generate", "flows.cli.generate:generate", "Make a clip from a person's own files.")
     _choice(generate, "task", ("t2av", "v2a", "a2v"))
@@ -186,6 +186,31 @@ def _run_commands(commands: Commands) -> None:
     _json_word(nightly)
 
 
+# What a stage's name does not say.
+MORE_OF_STAGES = {
+    "fetch": " It brings the files of the clips that an index lists, politely.",
+    "ingest": " Of an index, it fetches first.",
+    "sample": " `sample` makes the evaluation set.",
+}
+
+
+def _kind_word(command: argparse.ArgumentParser) -> None:
+    option(command, "kind", nargs="?", metavar="KIND[:ARG]", help="as --data")
+
+
+def _first_word(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:
+    option(
+        command,
+        "--limit",
+        of=of,
+        action="append",
+        type=lambda text: f"data.limit={text}",  # a value of the config, and checked with it
+        metavar="N",
+        dest="overrides",
+        help="only the first N clips that an index lists",
+    )
+
+
 def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:
     _config_words(command, of=of)
     option(command, "--dry-run", of=of, action="store_true", help="say what would be done, and do nothing")
@@ -199,14 +224,23 @@ def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> 
         dest="overrides",
         help="fail where more of the items than this are rejected",
     )
+    _first_word(command, of=of)
     _json_word(command)
 
 
 def _look_commands(commands: Commands) -> None:
     plan = _command(commands, "plan", "flows.cli.look:plan", "What would be done: how many, bytes, time, by stage.")
-    _choice(plan, "stage", STAGES, nargs="*", metavar="STAGE", help="only these stages: " + " ".join(STAGES))
+    words = "only these stages (" + " ".join(STAGES) + "); one word may be data, as --data"
+    option(plan, "stage", type=stage_or_data("stage", STAGES), nargs="*", metavar="STAGE", help=words)
     _config_words(plan)
+    _first_word(plan)
     _json_word(plan)
+    words = "The clips that an index lists and that have no file, and why: one a line."
+    missing = _command(commands, "missing", "flows.cli.corpus:missing", words)
+    _kind_word(missing)
+    _config_words(missing)
+    _first_word(missing)
+    _json_word(missing)
     status = _command(commands, "status", "flows.cli.look:status", "What is in the catalog.")
     _json_word(status)
     query = _command(commands, "query", "flows.cli.look:query", "A SELECT over the tables of the catalog.")
@@ -223,7 +257,12 @@ def _care_commands(commands: Commands) -> None:
     _choice(failures, "--stage", LEDGER_STAGES)
     option(failures, "--error-class", metavar="CLASS")
     option(failures, "--dataset", metavar="NAME")
+    words = "a condition in SQL over the columns of `attempts` and `tries`: \"error_class = 'transient'\""
+    option(failures, "--where", metavar="SQL", help=words)
     _limit_word(failures, of=("list",))
+    words = "also videos that are gone, and not due for another look yet"
+    option(failures, "--early", of=("retry",), action="store_true", help=words)
+    option(failures, "--dry-run", of=("retry",), action="store_true", help="say how many, and ask for none")
     _json_word(failures)
     catalog = _command(commands, "catalog", "flows.cli.care:catalog", "Care for the catalog.")
     _choice(catalog, "action", ("verify", "compact", "vacuum", "history", "bury"))
@@ -234,6 +273,10 @@ def _care_commands(commands: Commands) -> None:
     option(catalog, "--keep-hours", of=("vacuum",), help="spare what was replaced since (default: 168)", **hours)
     option(catalog, "--dataset", of=("bury",), metavar="NAME", help="the dataset")
     option(catalog, "--source", of=("bury",), action="append", default=[], metavar="ID", help="a source to take down")
+    words = (
+        "a video to take down with all its clips, of every dataset where none is named (--video=-ID where it begins so)"
+    )
+    option(catalog, "--video", of=("bury",), action="append", default=[], metavar="ID", help=words)
     option(catalog, "--reason", of=("bury",), metavar="WORDS", help="why")
     _json_word(catalog)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
 import unicodedata
@@ -56,6 +57,14 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = Non
         ).rstrip()
         for line in lines
     )
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same in Markdown, whose signs in cells mean nothing."""
+    lines = [list(rows[0]) if rows else [], *([_cell(value) for value in row.values()] for row in rows)]
+    plain_lines = [[re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", str(cell)) for cell in line] for line in lines]
+    written = ["| " + " | ".join(line) + " |" for line in plain_lines]
+    return "\n".join([written[0], "|" + " --- |" * len(lines[0]), *written[1:]])
 
 
 def _cell(value: Any) -> str:

@@ -47,6 +47,30 @@ def number(
     return read
 
 
+class DataWord(str):
+    """A word that names data, among words that name something else."""
+
+    __slots__ = ()
+
+
+def stage_or_data(name: str, stages: Sequence[str]) -> Callable[[str], str | ConfigError]:
+    """What reads the name of a stage, or KIND[:ARG] as a `DataWord`."""
+    read_stage = one_of(name, stages)
+
+    def read(text: str) -> str | ConfigError:
+        if text in stages:
+            return text
+        kind, colon, _ = text.partition(":")
+        if colon:
+            return DataWord(text)
+        from uniform_core.datasets import MEMBERS  # here: the name of a stage need not wait for it
+
+        kinds = {member.model_fields["kind"].default for member in MEMBERS}
+        return DataWord(text) if kind in kinds else read_stage(text)
+
+    return read
+
+
 def option(command: argparse.ArgumentParser, *names: str, of: Sequence[str] = (), **more: Any) -> None:
     """A word of a command; `of` names the actions that take it, where not every action does.
 
@@ -84,7 +108,7 @@ def right_words(arguments: argparse.Namespace) -> argparse.Namespace:
     foreign = _foreign_words(arguments, takes)
     absent = {o.dest: o.default for o in reversed(takes) if o.dest not in arguments}  # of one value, the first says it
     whole = argparse.Namespace(**{**vars(arguments), **absent})
-    wrong = [*foreign, *_wrong_words(whole)]
+    wrong = [*foreign, *_wrong_words(whole), *_data_words(whole)]
     if not wrong:
         return whole
     if any(o.dest == "preset" for o in takes):
@@ -124,6 +148,25 @@ def _foreign_words(arguments: argparse.Namespace, takes: Sequence[_Option]) -> l
             fix="Leave it out, or choose another action.",
         )
     ]
+
+
+def _data_words(arguments: argparse.Namespace) -> list[ConfigError]:
+    """What is wrong with the words that name data; those of other places than `--data` become its value."""
+    kind, words = getattr(arguments, "kind", None), getattr(arguments, "stage", None)
+    several = words if isinstance(words, list) else []
+    given = [word for word in several if isinstance(word, DataWord)] + ([kind] if kind is not None else [])
+    said = dict.fromkeys([str(word) for word in given] + ([arguments.data] if given and arguments.data else []))
+    if not said:
+        return []
+    if several:
+        arguments.stage = [word for word in several if not isinstance(word, DataWord)]
+    if len(said) > 1:
+        found = " and ".join(said)
+        return [
+            ConfigError(f"uniform {arguments.command}", expected="the data once", found=found, fix="Leave one out.")
+        ]
+    [arguments.data] = said
+    return []
 
 
 def _wrong_words(arguments: argparse.Namespace) -> list[ConfigError]:

@@ -12,14 +12,16 @@ from typing import Any
 from flows.cli.licences import say_licences
 from flows.cli.look import plan
 from flows.cli.show import print_json, seconds, size, table
+from flows.listing import list_data
 from flows.outcome import Outcome, column_of, nets_remark, outcome_of
 from flows.proof import proof_json, proof_text
 from tasks.preflight import require_parts
-from uniform_core.build import build_run, require_items
+from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
+from uniform_core.corpus.fetching import has_indexes
 from uniform_core.corpus.samples import current_model_id, require_trained
-from uniform_core.errors import ConfigError, WorkFailedError
+from uniform_core.errors import WorkFailedError
 from uniform_core.metrics.gate import CONTROLS
 from uniform_core.settings import Settings, ensure_home, load_settings
 
@@ -37,27 +39,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def stage(arguments: argparse.Namespace) -> int:
-    """One stage alone."""
-    if getattr(arguments, "kind", None) is not None:
-        if arguments.data is not None and arguments.data != arguments.kind:
-            raise ConfigError(
-                "uniform ingest",
-                expected="the data once",
-                found=f"{arguments.kind} and --data {arguments.data}",
-                fix="Leave one out.",
-            )
-        arguments.data = arguments.kind
-    return _work(arguments, [arguments.command])
+    """One stage alone; of an index, `ingest` has the files fetched first."""
+    return _work(arguments, ["fetch", "ingest"] if arguments.command == "ingest" else [arguments.command])
 
 
 def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
+    if only == ["fetch", "ingest"] and not has_indexes(config):
+        only = ["ingest"]
     if arguments.dry_run:
         arguments.stage = only
         return plan(arguments)
     settings = load_settings()
     # What is certain to fail is told before any service starts, and a root of a newer format before it is written to.
-    require_items(config)
+    list_data(settings, config)
     require_parts(config, stages=only)
     catalog = Catalog.open(settings)
     ensure_home(settings)
@@ -141,7 +136,10 @@ def _get_ready(settings: Settings, *, trains: bool, evaluates: bool) -> None:
 
 def stages_text(summaries: list[dict[str, Any]]) -> str:
     """The table of the stages, and below it what else they say."""
-    return "\n\n".join([_stage_table(summaries), *(summary["note"] for summary in summaries if summary["note"])])
+    further = [
+        f"{title}\n{table(rows)}" for summary in summaries for title, rows in summary.get("tables", {}).items() if rows
+    ]
+    return "\n\n".join([_stage_table(summaries), *further, *(s["note"] for s in summaries if s["note"])])
 
 
 def _stage_table(summaries: list[dict[str, Any]]) -> str:

@@ -64,7 +64,8 @@ def test_every_deployment_names_a_flow_that_exists() -> None:
     for deployment in deployments:
         file, _, name = deployment["entrypoint"].partition(":")
         assert f"def {name}(" in (ROOT / file).read_text()
-    assert {d["entrypoint"].partition(":")[2] for d in deployments} == {"pipeline", "proof_of_seeds", *STAGES}
+    names = {d["entrypoint"].partition(":")[2] for d in deployments}
+    assert names == {"pipeline", "proof_of_seeds", "collect", *STAGES}
 
 
 def test_the_table_of_stages_has_as_many_items_as_the_preset() -> None:

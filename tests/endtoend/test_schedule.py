@@ -25,11 +25,12 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server import PrefectServer
+from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("ingest", "encode", "captions", "text", "train", "sample", "evaluate")
+STAGES = ("fetch", "ingest", "encode", "captions", "text", "train", "sample", "evaluate")
 PATIENCE_S = 900.0  # only ends what hangs: a busy machine may take ten times as long
 Found = TypeVar("Found")
 
@@ -120,6 +121,26 @@ def test_the_proof_of_seeds_waits_for_somebody_to_switch_its_schedule_on(deploye
     crons = [(s.schedule.cron, s.schedule.timezone, s.active) for s in deployment.schedules]
     assert crons == [("0 4 * * 0", "Etc/UTC", False)]
     assert [run for run in deployed.runs(deployment.id) if run.auto_scheduled] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("pipeline/paper", "vggsound"),
+        ("collect/vggsound", "vggsound"),
+        ("collect/audioset-balanced", "audioset:balanced"),
+        ("collect/audioset-strong", "audioset:strong"),
+        ("collect/audioset-eval", "audioset:eval"),
+        ("collect/landscape", "landscape"),
+        ("collect/aistpp", "aistpp"),
+    ],
+)
+def test_each_dataset_has_a_deployment_whose_words_make_a_run(deployed: Deployed, name: str, data: str) -> None:
+    deployment = deployed.deployment(name)
+    assert deployment.parameters == {"preset": "paper", "overrides": [], "data": data}
+    assert build_run(**deployment.parameters).data.kind == data.partition(":")[0]
+    assert deployment.global_concurrency_limit.limit == 1
+    assert deployment.schedules == []
 
 
 @pytest.mark.parametrize("parameters", [{"preset": 3}, {"overrides": "train.lr=1"}])

@@ -185,6 +185,7 @@ def test_nothing_that_leads_out_of_the_archive_is_taken(is_packed: bool, tmp_pat
         add(tar, f"{tmp_path}/abs.mp4", b"x" * 100)
         add(tar, "../../up.mp4", b"x" * 100)
         add(tar, "soft.mp4", type=tarfile.SYMTYPE, linkname=str(secret))
+        add(tar, "sized.mp4", type=tarfile.SYMTYPE, linkname=str(secret), size=100)  # it says so, and has none
         add(tar, "hard.mp4", type=tarfile.LNKTYPE, linkname="../secret.mp4")
         add(tar, "device.mp4", type=tarfile.CHRTYPE, devmajor=1, devminor=5)
         add(tar, "pipe.mp4", type=tarfile.FIFOTYPE)
@@ -196,6 +197,8 @@ def test_nothing_that_leads_out_of_the_archive_is_taken(is_packed: bool, tmp_pat
     data = out.getvalue()
     path = write(tmp_path / "work" / "v.tar", gzip.compress(data) if is_packed else data)
     source = opened(tmp_path / "work", path)
+    for stem in ("soft", "sized", "hard", "device", "pipe", "folder"):
+        assert "a file expected, a link, folder or device found" in failed(source, stem).message
     for stem in ("abs", "up", "soft", "hard", "device", "pipe", "folder", "empty"):
         assert failed(source, stem).failure is FailureClass.BAD_MEDIA
     assert isinstance(outcome(source, "good"), Found)

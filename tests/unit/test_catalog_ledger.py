@@ -117,3 +117,42 @@ def test_work_of_a_buried_source_is_not_outstanding(catalog: Catalog) -> None:
     assert catalog.read("latents").num_rows == 2
     known = pa.table({"work_key": catalog.read("latents", include_removed=True)["work_key"]})
     assert catalog.outstanding("latents", known, stage="encode").num_rows == 0, "hidden rows are done, too"
+
+
+def test_a_condition_selects_among_what_stands_as_failed(catalog: Catalog) -> None:
+    later = START + timedelta(days=1)
+    catalog.record_failures([failure(0), failure(1, error_class="transient", terminal=False, retry_at=later)])
+    catalog.record_failures([failure(1, error_class="transient", terminal=False)], clock=clock_at(hours=1))
+    catalog.record_failures([failure(2, error_class="transient")], clock=clock_at(hours=1))
+
+    def chosen(where: str, **words: str) -> set[str]:
+        return {row["item_key"] for row in catalog.failed_items(where=where, **words)}
+
+    assert chosen("error_class = 'transient'") == {KEYS[1], KEYS[2]}
+    assert chosen("error_class = 'transient' -- and no more", stage="text") == {KEYS[1], KEYS[2]}
+    assert chosen("tries > 1") == {KEYS[1]}
+    assert chosen("is_terminal AND error_class <> 'crash'") == {KEYS[2]}
+    assert chosen("item LIKE '%(%'") == set(), "brackets in a text are no brackets"
+    assert chosen("true", stage="another") == set()
+    assert catalog.request_retry(run_id="p", where="tries > 1", clock=clock_at(hours=2)) == 1
+    assert chosen("true") == {KEYS[0], KEYS[2]}, "what was asked for does not stand as failed"
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (" ", "nothing"),
+        ("error_clas = 'transient'", "error_clas"),
+        ("true) UNION SELECT work_key FROM attempts WHERE (true", "more than a condition"),
+        ("true) ORDER BY (1", "more than a condition"),
+        ("true) GROUP BY work_key HAVING (true", "more than a condition"),
+        ("true); DELETE FROM attempts; SELECT (true", ""),
+        ("item_key IN (SELECT clip_id FROM stored.clips)", "taken down"),
+        ("item IN (SELECT content FROM read_text('/etc/passwd'))", ""),
+    ],
+)
+def test_what_is_no_condition_is_refused(catalog: Catalog, where: str, found: str) -> None:
+    catalog.record_failures([failure(0)])
+    with pytest.raises(CatalogError, match=found or "SQL"):
+        catalog.failed_items(where=where)
+    assert catalog.read("attempts").num_rows == 1

@@ -68,7 +68,7 @@ def test_a_plan_takes_its_times_from_the_last_large_run_of_the_preset(home, caps
     assert "Times of evaluate are as the last large nano run took on this root" in capsys.readouterr().out
     settings.reports_dir.joinpath("pace.json").write_text('{"nano": 3')
     assert rates_of(settings, config) == {}
-    assert set(DEFAULT_RATES) == set(STAGES)
+    assert set(DEFAULT_RATES) == {"fetch", *STAGES}
 
 
 @pytest.mark.parametrize("words", [["plan"], ["run"], ["ingest"]], ids=" ".join)
@@ -91,7 +91,7 @@ def test_failures_are_listed_by_every_stage_that_has_some(home, capsys):
         assert main(["failures", "list", "--stage", stage, "--json"]) == 0
         assert [row["item"] for row in json.loads(capsys.readouterr().out)] == [f"an item of {stage}"]
     assert main(["failures", "retry", "--stage", "features", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"requested": 1}
+    assert json.loads(capsys.readouterr().out) == {"requested": 1, "not_due": 0}
 
 
 def test_a_dry_run_shows_the_stages_that_were_asked_for(home, capsys):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from command_line import said
 
+from flows.cli.main import build_parser
+from flows.cli.words import right_words
 from uniform_core.build import build_run
 from uniform_core.errors import ConfigError
 
@@ -58,14 +60,21 @@ OF_ACTIONS = {
     ("catalog", "compact"): ["--table"],
     ("catalog", "vacuum"): ["--keep-hours"],
     ("catalog", "history"): ["--table"],
-    ("catalog", "bury"): ["--dataset", "--source", "--reason"],
-    ("failures", "list"): ["--stage", "--error-class", "--dataset", "--limit"],
-    ("failures", "retry"): ["--stage", "--error-class", "--dataset"],
-    ("captions", "build"): ["--preset", "--data", "--set", "--dry-run", "--max-reject-fraction"],
+    ("catalog", "bury"): ["--dataset", "--source", "--video", "--reason"],
+    ("failures", "list"): ["--stage", "--error-class", "--dataset", "--where", "--limit"],
+    ("failures", "retry"): ["--stage", "--error-class", "--dataset", "--where", "--early", "--dry-run"],
+    ("captions", "build"): ["--preset", "--data", "--set", "--dry-run", "--max-reject-fraction", "--limit"],
     ("captions", "list"): [],
     ("captions", "show"): ["clip"],
 }
-VALUES = {"--repair": [], "--dry-run": [], "--keep-hours": ["168"], "--limit": ["50"], "--stage": ["encode"]}
+VALUES = {
+    "--repair": [],
+    "--early": [],
+    "--dry-run": [],
+    "--keep-hours": ["168"],
+    "--limit": ["50"],
+    "--stage": ["encode"],
+}
 FOREIGN = {
     (action, word)
     for action, own in OF_ACTIONS.items()
@@ -114,3 +123,46 @@ def test_a_command_that_is_not_there_names_those_that_are(words, home, capsys):
     code, text = said(words.split(), capsys)
     assert code == 2
     assert ("build, list, show" if words == "captions diff" else "'status', 'query', 'doctor'") in text
+
+
+def parsed(*words):
+    return right_words(build_parser().parse_args(list(words)))
+
+
+@pytest.mark.parametrize(
+    ("words", "stages", "data"),
+    [
+        (["plan", "ingest", "vggsound:test"], ["ingest"], "vggsound:test"),
+        (["plan", "vggsound"], [], "vggsound"),
+        (["plan", "folder:a:b", "train", "encode"], ["train", "encode"], "folder:a:b"),
+        (["plan", "train", "--data", "vggsound:test"], ["train"], "vggsound:test"),
+        (["plan", "vggsound:test", "--data", "vggsound:test"], [], "vggsound:test"),
+        (["plan"], [], None),
+    ],
+    ids=str,
+)
+def test_a_plan_is_told_apart_from_its_data(words, stages, data):
+    arguments = parsed(*words)
+    assert (arguments.stage, arguments.data) == (stages, data)
+
+
+@pytest.mark.parametrize("command", ["ingest", "fetch", "missing"])
+def test_data_may_be_said_without_its_flag_and_once(command, home, capsys):
+    assert parsed(command, "vggsound:test", "--limit", "5").data == "vggsound:test"
+    assert parsed(command, "vggsound:test", "--limit", "5").overrides == ["data.limit=5"]
+    assert parsed(command).data is None
+    code, text = said([command, "vggsound:test", "--data", "landscape"], capsys)
+    assert (code, "vggsound:test and landscape" in text, "Leave one out" in text) == (2, True, True)
+    assert not home.exists()
+
+
+def test_a_stage_that_nobody_knows_is_no_data(home, capsys):
+    code, text = said(["plan", "ingst"], capsys)
+    assert (code, "Did you mean 'ingest'" in text) == (2, True)
+
+
+def test_a_limit_is_checked_with_the_config(home, capsys):
+    code, text = said(["plan", "vggsound:test", "--limit", "0"], capsys)
+    assert (code, "data.limit" in text or "limit" in text) == (2, True)
+    code, text = said(["plan", "procedural", "--limit", "5"], capsys)
+    assert (code, "a key of data" in text) == (2, True)

@@ -184,7 +184,9 @@ def test_the_mark_is_written_last(bench: Bench, monkeypatch: pytest.MonkeyPatch)
     order: list[str] = []
     insert, record = bench.catalog.insert, bench.catalog.record_failures
     monkeypatch.setattr(bench.catalog, "insert", lambda table, rows: (order.append(table), insert(table, rows))[1])
-    monkeypatch.setattr(bench.catalog, "record_failures", lambda rows: (order.append("attempts"), record(rows))[1])
+    monkeypatch.setattr(
+        bench.catalog, "record_failures", lambda rows, **words: (order.append("attempts"), record(rows, **words))[1]
+    )
     bench.run("half", commit=CommitRule(rows=1))
     assert [name for name in order if name in ("caption_texts", "attempts", "prompts")][-1] == "prompts"
     assert set(order) >= {"caption_texts", "attempts", "prompts"}

@@ -4,6 +4,7 @@ DuckDB, Delta Lake and Arrow are imported when the catalog is first used, so tha
 """
 
 from uniform_core.catalog.catalog import Catalog as Catalog
+from uniform_core.catalog.catalog import Selection as Selection
 from uniform_core.catalog.ledger import Failure as Failure
 from uniform_core.catalog.repair import REPAIRABLE as REPAIRABLE
 from uniform_core.catalog.shard_care import Burial as Burial

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from uniform_core.catalog import content, formats, ledger, pins, shard_care
+from uniform_core.catalog import content, formats, ledger, pins, shard_care, takedown
 from uniform_core.catalog import repair as repairing
 from uniform_core.catalog import vacuum as vacuuming
 from uniform_core.catalog import verify as verifying
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 
 _ODD = set('*?[]{}#%|^<>"\\`')  # what Delta's URLs or DuckDB's patterns take for something else
+
+
+class Selection(TypedDict, total=False):
+    """Which failures: those that fit every word. `where` is a condition in SQL, as `ledger.failed_items` has it."""
+
+    stage: str | None
+    dataset: str | None
+    error_class: str | None
+    item_keys: Sequence[str] | None
+    where: str | None
 
 
 class Catalog(Store):
@@ -86,26 +96,17 @@ class Catalog(Store):
         """How many failures were added to the ledger."""
         return ledger.record_failures(self, failures, clock=clock)
 
-    def request_retry(
-        self,
-        *,
-        run_id: str,
-        stage: str | None = None,
-        dataset: str | None = None,
-        error_class: str | None = None,
-        item_keys: Sequence[str] | None = None,
-        clock: Clock = utc_now,
-    ) -> int:
+    def failed_items(self, **words: Unpack[Selection]) -> list[dict[str, Any]]:
+        """The ledger's last row of each item that stands as failed and that the words select; `where` is SQL."""
+        return ledger.failed_items(self, **words)
+
+    def request_retry(self, *, run_id: str, clock: Clock = utc_now, **words: Unpack[Selection]) -> int:
         """How many failed items, of those that the words select, may now be tried again."""
-        return ledger.request_retry(
-            self,
-            run_id=run_id,
-            clock=clock,
-            stage=stage,
-            dataset=dataset,
-            error_class=error_class,
-            item_keys=item_keys,
-        )
+        return self.retry(self.failed_items(**words), run_id=run_id, clock=clock)
+
+    def retry(self, failed: Sequence[Mapping[str, Any]], *, run_id: str, clock: Clock = utc_now) -> int:
+        """How many of these failures, rows of `failed_items`, may now be tried again."""
+        return ledger.request_retry(self, failed, run_id=run_id, clock=clock)
 
     def bury(
         self, dataset: str, source_ids: Sequence[str], *, reason: str, run_id: str, clock: Clock = utc_now
@@ -116,9 +117,18 @@ class Catalog(Store):
         """
         return shard_care.bury(self, dataset, source_ids, reason=reason, run_id=run_id, clock=clock)
 
+    def bury_videos(
+        self, video_ids: Sequence[str], *, dataset: str | None = None, reason: str, run_id: str, clock: Clock = utc_now
+    ) -> Burial:
+        """What is gone: whole videos, with all their clips, of one dataset or of every one (None).
+
+        Raises ConfigError, before any of them is buried, where nothing was ever fetched of one.
+        """
+        return takedown.bury_videos(self, video_ids, dataset=dataset, reason=reason, run_id=run_id, clock=clock)
+
     def purge(self) -> Burial:
-        """What was still to be removed of sources with a tombstone (a killed takedown, a late writer)."""
-        return shard_care.purge(self)
+        """What was still to be removed of what has a tombstone (a killed takedown, a late writer)."""
+        return takedown.purge(self)
 
     def compact(self, table: str | None = None) -> dict[str, int]:
         """Files that were merged into larger ones, by table; rows and digests stay the same."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from uniform_core.catalog.session import gone_rule
+from uniform_core.catalog.session import gone_rule, require_condition
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import KEY, Column, Table, table_named
 from uniform_core.errors import CatalogError, Rejection
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _LAST: Final = """
 SELECT * FROM attempts
 QUALIFY row_number() OVER (PARTITION BY stage, item_key ORDER BY created_at DESC, event DESC, work_key) = 1
+"""
+
+_NOT_FETCHED: Final = "NOT (stage = 'fetch' AND item_key IN (SELECT work_key FROM stored.downloads))"
+_LAST_WITH_TRIES: Final = f"""
+SELECT a.*, t.tries FROM ({_LAST}) a JOIN (
+    SELECT stage, item_key, count(*) FILTER (WHERE event = 'failed') AS tries FROM attempts GROUP BY ALL
+) t USING (stage, item_key)
 """
 
 
@@ -72,32 +79,53 @@ def _event(failure: Failure, number: int, now: datetime) -> dict[str, Any]:
     }
 
 
-def request_retry(
+def failed_items(
     store: Store,
     *,
-    run_id: str,
-    clock: Clock,
     stage: str | None = None,
     dataset: str | None = None,
     error_class: str | None = None,
     item_keys: Sequence[str] | None = None,
-) -> int:
-    """How many items whose last event is a failure, and which the given words select, may now be tried again."""
+    where: str | None = None,
+) -> list[dict[str, Any]]:
+    """The rows of `attempts` of items whose last event is a failure, and which the given words select.
+
+    A clip that was fetched after all stands as failed no more.
+
+    `where` is a condition that a person typed, over the columns of `attempts` and `tries`, the failures of the item.
+    Raises CatalogError for one that is not one condition, or that reads what was taken down.
+    """
     asked = [
         (name, value)
         for name, value in (("stage", stage), ("dataset", dataset), ("error_class", error_class))
         if value is not None
     ]
-    where = "".join(f" AND {name} = ?" for name, _ in asked)
+    also = "".join(f" AND {name} = ?" for name, _ in asked)
     parameters: list[Any] = [value for _, value in asked]
     if item_keys is not None:
-        where += " AND list_contains(?, item_key)"
+        also += " AND list_contains(?, item_key)"
         parameters.append(list(item_keys))
-    failed = store.query(f"SELECT * FROM ({_LAST}) WHERE event = 'failed'{where}", parameters=parameters).to_pylist()
+    if where is not None:
+        also += f" AND list_contains(?, {KEY})"
+        parameters.append(_selected(store, where))
+    sql = f"SELECT * FROM ({_LAST}) WHERE event = 'failed' AND {_NOT_FETCHED}{also}"
+    return store.query(sql, parameters=parameters).to_pylist()
+
+
+def _selected(store: Store, where: str) -> list[str]:
+    """The last failures that a person's condition selects: their own keys in the ledger."""
+    require_condition(where)
+    sql = f"SELECT {KEY} FROM ({_LAST_WITH_TRIES}) AS failures WHERE event = 'failed' AND (\n{where}\n)"
+    keys: list[str] = store.query(sql, read_only_sql=True)[KEY].to_pylist()
+    return keys
+
+
+def request_retry(store: Store, failed: Sequence[Mapping[str, Any]], *, run_id: str, clock: Clock) -> int:
+    """How many of these failures, as `failed_items` gives them, may now be tried again."""
     now = clock()
     requests = [
-        row
-        | {
+        {
+            **row,
             KEY: digest(["retry_requested", row["stage"], row["item_key"], row[KEY]]),
             "event": "retry_requested",
             "is_terminal": False,

@@ -13,6 +13,7 @@ from typing import Final
 from uniform_core.catalog.store import Store
 from uniform_core.catalog.tables import KEY, all_tables
 from uniform_core.catalog.verify import Finding
+from uniform_core.files import is_inside, remove
 
 REPAIRABLE: Final = frozenset({"tensor", "media", "model"})
 
@@ -26,11 +27,21 @@ def repair(store: Store, findings: Iterable[Finding]) -> dict[str, int]:
     for finding in findings:
         if finding.check in REPAIRABLE:
             keys[finding.table] |= _same_file(store, finding) if finding.check == "media" else {finding.work_key}
+            if finding.table == "downloads":
+                _drop_file(store, finding)
     if keys["clips"]:
         keys["sources"] |= _sources_of(store, keys["clips"])
     # Sources first: while a clip's source counts as ingested, nobody would make the clip again.
     ordered = sorted((name for name in keys if keys[name]), key=lambda name: (name != "sources", name))
     return {name: _taken_out(store, name, keys) for name in ordered}
+
+
+def _drop_file(store: Store, finding: Finding) -> None:
+    """The file of a fetched clip is gone: one that lies at its place without a row is taken for what a kill left."""
+    for row in store.rows("SELECT path FROM downloads WHERE work_key = ?", parameters=[finding.work_key]):
+        path = store.media_dir / row["path"]
+        if is_inside(path.parent, store.media_dir):
+            remove(path)
 
 
 def _taken_out(store: Store, name: str, keys: Mapping[str, set[str]]) -> int:

@@ -7,6 +7,7 @@ the newest versions, from which is derived what is gone: a tombstone applies to 
 # ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -106,6 +107,39 @@ def tables_in(sql: str) -> list[str]:
 def beyond_the_views(sql: str) -> list[str]:
     """What in a text of SQL may reach past the tables as people see them; words inside strings count too."""
     return sorted(set(_HIDING.findall(sql)))
+
+
+def require_condition(text: str) -> None:
+    """Returns where a text is one condition and no more. Raises CatalogError.
+
+    Put in brackets it could close them, and go on as another statement, a union or an order.
+    """
+    import duckdb
+
+    if not text.strip():
+        raise _no_condition(text, "nothing")
+    with memory_connection() as con:
+        sql = f"SELECT 1 FROM rows WHERE (\n{text}\n)"
+        try:
+            [(tree,)] = con.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
+        except duckdb.Error as error:
+            raise _no_condition(text, str(error)) from error
+    parsed = json.loads(tree)
+    if parsed["error"]:
+        raise _no_condition(text, parsed["error_message"])
+    nodes = [statement["node"] for statement in parsed["statements"]]
+    plain = [node for node in nodes if node["type"] == "SELECT_NODE" and not any(node.get(part) for part in _BEYOND)]
+    if len(nodes) != 1 or len(plain) != 1:
+        raise _no_condition(text, "more than a condition")
+
+
+_BEYOND: Final = ("modifiers", "group_expressions", "having", "qualify", "sample")
+
+
+def _no_condition(text: str, found: str) -> CatalogError:
+    return CatalogError(
+        "SQL", expected="one condition, as after WHERE", found=f"{text!r}: {found}", fix="Correct the condition."
+    )
 
 
 def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> None:

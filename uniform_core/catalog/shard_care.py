@@ -18,6 +18,7 @@ from uniform_core.catalog.tables import KEY, all_tables
 from uniform_core.errors import CatalogError, ConfigError
 from uniform_core.files import TEMP_PREFIX, is_being_written, is_inside, lock, older_than, remove, whole_file
 from uniform_core.fingerprint import digest
+from uniform_core.settings import FETCHING
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +75,7 @@ def _collect_shards(store: Store, before: datetime) -> list[Path]:
 def _collect_media(store: Store, before: datetime) -> list[Path]:
     """Files as the stages name them (a folder for each dataset, form or model) and temporary ones.
 
-    What somebody put right into `media/generated` is theirs.
+    What somebody put right into `media/generated` is theirs, and what is under way in `media/fetching` the fetcher's.
     """
     entries = [path for path in sorted(store.media_dir.rglob("*")) if _is_ours(path.relative_to(store.media_dir))]
     old = older_than(entries, before)  # listed before the rows: what is committed in between is then seen as named
@@ -90,7 +91,7 @@ def _collect_media(store: Store, before: datetime) -> list[Path]:
 
 
 def _is_ours(path: Path) -> bool:
-    return len(path.parts) > 2 or any(part.startswith(".") for part in path.parts)
+    return path.parts[0] != FETCHING and (len(path.parts) > 2 or any(part.startswith(".") for part in path.parts))
 
 
 def bury(store: Store, dataset: str, source_ids: Iterable[str], *, reason: str, run_id: str, clock: Clock) -> Burial:
@@ -100,20 +101,21 @@ def bury(store: Store, dataset: str, source_ids: Iterable[str], *, reason: str, 
     """
     ids = list(source_ids)
     _require_known(store, dataset, ids)
-    rows = [
-        {
-            KEY: digest(["tombstone", dataset, source_id]),
-            "dataset": dataset,
-            "source_id": source_id,
-            "reason": reason,
-            "stage_fp": digest(["tombstone", 1]),
-            "run_id": run_id,
-            "created_at": clock(),
-        }
-        for source_id in ids
-    ]
-    buried = store.insert(TOMBSTONES, rows)
+    buried = store.insert(TOMBSTONES, [tombstone(dataset, i, reason=reason, run_id=run_id, clock=clock) for i in ids])
     return replace(purge(store), sources=buried)
+
+
+def tombstone(dataset: str, source_id: str, *, reason: str, run_id: str, clock: Clock) -> dict[str, Any]:
+    """The row of `tombstones` of one source."""
+    return {
+        KEY: digest(["tombstone", dataset, source_id]),
+        "dataset": dataset,
+        "source_id": source_id,
+        "reason": reason,
+        "stage_fp": digest(["tombstone", 1]),
+        "run_id": run_id,
+        "created_at": clock(),
+    }
 
 
 def _require_known(store: Store, dataset: str, source_ids: list[str]) -> None:

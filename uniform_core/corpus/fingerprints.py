@@ -18,6 +18,7 @@ from uniform_core.metrics.recipes import VERSION as NETS_VERSION
 from uniform_core.types import Modality, Task
 
 VERSIONS: Final = {
+    "fetch": 1,
     "ingest": 1,
     "encode": 1,
     "captions": 1,
@@ -29,6 +30,11 @@ VERSIONS: Final = {
     "features": 1,
     "scores": 2,
 }
+
+
+def fetch_fingerprint() -> str:
+    """How clips are cut from videos and validated. What was fetched before stays as it is: it is no part of its key."""
+    return stage_fingerprint("fetch", version=VERSIONS["fetch"], params={})
 
 
 def ingest_fingerprint(config: RunConfig, dataset: DatasetConfig) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,11 +17,14 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import captions_candidates, encode_candidates, text_candidates
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of, scores_done
+from uniform_core.corpus.fetch_plan import plan_fetch
+from uniform_core.corpus.fetching import fetched_items
 from uniform_core.corpus.inputs import current_clips, ingest_candidates, list_items
 from uniform_core.corpus.left_out import counts_in_words
 from uniform_core.corpus.model_plan import plan_model
 from uniform_core.corpus.rates import default_rates
 from uniform_core.corpus.samples import current_model_id, is_trained
+from uniform_core.settings import FETCHING, HOSTS_FILE
 
 SCORED_BYTES: Final = 40_000  # of a generated clip of preset `tiny`, shown larger than it is
 
@@ -42,6 +45,7 @@ class StagePlan:
     bytes: int
     seconds: float | None
     note: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)  # what else a script may want
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -50,9 +54,13 @@ class StagePlan:
 def plan_stages(
     catalog: Catalog, config: RunConfig, *, workers: int, rates: Mapping[str, float] | None = None
 ) -> list[StagePlan]:
-    """The plan of every stage, in their order. `rates` are seconds a piece on one core, as earlier runs took."""
+    """The plan of every stage, in their order; `fetch` only where something is to be fetched from an index.
+
+    `rates` are seconds a piece on one core, as earlier runs took.
+    """
     plans = _Plans(catalog, config, workers=workers, rates={**default_rates(config), **(rates or {})})
     return [
+        *plans.fetch(),
         plans.ingest(),
         plans.encode(),
         plans.captions(),
@@ -66,7 +74,16 @@ def plan_stages(
 class _Plans:
     def __init__(self, catalog: Catalog, config: RunConfig, *, workers: int, rates: Mapping[str, float]) -> None:
         self._catalog, self._config, self._workers, self._rates = catalog, config, workers, rates
-        listed = tuple(list_items(config))
+        every = tuple(list_items(config))
+        listed = fetched_items(catalog, config, every)
+        self._fetch = plan_fetch(
+            catalog,
+            config,
+            every,
+            clip_s=self._rates["fetch"] / workers,
+            hosts_file=catalog.media_dir / FETCHING / HOSTS_FILE,
+        )
+        to_fetch = 0 if self._fetch is None else self._fetch.to_do
         self._clips = current_clips(catalog, config, listed=listed)
         self._model = current_model_id(catalog, config, clips=self._clips)
         candidates = ingest_candidates(config, listed=listed)
@@ -77,11 +94,31 @@ class _Plans:
             for one in listed
             if one.key in todo and one.item.split != "instrument"
         )
+        self._to_fetch, self._coming = to_fetch, self._coming + to_fetch
+
+    def fetch(self) -> list[StagePlan]:
+        plan = self._fetch
+        if plan is None:
+            return []
+        return [
+            StagePlan(
+                stage="fetch",
+                unit="clips",
+                candidates=plan.clips,
+                already_done=plan.done,
+                waiting=plan.waiting + plan.absent + plan.lost,
+                to_do=plan.to_do,
+                bytes=plan.bytes,
+                seconds=plan.seconds,
+                note=plan.note,
+                details=asdict(plan),
+            )
+        ]
 
     def ingest(self) -> StagePlan:
         note = "a file without listed windows counts as one clip" if self._config.data.kind == "folder" else ""
         clip_bytes = self._clip_bytes(self._config.spec.canonical_short_side_px**2)
-        return self._plan("ingest", "files", self._sources, piece_bytes=clip_bytes, note=note)
+        return self._plan("ingest", "files", self._sources, piece_bytes=clip_bytes, coming=self._to_fetch, note=note)
 
     def encode(self) -> StagePlan:
         layout = self._config.layout

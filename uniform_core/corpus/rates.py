@@ -11,6 +11,7 @@ from uniform_core.corpus.model_plan import plan_model
 # Seconds a piece of preset `tiny` on one core of the machine in docs/experiments.md. A score carries its share of the
 # feature nets and of the features.
 DEFAULT_RATES: Final[Mapping[str, float]] = {
+    "fetch": 0.5,
     "ingest": 0.15,
     "encode": 0.02,
     "captions": 0.0005,
@@ -40,6 +41,7 @@ def default_rates(config: RunConfig) -> dict[str, float]:
     is_small = all(size <= tiny for size, tiny in sizes) and config.spec.samples <= CLIP_SAMPLES
     are_analytic = (config.video_codec.kind, config.audio_codec.kind, config.vocoder.kind) == ANALYTIC
     told = {
+        "fetch": True,  # whatever a clip is made into: the time of what hosts allow comes on top
         "ingest": is_small,
         "encode": is_small and are_analytic,
         "captions": {captioner.kind for captioner in config.captioners} <= CHEAP_CAPTIONERS,

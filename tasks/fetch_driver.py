@@ -1,0 +1,253 @@
+"""The loop of the stage `fetch`: passes over what is outstanding and due, and a wait between them. Knows no Ray.
+
+A clip that met a closed host leaves no trace: it stays outstanding. What failed is in the ledger with the moment of its
+next try, by the policy of its class. So a kill at any moment costs at most what was not yet committed, and the next run
+finds those files where they lie.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.commits import CommitRule, Committer, PartFailure
+from tasks.fetch_results import Books, Fetched, Nowhere
+from tasks.pool import OnResult, PoolSummary
+from uniform_core.catalog import Catalog
+from uniform_core.corpus.fetching import ABSENT, STAGE, by_video
+from uniform_core.errors import ConfigError, Rejection
+from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.outcome import Deferred, Failed
+from uniform_core.fetching.policies import POLICIES, next_try
+from uniform_core.progress import Listener, ProgressEvent
+
+FAR = datetime(9000, 1, 1, tzinfo=UTC)  # when every next try is due
+TICK_S = 1.0  # how often somebody who waits is told so
+Row = Mapping[str, Any]
+Result = Fetched | Failed | Deferred | Nowhere | Rejection
+
+
+class Workers(Protocol):
+    """Who works through the batches of a pass: a pool of Ray actors, or a stand-in."""
+
+    def __call__(
+        self, batches: Iterator[Sequence[Row]], *, on_result: OnResult, on_tick: Callable[[], None]
+    ) -> PoolSummary:
+        """What was done, after every row of every batch has been given to `on_result` exactly once."""
+
+
+@dataclass(frozen=True)
+class Time:
+    """The clock and the sleep of a run; tests have their own. `now` is UTC."""
+
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+
+class FetchLoop:
+    """One run of the stage over its candidates (`fetch_candidates`, without what was taken down).
+
+    `closed_hosts` says which hosts are closed now, and until when; `refuse` why a line of an index is no clip.
+    """
+
+    def __init__(
+        self,
+        candidates: pa.Table,
+        *,
+        catalog: Catalog,
+        workers: Workers,
+        closed_hosts: Callable[[], Mapping[str, datetime]],
+        refuse: Callable[[Row], Rejection],
+        run_id: str,
+        stage_fp: str,
+        patience_s: float,
+        time: Time,
+        listener: Listener,
+        rng: random.Random,
+        commit: CommitRule,
+    ) -> None:
+        self._candidates, self._catalog, self._workers = candidates, catalog, workers
+        self._closed_hosts, self._refuse = closed_hosts, refuse
+        self._run_id, self._stage_fp, self._commit = run_id, stage_fp, commit
+        self._patience_s, self._time, self._listener, self._rng = patience_s, time, listener, rng
+        self._total = candidates.num_rows
+        self._started = time.now()
+        self._tries: Counter[tuple[str, str]] = Counter()
+        self._known_absent: set[str] = set()
+        self.books = Books()
+
+    def run(self) -> Books:
+        """What was done, when nothing is left that could be tried within the patience.
+
+        Raises ConfigError where a source cannot work as it is set up, and what the workers and the catalog raise; what
+        came before that is committed.
+        """
+        self._total = self._open().num_rows
+        self._known_absent = {row["item_key"] for row in self._last_failures() if row["error_class"] == ABSENT}
+        while True:
+            due = self._without_absent(self._outstanding(self._time.now))
+            if due.num_rows:
+                self._pass(due)
+            until = self._next_moment()
+            if until is None:
+                return self.books
+            if until - self._time.now() > timedelta(seconds=self._patience_s):
+                self.books.waiting_until = until
+                return self.books
+            self._wait(until)
+
+    # -- a pass -----------------------------------------------------------------------------------------------------
+
+    def _pass(self, due: pa.Table) -> None:
+        self.books.deferred.clear()
+        self._tries = self._tries_so_far()
+        is_clip = pc.is_valid(due["video_id"])
+        clock = self._time.now
+        committer = Committer(
+            self._catalog, stage=STAGE, done_table="downloads", run_id=self._run_id, rule=self._commit, clock=clock
+        )
+        with committer:
+
+            def take(rows: Sequence[Row], results: Sequence[Result]) -> None:
+                for row, result in zip(rows, results, strict=True):
+                    self._take(row, result, committer)
+                tick()
+
+            def tick() -> None:
+                self._tell()
+                committer.commit_if_due()
+
+            bad = due.filter(pc.invert(is_clip)).to_pylist()
+            take(bad, [self._refuse(row) for row in bad])
+            clips = due.filter(is_clip)
+            if clips.num_rows:
+                done = self._workers(by_video(clips), on_result=take, on_tick=tick)
+                self.books.pool = self.books.pool.joined(done)
+        self.books.rows.update(committer.inserted)
+        self.books.closed = dict(self._closed_hosts())
+
+    def _take(self, row: Row, result: Result, committer: Committer) -> None:
+        key, books = row["work_key"], self.books
+        match result:
+            case Deferred():
+                books.deferred.add(key)
+            case Fetched():
+                books.fetched.add(key)
+                books.failed.pop(key, None)
+                books.bytes += result.bytes
+                rows = {"downloads": [{**result.row, "work_key": key}]}
+                committer.add(rows, (), stage_fp=self._stage_fp, dataset=row["dataset"])
+            case Nowhere():
+                books.absent.add(key)
+                if key not in self._known_absent:
+                    self._fail(row, Rejection(ABSENT, result.message, terminal=False), None, committer)
+            case Rejection() if row["video_id"] is None:
+                self._fail(row, result, None, committer)
+            case Rejection():  # the worker's process was lost to it (a crash, a limit): another time it may end well
+                said = f"{result.error_class}: {result.message}"
+                self._take_failure(row, Failed(FailureClass.TRANSIENT, said), committer)
+            case Failed():
+                self._take_failure(row, result, committer)
+
+    def _take_failure(self, row: Row, failed: Failed, committer: Committer) -> None:
+        policy = POLICIES[failed.failure]
+        if policy.stops_run:
+            raise ConfigError(
+                f"stage {STAGE}, at {row['item']}",
+                expected="sources that can work",
+                found=failed.message,
+                fix="Put that right, then run the same command again: what was fetched stays, and no clip is blamed.",
+            )
+        if policy.closes_host:  # the wall is the fleet's, not the clip's
+            self.books.deferred.add(row["work_key"])
+            return
+        retry_at = next_try(
+            failed.failure,
+            self._tries[row["work_key"], failed.failure],
+            now=self._time.now(),
+            rng=self._rng,
+            retry_after_s=failed.retry_after_s,
+        )
+        rejection = Rejection(str(failed.failure), failed.message, terminal=retry_at is None)
+        self._fail(row, rejection, retry_at, committer)
+
+    def _fail(self, row: Row, rejection: Rejection, retry_at: datetime | None, committer: Committer) -> None:
+        """The ledger says why a clip has no file, and when it is tried again."""
+        key = row["work_key"]
+        self.books.failed[key] = rejection.error_class
+        if rejection.terminal:
+            self.books.final.add(key)
+        failure = PartFailure(key, row["item"], rejection, retry_at=retry_at)
+        committer.add({}, [failure], stage_fp=self._stage_fp, dataset=row["dataset"])
+
+    # -- what is left -----------------------------------------------------------------------------------------------
+
+    def _outstanding(self, clock: Callable[[], datetime]) -> pa.Table:
+        return self._catalog.outstanding("downloads", self._candidates, stage=STAGE, clock=clock)
+
+    def _open(self) -> pa.Table:
+        """The candidates that have no file, and that may still get one."""
+        return self._outstanding(lambda: FAR)
+
+    def _without_absent(self, candidates: pa.Table) -> pa.Table:
+        """The candidates but for those that no source had, in this run: nothing changes while it lasts."""
+        absent = pa.array(sorted(self.books.absent), pa.string())
+        return candidates.filter(pc.invert(pc.is_in(candidates["work_key"], value_set=absent)))
+
+    def _last_failures(self) -> list[dict[str, Any]]:
+        return [row for row in self._catalog.named_rows("failures") if row["stage"] == STAGE]
+
+    def _tries_so_far(self) -> Counter[tuple[str, str]]:
+        """How often each clip has failed by each class, since somebody last asked for it."""
+        rows = self._catalog.rows(
+            """
+            SELECT item_key, error_class, count(*) AS tries FROM (
+                SELECT *, max(created_at) FILTER (WHERE event = 'retry_requested') OVER (PARTITION BY item_key) AS asked
+                FROM attempts WHERE stage = $stage
+            ) WHERE event = 'failed' AND (asked IS NULL OR created_at > asked) GROUP BY ALL
+            """,
+            parameters={"stage": STAGE},
+        )
+        return Counter({(row["item_key"], row["error_class"]): row["tries"] for row in rows})
+
+    def _next_moment(self) -> datetime | None:
+        """When there is something to try again: a host that opens, a clip that is due. None where there is nothing."""
+        open_keys = set(self._without_absent(self._open())["work_key"].to_pylist())
+        if not open_keys:
+            return None
+        now = self._time.now()
+        moments = []
+        if not open_keys.isdisjoint(self.books.deferred):
+            moments.append(min(self.books.closed.values(), default=now))
+        retries = {row["item_key"]: row["retry_at"] for row in self._last_failures()}
+        moments += [retries[key] or now for key in open_keys & retries.keys()]
+        return max(min(moments, default=now), now + timedelta(seconds=TICK_S))
+
+    def _wait(self, until: datetime) -> None:
+        while (left_s := (until - self._time.now()).total_seconds()) > 0:
+            closed = "".join(f", {host} closed until {end:%H:%M:%S}" for host, end in sorted(self.books.closed.items()))
+            self._tell(f"next try at {until:%H:%M:%S} UTC{closed}")
+            self._time.sleep(min(TICK_S, left_s))
+
+    # -- what people see --------------------------------------------------------------------------------------------
+
+    def _tell(self, note: str = "") -> None:
+        books = self.books
+        spent_s = max((self._time.now() - self._started).total_seconds(), 1e-3)
+        words = [
+            f"{len(books.fetched)} ok",
+            f"{len(books.final)} dead",
+            f"{len(books.deferred)} blocked",
+            f"{len(books.failed) - len(books.final)} waiting",
+            f"{len(books.fetched) / spent_s:.2g} clips/s",
+            *([note] if note else []),
+        ]
+        done = len(books.fetched) + len(books.final)
+        self._listener(ProgressEvent(STAGE, done, self._total, len(books.final), ", ".join(words)))

@@ -1,0 +1,259 @@
+"""The loop of the stage `fetch`: who is asked when, what the ledger says, what is waited for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fetch_bench import DATASET, HOST, NOON, FetchBench, Host, bad_line, candidates_of, clip
+
+from tasks.fetch_results import Nowhere
+from uniform_core.catalog import Catalog
+from uniform_core.corpus.fetching import attrition, fetch_key, is_recheck_due, missing, states, without_buried_videos
+from uniform_core.errors import ConfigError, Rejection
+from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.outcome import Failed
+
+CLIPS = [clip(number) for number in range(6)]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> FetchBench:
+    return FetchBench(tmp_path, CLIPS)
+
+
+def test_every_clip_is_asked_for_once_those_of_a_video_together_and_a_second_run_asks_for_none(
+    bench: FetchBench,
+) -> None:
+    books = bench.run()
+    assert bench.host.batches == [["clip-0", "clip-1"], ["clip-2", "clip-3"], ["clip-4", "clip-5"]]
+    assert bench.downloaded() == [f"clip-{n}" for n in range(6)]
+    assert (len(books.fetched), books.bytes, books.pool.batches, books.rows) == (6, 600, 3, {"downloads": 6})
+    assert bench.time.slept_s == 0
+    assert (bench.events[-1].done, bench.events[-1].total, bench.events[-1].failed) == (6, 6, 0)
+    assert "6 ok, 0 dead, 0 blocked, 0 waiting" in bench.events[-1].note
+    assert bench.run().fetched == set()
+    assert len(bench.host.requests) == 6
+
+
+def test_what_is_final_is_asked_for_once(bench: FetchBench) -> None:
+    bench.host = Host(bench.time, {"clip-1": [FailureClass.DEAD], "clip-2": [FailureClass.RANGE]})
+    books = bench.run()
+    assert (sorted(books.failed.values()), books.waiting_until, bench.time.slept_s) == (["dead", "range"], None, 0)
+    assert bench.events[-1].failed == 2
+    bench.run()
+    assert len(bench.host.requests) == 6
+    assert bench.ledger() == [(f"{DATASET}/clip-1", "dead"), (f"{DATASET}/clip-2", "range")]
+
+
+def test_what_may_come_right_is_waited_for_and_its_tries_are_counted(bench: FetchBench) -> None:
+    bench.host = Host(bench.time, {"clip-1": [FailureClass.TRANSIENT] * 3})
+    books = bench.run()
+    assert bench.downloaded() == [f"clip-{n}" for n in range(6)]
+    assert books.failed == {}
+    assert bench.catalog.failed_items() == bench.catalog.named_rows("failures") == [], "it stands as failed no more"
+    assert bench.catalog.named_rows("failures_by_class") == []
+    assert bench.host.requests.count("clip-1") == 4
+    assert 30 + 60 + 120 <= bench.time.slept_s <= 1.5 * (30 + 60 + 120) + 3, "each wait is twice the last, and some"
+
+
+def test_tries_are_counted_over_runs_until_the_last(bench: FetchBench) -> None:
+    bench.host = Host(bench.time, {"clip-1": [FailureClass.BAD_MEDIA] * 9})
+    for _ in range(4):
+        bench.run(patience_s=0)
+        bench.time.sleep(2 * 3600)
+    assert bench.host.requests.count("clip-1") == 3, "two more tries, then none"
+    [last] = bench.catalog.named_rows("failures")
+    assert (last["is_terminal"], last["tries"], last["retry_at"]) == (True, 3, None)
+
+
+def test_a_request_of_a_person_begins_the_count_again_and_only_of_what_was_asked(bench: FetchBench) -> None:
+    gone = {"clip-1": [FailureClass.BAD_MEDIA] * 4, "clip-2": [FailureClass.GEO] * 4}
+    bench.host = Host(bench.time, gone)
+    bench.run()
+    assert bench.host.requests.count("clip-1") == 3
+    before = len(bench.host.requests)
+    bench.time.sleep(1)
+    assert bench.catalog.request_retry(run_id="p", where="error_class = 'bad_media'", clock=bench.time.now) == 1
+    bench.run()
+    assert bench.host.requests[before:] == ["clip-1", "clip-1"], "it failed once more, was waited for, and came"
+    assert "clip-1" in bench.downloaded()
+
+
+def test_a_wall_stops_everybody_and_is_nobodys_failure(bench: FetchBench) -> None:
+    bench.host.wall_at = 3
+    books = bench.run()
+    assert len(bench.host.requests) == 7, "the clip that met it is asked for again, the others were not asked for"
+    assert bench.downloaded() == [f"clip-{n}" for n in range(6)]
+    assert bench.ledger() == []
+    assert books.failed == {}
+    assert 3600 <= bench.time.slept_s < 3602
+    told = [event.note for event in bench.events if "closed until 13:00:00" in event.note]
+    assert len(told) >= 3600, "it says every second why it waits"
+    assert "2 ok, 0 dead, 4 blocked" in told[0]
+
+
+def test_what_would_take_longer_than_the_patience_is_left_for_another_run(bench: FetchBench) -> None:
+    bench.host.wall_at = 3
+    books = bench.run(patience_s=3599)
+    assert books.waiting_until == NOON + timedelta(hours=1)
+    assert books.closed == {HOST: NOON + timedelta(hours=1)}
+    assert (bench.time.slept_s, bench.ledger(), bench.downloaded()) == (0, [], ["clip-0", "clip-1"])
+    bench.time.sleep(3600)
+    bench.run()
+    assert bench.downloaded() == [f"clip-{n}" for n in range(6)]
+
+
+def test_a_wall_that_the_last_clip_meets_is_waited_for_too(bench: FetchBench) -> None:
+    bench.host.wall_at = 6
+    bench.run()
+    assert len(bench.downloaded()) == 6
+    assert bench.time.slept_s >= 3600
+
+
+def test_a_source_that_cannot_work_stops_the_run_and_what_came_before_stays(bench: FetchBench) -> None:
+    bench.host = Host(bench.time, {"clip-3": [Failed(FailureClass.CONFIG, "no JS runtime: pip install deno")]})
+    with pytest.raises(ConfigError, match=r"clips/clip-3.*pip install deno.*no clip is blamed"):
+        bench.run()
+    assert bench.downloaded() == ["clip-0", "clip-1", "clip-2"]
+    assert bench.ledger() == []
+    assert len(bench.run().fetched) == 3
+
+
+def test_a_worker_that_was_lost_to_a_clip_is_a_failure_that_passes(bench: FetchBench) -> None:
+    bench.host = Host(bench.time, {"clip-0": [Rejection("crash", "its worker died")]})
+    bench.run()
+    assert bench.ledger() == [(f"{DATASET}/clip-0", "transient")]
+    assert "crash: its worker died" in bench.catalog.read("attempts")["message"][0].as_py()
+    assert len(bench.downloaded()) == 6
+
+
+def test_what_no_source_has_is_asked_for_once_a_run_and_said_once(bench: FetchBench) -> None:
+    bench.host = Host(bench.time, {"clip-0": [Nowhere("none found in folder")] * 3})
+    for _ in range(3):
+        books = bench.run()
+        assert (books.waiting_until, books.absent) == (None, {fetch_key(CLIPS[0])})
+    assert bench.ledger() == [(f"{DATASET}/clip-0", "absent")]
+    assert bench.host.requests.count("clip-0") == 3
+    assert bench.time.slept_s == 0
+    found = states(bench.catalog, bench.candidates)
+    assert [(row["absent"], row["waiting"]) for row in attrition(found)] == [(1, 0)]
+    assert [(row["error_class"], row["is_final"]) for row in missing(found)] == [("absent", False)]
+    bench.run()
+    assert "clip-0" in bench.downloaded(), "it was put there"
+
+
+def test_a_bad_line_is_in_the_ledger_and_nobody_is_asked(bench: FetchBench) -> None:
+    candidates = candidates_of([clip(0), bad_line(7)])
+    for _ in range(2):
+        bench.run(candidates=candidates)
+    assert bench.host.requests == ["clip-0"]
+    assert bench.ledger() == [(f"{DATASET}/list.csv:7", "bad_index_line")]
+    assert bench.catalog.read("attempts")["is_terminal"].to_pylist() == [True]
+
+
+def test_of_a_kill_between_commits_nothing_is_lost_but_what_was_not_committed(bench: FetchBench) -> None:
+    """Here the interrupt comes as an exception; the kill of a process is in the tests of faults."""
+    bench.host = Host(bench.time)
+    answer = bench.host._answer
+
+    def interrupted(row):  # type: ignore[no-untyped-def]
+        if row["source_id"] == "clip-4":
+            raise KeyboardInterrupt
+        return answer(row)
+
+    bench.host._answer = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        bench.run()
+    assert bench.downloaded() == [f"clip-{n}" for n in range(4)]
+    bench.host._answer = answer  # type: ignore[method-assign]
+    bench.run()
+    assert sorted(bench.host.requests) == [f"clip-{n}" for n in range(6)]
+
+
+def test_attrition_counts_every_listed_clip_once(bench: FetchBench) -> None:
+    listed = [*CLIPS, clip(6, split="test"), clip(7, split="test"), bad_line(3)]
+    gone = {"clip-1": [FailureClass.DEAD], "clip-2": [FailureClass.ACCESS], "clip-6": [FailureClass.PRIVATE]}
+    bench.host = Host(bench.time, gone)
+    candidates = candidates_of(listed)
+    bench.run(candidates=candidates)
+    found = states(bench.catalog, candidates)
+    empty = {"bad_index_line": 0, "dead": 0, "private": 0}
+    assert attrition(found) == [
+        {
+            "dataset": DATASET,
+            "split": "test",
+            "listed": 2,
+            "ok": 1,
+            **empty,
+            "private": 1,
+            "waiting": 0,
+            "percent_ok": 50.0,
+        },
+        {"dataset": DATASET, "split": "train", "listed": 7, "ok": 4}
+        | {**empty, "bad_index_line": 1, "dead": 1, "waiting": 1, "percent_ok": 57.1},
+    ]
+    lost = {row["source_id"]: (row["error_class"], row["is_final"], row["tries"]) for row in missing(found)}
+    assert lost == {
+        "clip-1": ("dead", True, 1),
+        "clip-2": ("access", False, 1),
+        "clip-6": ("private", True, 1),
+        "list.csv:3": ("bad_index_line", True, 1),
+    }
+    assert missing(states(bench.catalog, candidates_of([clip(9)])))[0]["error_class"] == "not_tried"
+
+
+def test_what_is_gone_is_not_due_for_another_look_until_some_months_later(bench: FetchBench) -> None:
+    bench.host = Host(bench.time, {"clip-1": [FailureClass.DEAD], "clip-2": [FailureClass.GEO]})
+    bench.run()
+    dead, geo = sorted(bench.catalog.failed_items(stage="fetch"), key=lambda row: row["error_class"])
+    assert not is_recheck_due(dead, NOON + timedelta(days=89))
+    assert is_recheck_due(dead, NOON + timedelta(days=90))
+    assert is_recheck_due(geo, NOON)
+    assert is_recheck_due(dead | {"stage": "ingest"}, NOON)
+    assert is_recheck_due(dead | {"error_class": "absent"}, NOON)
+
+
+def test_a_video_that_was_taken_down_is_not_fetched_nor_counted_as_lost(bench: FetchBench) -> None:
+    bench.run(candidates=candidates_of(CLIPS[:2]))
+    burial = bench.catalog.bury_videos(["video-0"], reason="asked", run_id="r")
+    assert burial.sources == 2
+    assert bench.downloaded() == []
+    unseen = candidates_of([clip(20, video="video-0"), *CLIPS])
+    left = without_buried_videos(bench.catalog, unseen)
+    assert left["source_id"].to_pylist() == ["clip-2", "clip-3", "clip-4", "clip-5"]
+    assert [row["taken_down"] for row in attrition(states(bench.catalog, unseen))] == [3]
+
+
+def test_a_takedown_of_a_video_follows_it_into_every_dataset_or_into_one(tmp_path: Path) -> None:
+    from fetch_bench import download_row
+
+    catalog: Catalog = FetchBench(tmp_path, CLIPS).catalog
+    stamp = {"stage_fp": "0" * 32, "run_id": "r", "created_at": NOON}
+    rows = [
+        {
+            "work_key": f"{n:032d}",
+            **download_row({"dataset": dataset, "source_id": f"{video}_{n}", "video_id": video}),
+            **stamp,
+        }
+        for n, (dataset, video) in enumerate([("a", "x"), ("b", "x"), ("a", "y"), ("b", "y")])
+    ]
+    catalog.insert("downloads", rows)
+    for row in rows:
+        path = catalog.media_dir / row["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 100)
+    with pytest.raises(ConfigError, match="1 others: z"):
+        catalog.bury_videos(["x", "z"], reason="asked", run_id="r")
+    assert catalog.read("tombstones").num_rows == 0
+    catalog.bury_videos(["x"], reason="asked", run_id="r")
+    catalog.bury_videos(["y"], dataset="b", reason="asked", run_id="r")
+    assert catalog.read("downloads")["source_id"].to_pylist() == ["y_2"]
+    assert sorted(path.name for path in catalog.media_dir.rglob("*.mp4")) == ["y_2.mp4"]
+    late = {**rows[0], "work_key": "f" * 32, "source_id": "x_9", "path": "sources/a/x_9.mp4"}
+    catalog.insert("downloads", [late])  # of a writer that was at work meanwhile
+    (catalog.media_dir / late["path"]).write_bytes(b"x" * 100)
+    purged = catalog.purge()
+    assert (purged.sources, purged.media_files) == (1, 1)
+    assert catalog.read("downloads")["source_id"].to_pylist() == ["y_2"]

@@ -1,0 +1,157 @@
+"""The stage `fetch` as a run sees it: nothing without an index, real workers with one, and what it says at its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fetch_index import short_index
+from media_files import write
+from standin_host import Reply, running, video
+
+from tasks.context import RunContext
+from tasks.fetch import TABLE, _require_enough, run_fetch, sweep
+from tasks.fetch_gate import client_of
+from tasks.ingest import run_ingest
+from tasks.ray_session import RaySession, ray_session
+from tasks.stage import StageSummary
+from uniform_core.build import build_run
+from uniform_core.catalog import Catalog
+from uniform_core.errors import WorkFailedError
+from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.outcome import Failed
+from uniform_core.fetching.sources import FolderSource, HttpSource
+from uniform_core.files import try_lock
+from uniform_core.progress import ProgressEvent
+from uniform_core.settings import Settings
+
+LINKED, SHARED, GONE = "-0abcdefghi", "bbbbbbbbbbb", "ccccccccccc"
+
+
+class NoRay(RaySession):
+    def start(self) -> None:
+        raise AssertionError("Ray was started")
+
+
+def context_of(home: Path, ray: RaySession, *, data: str | None = None, overrides: list[str] = []) -> RunContext:  # noqa: B006
+    settings = Settings(home=home, cpus=2)
+    events: list[ProgressEvent] = []
+    config = build_run("nano", data=data, overrides=overrides)
+    return RunContext(settings, config, Catalog.open(settings), ray, "run", events.append)
+
+
+def test_data_without_an_index_has_nothing_to_fetch_and_pays_nothing_for_it(tmp_path: Path) -> None:
+    context = context_of(tmp_path, NoRay(Settings(home=tmp_path)))
+    assert run_fetch(context) == []
+    assert not context.settings.fetching_dir.exists()
+    look = "import sys, tasks.fetch; print([m for m in ('ray', 'yt_dlp', 'torch', 'prefect') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_an_index_becomes_files_and_clips_and_what_is_lost_is_counted(tmp_path: Path, ray_running: RaySession) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    with running() as host, ray_session(Settings(home=tmp_path)) as ray:
+        host.put(f"/{SHARED}.mp4", Reply(video(6.0)))
+        sources = [FolderSource(path=own), HttpSource(url=f"{host.url('')}/{{video_id}}.mp4")]
+        clips = [(LINKED, 0, 2.5), (SHARED, 0, 2.5), (SHARED, 3, 5.5), (GONE, 0, 2.5)]
+        index = short_index(tmp_path / "lists", clips, sources=sources, lines="no, line\n")
+        linked = next(iter(index.items(build_run("nano").spec)))
+        write(own / f"{linked.source_id}.mp4", duration_s=2.5)
+        words = [
+            f"data.index={index.index}",
+            "data.sources=[" + ",".join(source.model_dump_json() for source in sources) + "]",
+            "fetch.workers=2",
+        ]
+        context = context_of(tmp_path / "home", ray, data="audioset:eval", overrides=words)
+        [summary] = run_fetch(context)
+        assert (summary.candidates, summary.done, summary.failed, summary.waiting) == (5, 3, 2, 0)
+        assert summary.by_error_class == {"bad_index_line": 1, "dead": 1}
+        assert summary.rows == {"downloads": 3}
+        [row] = summary.tables[TABLE]
+        assert (row["split"], row["listed"], row["ok"], row["dead"], row["waiting"]) == ("eval", 5, 3, 1, 0)
+        assert host.count() == {f"/{SHARED}.mp4": 1, f"/{GONE}.mp4": 1}, "a video is asked for once"
+        again = run_fetch(replace(context, ray=NoRay(context.settings)))
+        assert (again[0].done, again[0].already_done, again[0].tables) == (0, 3, summary.tables)
+        [ingested] = run_ingest(context)
+    made = [row for row in context.catalog.read("clips").to_pylist() if row["dataset"] == "audioset"]
+    assert {row["source_id"] for row in made} == set(context.catalog.read("downloads")["source_id"].to_pylist())
+    assert ingested.failed == 0, "what has no file is not ingest's failure"
+    assert ray_running.is_running
+
+
+def test_the_gate_is_one_for_all_and_outlives_its_process(tmp_path: Path, ray_running: RaySession) -> None:
+    from tasks.fetch_gate import RemoteGate
+    from uniform_core.fetching.hosts import HostRules
+
+    gate = RemoteGate(HostRules(), tmp_path / "hosts.json")
+    try:
+        one, other = client_of(gate.handle), client_of(gate.handle)
+        assert one.pass_through("media.example") is None
+        one.tell("media.example", Failed(FailureClass.RATE_LIMIT, "slow down"))
+        closed = other.pass_through("media.example")
+        assert closed is not None
+        assert gate.closed() == {"media.example": closed.until}
+    finally:
+        gate.end()
+    after = RemoteGate(HostRules(), tmp_path / "hosts.json")
+    try:
+        assert after.closed() == {"media.example": closed.until}
+    finally:
+        after.end()
+
+
+def test_what_killed_workers_left_goes_and_what_others_are_at_stays(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in (f"{ended.pid}-a", f"{os.getpid()}-b"):
+        (tmp_path / name / "sources").mkdir(parents=True)
+        (tmp_path / name / "sources" / "part").write_bytes(b"x")
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{os.getpid()}-b"]
+    sweep(tmp_path / "nothing")
+
+
+def test_two_runs_do_not_fetch_for_one_root_at_a_time(tmp_path: Path) -> None:
+    entered = threading.Event()
+    with try_lock(tmp_path / "lock") as first:
+        assert first
+        with try_lock(tmp_path / "lock") as second:
+            assert not second
+            entered.set()
+    with try_lock(tmp_path / "lock") as third:
+        assert third
+    assert entered.is_set()
+
+
+def summary_of(candidates: int) -> StageSummary:
+    return StageSummary("fetch", candidates, 0, 0, failed=0, waiting=0, wall_s=1.0, cpu_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("ok", "lost", "waiting", "limit", "words"),
+    [
+        (6, 4, 0, 0.4, None),
+        (5, 5, 90, 0.5, None),
+        (4, 6, 0, 0.5, "at most 50% of 10 clips lost; found 6 lost"),
+        (0, 10, 0, 1.0, "at least one of 100 clips; found none"),
+        (0, 0, 10, 1.0, "10 wait"),
+    ],
+)
+def test_too_much_lost_is_a_failure_and_a_wait_is_no_loss(
+    ok: int, lost: int, waiting: int, limit: float, words: str | None
+) -> None:
+    def require() -> None:
+        table = [{"ok": ok, "waiting": waiting, "absent": 90}]
+        _require_enough(summary_of(ok + lost + waiting + 90), table, limit=limit)
+
+    if words is None:
+        require()
+        return
+    with pytest.raises(WorkFailedError, match=words):
+        require()

@@ -1,0 +1,251 @@
+"""A worker of the stage `fetch`: sources in their order, clips cut, validated and placed, files that a kill left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fetch_index import short_index
+from media_files import write
+
+from tasks.fetch_results import Fetched, Nowhere
+from tasks.fetch_worker import KEPT, FetchWorker
+from uniform_core.corpus.fetching import fetch_key
+from uniform_core.corpus.inputs import item_json
+from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
+from uniform_core.fetching.sources import Source
+from uniform_core.fetching.wanted import WantedClip, WantedVideo
+from uniform_core.fingerprint import file_sha256
+from uniform_core.media import Sandbox
+from uniform_core.spec import AVSpec
+from uniform_core.types import SourceItem
+
+VIDEO = "-0abcdefghi"
+SPEC = AVSpec(duration_s=1.0, video_rate_hz=16, height_px=32, width_px=32, canonical_short_side_px=32)
+Answer = Callable[[WantedClip, Path], Outcome]
+
+
+class StandinSource:
+    """A source that answers as a function says."""
+
+    def __init__(self, answer: Answer, scratch: Path) -> None:
+        self._answer, self._scratch = answer, scratch
+        self.asked: list[list[str]] = []
+
+    def fetch(self, video: WantedVideo) -> Mapping[str, Outcome]:
+        self.asked.append([clip.source_id for clip in video.clips])
+        return {clip.source_id: self._answer(clip, self._scratch) for clip in video.clips}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Worker(FetchWorker):
+    """A worker with stand-ins for its sources, by their kinds."""
+
+    standins: dict[str, StandinSource]
+
+    def _sources(self, index: int) -> list[tuple[str, Source]]:
+        return list(self.standins.items())
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("video") / "v.mp4", duration_s=3.0)
+
+
+class Desk:
+    """A root, an index of two clips of one video, and a worker."""
+
+    def __init__(self, root: Path) -> None:
+        self.media, self.root = root / "media", root
+        self.index = short_index(root / "lists", [(VIDEO, 0, 1), (VIDEO, 1.5, 2.5)])
+        self.items = list(self.index.items(SPEC))
+        self.worker = Worker(
+            datasets={0: self.index.model_dump_json()},
+            media_dir=str(self.media),
+            work_dir=str(self.media / "fetching"),
+            gate=None,  # type: ignore[arg-type]  (no stand-in asks it)
+        )
+        self.scratch = next((self.media / "fetching" / "scratch").iterdir()) / "sources"
+        self.scratch.mkdir()
+
+    def fetch(self, *answers: Answer, items: Sequence[SourceItem] | None = None) -> list[Any]:
+        self.worker.standins = {f"source{n}": StandinSource(a, self.scratch) for n, a in enumerate(answers)}
+        chosen = self.items if items is None else items
+        rows = [
+            {"work_key": fetch_key(item), "dataset_index": 0, "source": json.dumps(item_json(item))} for item in chosen
+        ]
+        return self.worker.process(rows)
+
+    def asked(self, number: int) -> list[list[str]]:
+        return self.worker.standins[f"source{number}"].asked
+
+    def place(self, item: SourceItem) -> Path:
+        return self.media / "sources" / "audioset" / f"{item.source_id}.mp4"
+
+    def left_over(self) -> list[Path]:
+        return [path for path in (self.media / "fetching").rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.worker.close()
+    assert not list((made.media / "fetching" / "scratch").iterdir())
+
+
+def whole(video: Path) -> Answer:
+    """A source that has the whole video, as one file for all clips."""
+
+    def answer(_clip: WantedClip, scratch: Path) -> Outcome:
+        copy = scratch / "whole.mp4"
+        shutil.copy(video, copy)
+        return FoundVideo(copy, "http://host/v")
+
+    return answer
+
+
+def always(outcome: Outcome) -> Answer:
+    return lambda _clip, _scratch: outcome
+
+
+def test_the_clips_of_a_video_are_cut_validated_and_placed(desk: Desk, video: Path) -> None:
+    results = desk.fetch(whole(video))
+    for item, result in zip(desk.items, results, strict=True):
+        assert isinstance(result, Fetched), result
+        row = result.row
+        path = desk.place(item)
+        assert (row["path"], row["source_sha256"]) == (f"sources/audioset/{item.source_id}.mp4", file_sha256(path))
+        assert (row["bytes"], result.bytes) == (path.stat().st_size, path.stat().st_size)
+        assert (row["video_id"], row["start_ms"], row["end_ms"]) == (VIDEO, item.span.start_ms, item.span.end_ms)
+        assert (row["source"], row["origin"]) == ("source0", "http://host/v")
+        assert row["duration_s"] == pytest.approx(1.0, abs=0.05)
+        assert row["index_sha256"] == file_sha256(desk.root / "lists" / "eval_segments.csv")
+        assert "av" in json.loads(row["tools"])
+        assert isinstance(desk.index.fetch(item, path.parent), Path), "ingest finds it"
+    assert desk.asked(0) == [[item.source_id for item in desk.items]], "one call for both"
+    assert desk.left_over() == []
+
+
+def test_a_copy_that_stays_with_its_owner_is_linked(desk: Desk, video: Path, tmp_path: Path) -> None:
+    own = write(tmp_path / "own.mp4", duration_s=1.0)
+    before = own.stat()
+    result = desk.fetch(always(Found(own, str(own), is_owned=False)), items=desk.items[:1])[0]
+    assert isinstance(result, Fetched)
+    place = desk.place(desk.items[0])
+    assert place.is_symlink()
+    assert place.resolve() == own.resolve()
+    assert (result.bytes, result.row["bytes"]) == (0, before.st_size)
+    assert (own.stat().st_mtime_ns, own.stat().st_size) == (before.st_mtime_ns, before.st_size)
+    assert desk.index.fetch(desk.items[0], place.parent) == own.resolve()
+
+
+def test_sources_are_asked_in_their_order_until_one_is_not_without_the_clip(desk: Desk, video: Path) -> None:
+    first, second = desk.items
+    dead = Failed(FailureClass.DEAD, "removed")
+
+    def has_first(clip: WantedClip, _scratch: Path) -> Outcome:
+        return dead if clip.source_id == first.source_id else Absent()
+
+    results = desk.fetch(always(Absent()), has_first, whole(video))
+    assert results[0] == dead
+    assert isinstance(results[1], Fetched)
+    assert (desk.asked(0), desk.asked(2)) == ([[first.source_id, second.source_id]], [[second.source_id]])
+
+
+def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(
+    desk: Desk, video: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.mp4"
+    own.write_bytes(b"not a video")
+    result = desk.fetch(always(Found(own, str(own), is_owned=False)), whole(video), items=desk.items[:1])[0]
+    assert isinstance(result, Fetched)
+    assert result.row["source"] == "source1"
+    assert not desk.place(desk.items[0]).is_symlink()
+    alone = desk.fetch(always(Found(own, str(own), is_owned=False)), items=desk.items[1:])[0]
+    assert isinstance(alone, Failed)
+    assert alone.failure is FailureClass.BAD_MEDIA
+    assert own.read_bytes() == b"not a video", "it is its owner's"
+
+
+def test_what_no_source_has_is_said_to_be_nowhere(desk: Desk) -> None:
+    assert (
+        desk.fetch(always(Absent()), always(Absent()))
+        == [Nowhere("a clip in one of the sources expected, none found in source0, source1")] * 2
+    )
+    assert desk.fetch() == [Nowhere("a clip in one of the sources expected, none found in no source at all")] * 2
+
+
+def test_a_closed_host_and_failures_leave_no_file(desk: Desk, tmp_path: Path) -> None:
+    closed = Deferred("host", datetime(2026, 1, 1, tzinfo=UTC))
+    assert desk.fetch(always(closed), always(Absent())) == [closed, closed]
+    assert desk.asked(1) == []
+
+    def page(_clip: WantedClip, scratch: Path) -> Outcome:
+        path = scratch / f"{_clip.source_id}.part"
+        path.write_bytes(b"<html>before you continue</html>")
+        return FoundVideo(path, "http://host/v")
+
+    results = desk.fetch(page)
+    assert [result.failure for result in results] == [FailureClass.BAD_MEDIA] * 2
+    assert desk.left_over() == []
+    assert not list(desk.media.rglob("*.mp4"))
+
+
+def test_a_clip_that_is_too_short_or_begins_after_the_end_is_told_apart(desk: Desk, tmp_path: Path) -> None:
+    short = write(tmp_path / "short.mp4", duration_s=0.6)
+    results = desk.fetch(whole(short))
+    assert [result.failure for result in results] == [FailureClass.BAD_MEDIA, FailureClass.RANGE]
+
+
+def test_a_file_that_a_kill_left_without_a_row_is_used_and_nobody_is_asked(desk: Desk, video: Path) -> None:
+    before = [result.row["source_sha256"] for result in desk.fetch(whole(video))]
+    again = desk.fetch(always(Failed(FailureClass.DEAD, "gone meanwhile")))
+    assert [result.row["source_sha256"] for result in again] == before
+    assert [(result.row["source"], result.bytes) for result in again] == [(KEPT, 0)] * 2
+    assert desk.asked(0) == []
+
+
+@pytest.mark.parametrize("what", ["damaged", "dangling"])
+def test_what_lies_at_a_place_and_is_no_clip_is_fetched_anew(desk: Desk, video: Path, what: str) -> None:
+    place = desk.place(desk.items[0])
+    place.parent.mkdir(parents=True)
+    if what == "damaged":
+        place.write_bytes(video.read_bytes()[:300])
+    else:
+        place.symlink_to(desk.root / "nowhere.mp4")
+    result = desk.fetch(whole(video), items=desk.items[:1])[0]
+    assert isinstance(result, Fetched)
+    assert result.row["source"] == "source0"
+    assert not place.is_symlink()
+
+
+def test_an_id_that_is_no_plain_name_leads_to_no_place(desk: Desk, video: Path) -> None:
+    hostile = replace(desk.items[0], source_id="../../../outside")
+    with pytest.raises(ValueError, match="plain file name"):
+        desk.fetch(whole(video), items=[hostile])
+    assert not (desk.root.parent / "outside.mp4").exists()
+
+
+def test_a_clip_is_whole_before_it_has_its_name(desk: Desk, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validated under another name: what a kill leaves before the rename is no clip."""
+    seen: list[Path] = []
+    measure = Sandbox.measure
+
+    def looked(self: Sandbox, path: Path, **words: Any) -> Any:
+        seen.append(path)
+        assert not desk.place(desk.items[0]).exists()
+        return measure(self, path, **words)
+
+    monkeypatch.setattr(Sandbox, "measure", looked)
+    desk.fetch(whole(video), items=desk.items[:1])
+    assert desk.scratch.parent in seen[0].parents

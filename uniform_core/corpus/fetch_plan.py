@@ -1,0 +1,134 @@
+"""What fetching would take now: clips, videos, bytes, and the time that hosts allow. Reads, never writes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from uniform_core.catalog import Catalog
+from uniform_core.catalog.store import utc_now
+from uniform_core.config import FetchConfig, RunConfig
+from uniform_core.corpus.fetching import ABSENT, OPEN_STATES, STAGE, fetch_candidates, index_datasets, states
+from uniform_core.corpus.inputs import ListedItem
+from uniform_core.fetching.hosts import HostGates
+from uniform_core.fetching.sources import HttpSource, SourceConfig, YoutubeSource
+
+TYPICAL_BYTES_PER_S: Final = 90_000  # of a clip of at most 360 lines, as it is cut here: docs/experiments.md
+HOUR_S: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """One host: how many videos an hour it may be asked for, and how long those that are left take at that."""
+
+    host: str
+    videos_per_hour: float
+    seconds: float
+    closed_until: datetime | None
+
+    @property
+    def words(self) -> str:
+        closed = "" if self.closed_until is None else f", closed until {self.closed_until:%Y-%m-%d %H:%M} UTC"
+        return f"{self.host} {self.videos_per_hour:,.0f} videos/h{closed}"
+
+
+@dataclass(frozen=True)
+class FetchPlan:
+    """What is listed: `clips` of `videos`; of the clips `done`, `lost` (final), `absent` (no source has
+    them), `waiting` (for a later try), `to_do`.
+
+    `seconds` is the time that the slowest host takes, or that validating takes on the machine, whichever is longer;
+    `bytes` what the clips to do are expected to have.
+    """
+
+    clips: int
+    videos: int
+    videos_to_do: int
+    done: int
+    lost: int
+    absent: int
+    waiting: int
+    to_do: int
+    bytes: int
+    seconds: float
+    hosts: tuple[HostPlan, ...]
+
+    @property
+    def note(self) -> str:
+        parts = [
+            f"{self.videos_to_do:,} of {self.videos:,} videos",
+            *([f"{self.lost:,} clips lost"] if self.lost else []),
+        ]
+        return "; ".join([*parts, *(host.words for host in self.hosts)])
+
+
+def plan_fetch(
+    catalog: Catalog, config: RunConfig, listed: Iterable[ListedItem], *, clip_s: float, hosts_file: Path
+) -> FetchPlan | None:
+    """The plan of the run's indexes; None where it has none. `clip_s` are the seconds that validating one clip takes.
+
+    Raises StorageError where what is kept of hosts cannot be read.
+    """
+    items = [one for one in listed if one.dataset_index in index_datasets(config)]
+    if not index_datasets(config):
+        return None
+    candidates = fetch_candidates(config, items)
+    due = set(catalog.outstanding("downloads", candidates, stage=STAGE)["source_id"].to_pylist())
+    rows = [row for row in states(catalog, candidates).to_pylist() if row["state"] != "taken_down"]
+    todo = [row for row in rows if row["state"] in OPEN_STATES and row["source_id"] in due]
+    videos_to_do = _videos(todo)
+    hosts = tuple(_hosts(config, videos_to_do, hosts_file))
+    return FetchPlan(
+        clips=len(rows),
+        videos=_videos(rows),
+        videos_to_do=videos_to_do,
+        done=sum(row["state"] == "ok" for row in rows),
+        lost=sum(row["state"] not in ("ok", ABSENT, *OPEN_STATES) for row in rows),
+        absent=sum(row["state"] == ABSENT for row in rows),
+        waiting=sum(row["state"] in OPEN_STATES and row["source_id"] not in due for row in rows),
+        to_do=len(todo),
+        bytes=_bytes(catalog, [one for one in items if one.item.source_id in due and one.item.video_id is not None]),
+        seconds=max([len(todo) * clip_s, *(host.seconds for host in hosts)]),
+        hosts=hosts,
+    )
+
+
+def _videos(rows: Iterable[Mapping[str, Any]]) -> int:
+    return len({(row["dataset"], row["video_id"]) for row in rows if row["video_id"] is not None})
+
+
+def _hosts(config: RunConfig, videos: int, hosts_file: Path) -> Iterator[HostPlan]:
+    """Every host that may be asked, as though it had to give all of the videos."""
+    fetch: FetchConfig = config.fetch
+    closed = HostGates(fetch.hosts, clock=utc_now, rng=random.Random(0), path=hosts_file).closed()  # noqa: S311
+    names = [
+        fetch.hosts.key_of(name)
+        for dataset in index_datasets(config).values()
+        for source in dataset.sources
+        for name in sorted(hosts_of(source))
+    ]
+    for name in dict.fromkeys(names):
+        per_s = fetch.hosts.rate_of(name).per_s
+        until = closed[name].until if name in closed else None
+        wait_s = 0.0 if until is None else max(0.0, (until - utc_now()).total_seconds())
+        yield HostPlan(name, per_s * HOUR_S, videos / per_s + wait_s, until)
+
+
+def hosts_of(source: SourceConfig) -> frozenset[str]:
+    """The hosts that a source asks for videos; none for one that is on this machine."""
+    if isinstance(source, YoutubeSource):
+        return frozenset({urlsplit(source.watch_url).hostname or ""})
+    return source.allowed_hosts if isinstance(source, HttpSource) else frozenset()
+
+
+def _bytes(catalog: Catalog, due: list[ListedItem]) -> int:
+    """What clips are expected to have: as many bytes a second as those before, or as is usual."""
+    known: list[dict[str, Any]] = catalog.rows("SELECT sum(bytes)::DOUBLE / sum(duration_s) AS per_s FROM downloads")
+    per_s = known[0]["per_s"] or TYPICAL_BYTES_PER_S
+    seconds = sum(one.item.windows[0].end_s if one.item.windows else 10.0 for one in due)
+    return round(seconds * per_s)
