@@ -150,7 +150,8 @@ def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> 
         return
     columns = ", ".join(f"{c.name}::{c.type} AS {c.name}" for c in table.columns)
     none = ", ".join(f"NULL::{c.type} AS {c.name}" for c in table.columns)  # a later column may be in no file at all
-    source = f"FROM read_parquet({_listed(snapshot.files)}, union_by_name = true) UNION ALL BY NAME (SELECT {none} WHERE false)"
+    files = f"read_parquet({_listed(snapshot.files)}, union_by_name = true)"
+    source = f"FROM {files} UNION ALL BY NAME (SELECT {none} WHERE false)"
     con.execute(f"CREATE VIEW {schema}.{table.name} AS SELECT {columns} FROM ({source})")
 
 
