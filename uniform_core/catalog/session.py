@@ -150,9 +150,9 @@ def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> 
         return
     columns = ", ".join(f"{c.name}::{c.type} AS {c.name}" for c in table.columns)
     none = ", ".join(f"NULL::{c.type} AS {c.name}" for c in table.columns)  # a later column may be in no file at all
-    files = f"read_parquet({_listed(snapshot.files)}, union_by_name = true)"
-    source = f"FROM {files} UNION ALL BY NAME (SELECT {none} WHERE false)"
-    con.execute(f"CREATE VIEW {schema}.{table.name} AS SELECT {columns} FROM ({source})")
+    stored = f"FROM read_parquet({_listed(snapshot.files)}, union_by_name = true)"
+    every = f"{stored} UNION ALL BY NAME (SELECT {none} WHERE false)"
+    con.execute(f"CREATE VIEW {schema}.{table.name} AS SELECT {columns} FROM ({every})")
 
 
 def _attach_visible(con: duckdb.DuckDBPyConnection, delta: DeltaTables, wanted: list[str]) -> list[str]:
