@@ -156,9 +156,11 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
                 f"--set {path}", expected=f"a key of {where} ({listed})", found=name, fix=_near(name, known)
             )
         if depth < len(parents):
-            models = _models_in(_model_of(node, models), name)
-            if name not in node and len(models) == 1:  # a part that a dump leaves out where it has its defaults
-                node[name] = models[0]().model_dump(mode="json")
+            model = _model_of(node, models)
+            models = _models_in(model, name)
+            if model is not None and name not in node and len(models) == 1:  # left out of a dump at its default
+                default = model.model_fields[name].default
+                node[name] = default.model_dump(mode="json") if isinstance(default, BaseModel) else {}
             node = node.get(name)
     value = _value(path, literal)
     kinds = _kinds(models)

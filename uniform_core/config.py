@@ -118,6 +118,10 @@ class RunConfig(Frozen):
     evaluate: EvaluateConfig
     max_reject_fraction: Fraction | None = None  # None: the dataset's own
     fetch: FetchConfig = Field(default=FetchConfig(), exclude_if=lambda value: value == FetchConfig())
+    # Whether clips that share a file, a video or their content with an evaluated clip may be trained on and referred
+    # to; and the lists whose videos count as evaluated though they are not in the run. Left out of a dump at these.
+    leakage: Literal["exclude", "allow"] = Field(default="exclude", exclude_if=lambda value: value == "exclude")
+    guard_against: tuple[AnyDataset, ...] = Field(default=(), exclude_if=lambda value: value == ())
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RunConfig:

@@ -218,11 +218,16 @@ def test_a_request_that_takes_too_long_is_ended_and_what_is_done_is_kept(tmp_pat
 
 def test_a_disk_that_is_full_is_nobodys_bad_media(tmp_path: Path) -> None:
     file = CutFile(Path("/dev/full"), size_WH=(96, 64), rate_hz=Fraction(25), audio_rate_hz=16_000, layout="mono")
-    with pytest.raises(OutputError, match="ENOSPC"):
-        for number in range(2000):
-            image = np.random.default_rng(number).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+
+    def fill() -> None:
+        for number in range(50):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
             file.add(frame, start_s=number / 25, end_s=(number + 1) / 25)
+        file.finish(np.zeros((32_000, 1), np.float32))
+
+    with pytest.raises(OutputError, match="ENOSPC"):
+        fill()
 
 
 def test_a_sound_track_of_several_channels_is_cut_to_the_sample() -> None:

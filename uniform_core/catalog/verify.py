@@ -98,7 +98,8 @@ def _media(store: Store, table: str, deep: bool) -> Iterator[Finding]:
         {"WHERE NOT starts_with(path, '/')" if table == "sources" else ""} GROUP BY ALL ORDER BY path
     """
     for row in store.rows(sql):
-        found = _file_fault(store.media_dir, row, deep)
+        is_link = table == "downloads" and (store.media_dir / row["path"]).is_symlink()
+        found = _link_fault(store.media_dir, row) if is_link else _file_fault(store.media_dir, row, deep)
         if found:
             yield Finding("media", table, row[KEY], f"{row['path']}: {found}")
 
@@ -135,10 +136,16 @@ def _guide_fault(folder: Path) -> str | None:
     return _hash_fault(folder / GUIDE, marker[GUIDE]) if (folder / GUIDE).is_file() else f"no {GUIDE}"
 
 
+def _link_fault(root: Path, row: dict[str, Any]) -> str | None:
+    """What is wrong with a link to a file that stays with its owner, which is not looked at."""
+    path = root / row["path"]
+    if not is_inside(path.parent, root):
+        return f"outside {root}"
+    return None if path.exists() else "a link to a file that its owner has taken away"
+
+
 def _file_fault(root: Path, row: dict[str, Any], deep: bool) -> str | None:
     path = root / row["path"]
-    if path.is_symlink() and is_inside(path.parent, root):
-        return None if path.exists() else "a link to a file that its owner has taken away"
     if not is_inside(path, root):
         return f"outside {root}"
     if not path.is_file():

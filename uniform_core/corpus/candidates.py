@@ -10,6 +10,7 @@ import pyarrow as pa
 from uniform_core.captioners.base import CaptionerConfig
 from uniform_core.config import RunConfig
 from uniform_core.corpus.fingerprints import captions_fingerprint, encode_fingerprint, text_fingerprint
+from uniform_core.corpus.left_out import is_filtered
 from uniform_core.fingerprint import text_digest, work_key
 from uniform_core.types import Modality
 
@@ -17,7 +18,10 @@ NULL_TEXT = ""  # encoded in every run: what stands in where a text is dropped o
 
 
 def encode_candidates(config: RunConfig, clips: pa.Table) -> pa.Table:
-    """One row for each clip and modality of the run's own data; instrument clips are looked at, never modelled."""
+    """One row for each clip and modality of the run's own data; instrument clips are looked at, never modelled.
+
+    Filtered clips have left the run.
+    """
     fingerprints = {modality: encode_fingerprint(config, modality) for modality in Modality}
     rows = [
         {
@@ -28,11 +32,26 @@ def encode_candidates(config: RunConfig, clips: pa.Table) -> pa.Table:
             **{name: clip[name] for name in ("clip_id", "clip_sha256", "path", "dataset")},
         }
         for clip in clips.to_pylist()
-        if clip["split"] != "instrument"
+        if clip["split"] != "instrument" and not is_filtered(clip["split"])
         for modality, fp in fingerprints.items()
     ]
     names = ("work_key", "item", "dataset", "stage_fp", "modality", "clip_id", "clip_sha256", "path")
     return _text_table(rows, names)
+
+
+def screen_candidates(clips: pa.Table, *, stage_fp: str) -> pa.Table:
+    """One row for each clip of the run's own data, also those that a filter has left out for want of a screen."""
+    rows = [
+        {
+            "work_key": work_key(clip["clip_id"], stage_fp=stage_fp, source_sha256=clip["clip_sha256"]),
+            "stage_fp": stage_fp,
+            "item": _name_of(clip),
+            **{name: clip[name] for name in ("clip_id", "clip_sha256", "path", "dataset")},
+        }
+        for clip in clips.to_pylist()
+        if clip["split"] != "instrument"
+    ]
+    return _text_table(rows, ("work_key", "item", "dataset", "stage_fp", "clip_id", "clip_sha256", "path"))
 
 
 def captions_candidates(captioner: CaptionerConfig, clips: pa.Table) -> pa.Table:
@@ -40,7 +59,7 @@ def captions_candidates(captioner: CaptionerConfig, clips: pa.Table) -> pa.Table
     fp = captions_fingerprint(captioner)
     rows = []
     for clip in clips.to_pylist():
-        if clip["split"] == "instrument":
+        if clip["split"] == "instrument" or is_filtered(clip["split"]):
             continue
         words = text_digest(f"{clip['label']}\n{clip['source_caption']}")
         seen = clip["clip_sha256"] if captioner.frames else words

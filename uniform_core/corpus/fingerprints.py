@@ -26,6 +26,7 @@ VERSIONS: Final = {
     "train": 1,
     "instruments": 2,
     "sample": 3,
+    "screen": 1,
     "features": 1,
     "scores": 2,
 }
@@ -100,6 +101,12 @@ def instruments_fingerprint(config: RunConfig, kind: str) -> str:
         "seed": config.evaluate.seed,
     }
     return stage_fingerprint("instruments", version=VERSIONS["instruments"], params=params)
+
+
+def screen_fingerprint(config: RunConfig, screener: str) -> str:
+    """The screener, by its fingerprint, and how it is shown a clip."""
+    params = {"screener": screener, "spec": config.spec.model_dump(mode="json"), "resize": config.resize}
+    return stage_fingerprint("screen", version=VERSIONS["screen"], params=params)
 
 
 def features_fingerprint(config: RunConfig) -> str:

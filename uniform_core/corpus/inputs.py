@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
+from uniform_core.corpus.filtering import filtered_split, screens_of
 from uniform_core.corpus.fingerprints import ingest_fingerprint
+from uniform_core.corpus.leakage import guarded_videos, twins
+from uniform_core.corpus.left_out import COPY_OF, TWIN_OF, VIDEO_OF
 from uniform_core.datasets.base import DatasetConfig
+from uniform_core.datasets.filters import Filters
 from uniform_core.fingerprint import digest
 from uniform_core.types import SourceItem, Window
-
-# The split, with the evaluated one's name, of clips whose file is also one of the evaluated: a model that had seen
-# them, or a reference that held them, would flatter the scores.
-COPY_OF = "copy_of_"
 
 
 @dataclass(frozen=True)
@@ -126,15 +126,60 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
 
     Pixels and sound are a clip's own; its split, label, attributes and event times are those that its source was last
     listed with, for a clip is decoded once and keeps the facts of that day in its row. Events end with the clip, which
-    may be shorter than its window. What lies to the byte in the evaluated split, too, is in no other: see `COPY_OF`.
-    `listed` is `list_items(config)`, for who has it already.
+    may be shorter than its window. What is known from the evaluated split, and what a filter takes, is in no split of
+    the run: see `left_out`. `listed` is `list_items(config)`, for who has it already.
     """
     items = list(list_items(config) if listed is None else listed)
+    videos = guarded_videos(config, (one.item for one in items))
+    clips = _listed_clips(catalog, config, items, videos=videos)
+    splits = clips["split"].to_pylist()
+    if config.leakage == "exclude" and config.evaluate.split in splits:
+        splits = _without_twins(clips, splits, evaluated=config.evaluate.split)
+    if not config.data.filters.is_empty:
+        splits = _filtered(catalog, config.data.filters, clips, splits)
+    return clips.set_column(clips.schema.get_field_index("split"), "split", pa.array(splits, pa.string()))
+
+
+def _without_twins(clips: pa.Table, splits: Sequence[str], *, evaluated: str) -> list[str]:
+    """The splits, those of clips changed that look and sound like an evaluated one."""
+    rows = clips.select(["clip_id", "picture_hash", "sound_print"]).to_pylist()
+    known = [row for row, split in zip(rows, splits, strict=True) if split == evaluated]
+    others = [row for row, split in zip(rows, splits, strict=True) if not _is_fixed(split, evaluated)]
+    alike = twins(others, known)
+    return [
+        f"{TWIN_OF}{evaluated}" if row["clip_id"] in alike else split for row, split in zip(rows, splits, strict=True)
+    ]
+
+
+def _is_fixed(split: str, evaluated: str) -> bool:
+    """Whether a clip stays in its split, or has left the run already."""
+    return split in (evaluated, "instrument") or split.startswith((COPY_OF, VIDEO_OF))
+
+
+def _filtered(catalog: Catalog, filters: Filters, clips: pa.Table, splits: Sequence[str]) -> list[str]:
+    """The splits, those of clips changed that a filter takes; instrument clips and those that have left stay."""
+    screens = screens_of(catalog, filters)
+    names = ["clip_id", "clip_sha256", "is_silent", "is_still", "motion"]
+    return [
+        split
+        if split == "instrument" or split.startswith((COPY_OF, VIDEO_OF, TWIN_OF))
+        else filtered_split(row, filters, screens.get((row["clip_id"], row["clip_sha256"]))) or split
+        for row, split in zip(clips.select(names).to_pylist(), splits, strict=True)
+    ]
+
+
+def _listed_clips(
+    catalog: Catalog, config: RunConfig, items: Sequence[ListedItem], *, videos: Mapping[str, str]
+) -> pa.Table:
+    """The clips of the listed items, in no split of the run where an evaluated clip has the same file or video."""
     listed_keys = pa.table(
         {
             "work_key": pa.array([one.key for one in items], pa.string()),
             "place": pa.array(range(len(items)), pa.int64()),
         }
+    )
+    guarded = pa.table(
+        {"video_id": pa.array(videos, pa.string()), "split": pa.array(list(videos.values()), pa.string())}
     )
     return catalog.query(
         """
@@ -144,9 +189,10 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
         ),
         evaluated AS (SELECT DISTINCT source_sha256 FROM listed WHERE split = $split)
         SELECT c.* REPLACE (
-                   CASE WHEN l.split NOT IN ($split, 'instrument') AND c.source_sha256 IN (FROM evaluated)
-                        THEN $copy ELSE l.split END AS split,
-                   l.label AS label, l.attributes AS attributes,
+                   CASE WHEN NOT $exclude OR l.split IN ($split, 'instrument') THEN l.split
+                        WHEN c.source_sha256 IN (FROM evaluated) THEN $copy
+                        ELSE coalesce(v.split, l.split) END AS split,
+                   l.video_id AS video_id, l.label AS label, l.attributes AS attributes,
                    list_transform(
                        list_filter(
                            l.event_times_s,
@@ -158,9 +204,14 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
                ),
                l.caption AS source_caption
         FROM clips c JOIN listed l USING (dataset, source_id, source_sha256, stage_fp, clip_id)
+        LEFT JOIN guarded_videos v ON v.video_id = l.video_id
         QUALIFY row_number() OVER (PARTITION BY c.clip_id ORDER BY l.place) = 1
         ORDER BY c.clip_id
         """,
-        parameters={"split": config.evaluate.split, "copy": f"{COPY_OF}{config.evaluate.split}"},
-        tables={"listed_keys": listed_keys},
+        parameters={
+            "split": config.evaluate.split,
+            "copy": f"{COPY_OF}{config.evaluate.split}",
+            "exclude": config.leakage == "exclude",
+        },
+        tables={"listed_keys": listed_keys, "guarded_videos": guarded},
     )

@@ -19,7 +19,8 @@ from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of, scores_done
 from uniform_core.corpus.fetch_plan import plan_fetch
 from uniform_core.corpus.fetching import fetched_items
-from uniform_core.corpus.inputs import COPY_OF, current_clips, ingest_candidates, list_items
+from uniform_core.corpus.inputs import current_clips, ingest_candidates, list_items
+from uniform_core.corpus.left_out import counts_in_words
 from uniform_core.corpus.samples import current_model_id, is_trained
 from uniform_core.settings import FETCHING, HOSTS_FILE
 
@@ -85,18 +86,17 @@ class _Plans:
             clip_s=self._rates["fetch"] / workers,
             hosts_file=catalog.media_dir / FETCHING / HOSTS_FILE,
         )
-        to_fetch = 0 if self._fetch is None else self._fetch.to_do
-        self._clips = current_clips(catalog, config, listed=listed)
+        self._to_fetch = 0 if self._fetch is None else self._fetch.to_do
+        self._clips = current_clips(catalog, config, listed=every)
         self._model = current_model_id(catalog, config, clips=self._clips)
         candidates = ingest_candidates(config, listed=listed)
         self._sources = self._split(candidates, "sources", stage="ingest")
         todo = set(catalog.outstanding("sources", candidates, stage="ingest")["work_key"].to_pylist())
-        self._coming = sum(
+        self._coming = self._to_fetch + sum(
             len(one.item.windows) if one.item.windows is not None else 1
             for one in listed
             if one.key in todo and one.item.split != "instrument"
         )
-        self._to_fetch, self._coming = to_fetch, self._coming + to_fetch
 
     def fetch(self) -> list[StagePlan]:
         plan = self._fetch
@@ -146,8 +146,7 @@ class _Plans:
         steps = self._config.train.steps
         done = 0 if self._coming else steps * is_trained(self._catalog, self._model)
         notes = ["without checkpoints and the model"] if steps > done else []
-        if copies := self._clips["split"].to_pylist().count(f"{COPY_OF}{self._config.evaluate.split}"):
-            notes.append(f"{copies} clips left out: their files are also held out")
+        notes += counts_in_words(self._clips["split"].to_pylist())
         note = "; ".join(notes)
         return self._plan("train", "steps", (steps, done, 0), piece_bytes=0, note=note)
 

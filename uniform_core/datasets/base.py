@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Self
 
+from pydantic import Field
+
+from uniform_core.datasets.filters import Filters
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.families import Member
 from uniform_core.spec import AVSpec
@@ -17,13 +20,15 @@ class DatasetConfig(Member):
     """A dataset: frozen, and cheap to make. Nothing is read before `items` or `fetch` is called.
 
     `clip_s` and `stride_s` are the cut rule for items that name no windows of their own: windows of `clip_s` seconds
-    every `stride_s` seconds, as many as lie wholly inside the source.
+    every `stride_s` seconds, as many as lie wholly inside the source. `filters` say which clips a run leaves out; they
+    change no file, and are left out of a dump where there are none.
     """
 
     splits: ClassVar[tuple[str, ...] | None] = None  # those that items may have; None: only the items know
 
     clip_s: PositiveFloat | None = None  # None: the duration of the spec
     stride_s: PositiveFloat | None = None  # None: equal to clip_s, no overlap
+    filters: Filters = Field(default=Filters(), exclude_if=lambda filters: filters == Filters())
 
     @classmethod
     def from_argument(cls, argument: str) -> Self:

@@ -8,7 +8,7 @@ from pathlib import Path
 from uniform_core.fetching.media_failures import failed_by
 from uniform_core.fetching.outcome import Failed, Found, FoundVideo
 from uniform_core.fetching.wanted import WantedClip
-from uniform_core.media import RejectedWindow, Sandbox
+from uniform_core.media import CutClip, RejectedWindow, Sandbox
 from uniform_core.types import Window
 
 
@@ -44,12 +44,11 @@ def _cut(
         starts_at_s=video.starts_at_s,
     )
     made = {_key(result.window): result for result in results if result.window is not None}
-    return {
-        clip.source_id: failed_by(made[key].rejection)
-        if isinstance(made[key], RejectedWindow)
-        else Found(made[key].path, video.origin)
-        for key, (clip, _) in by_span.items()
-    }
+    return {clip.source_id: _outcome(made[key], video.origin) for key, (clip, _) in by_span.items()}
+
+
+def _outcome(result: CutClip | RejectedWindow, origin: str) -> Found | Failed:
+    return failed_by(result.rejection) if isinstance(result, RejectedWindow) else Found(result.path, origin)
 
 
 def _key(span: Window) -> tuple[int, int]:

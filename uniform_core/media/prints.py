@@ -107,12 +107,17 @@ def sound_distance(one: str, other: str) -> float:
 
 def picture_words(hashes: list[str]) -> np.ndarray:
     """Hashes as uint16 [N, W]."""
-    return np.frombuffer(bytes.fromhex("".join(hashes)), ">u2").reshape(len(hashes), PICTURE_HEX // 4)
+    return _words(hashes, PICTURE_HEX // 4)
 
 
 def sound_words(prints: list[str]) -> np.ndarray:
     """Prints of one length as uint16 [N, T]."""
-    return np.frombuffer(bytes.fromhex("".join(prints)), ">u2").reshape(len(prints), -1)
+    return _words(prints, len(prints[0]) // 4)
+
+
+def _words(texts: list[str], length: int) -> np.ndarray:
+    words = np.frombuffer(bytes.fromhex("".join(texts)), ">u2").astype(np.uint16)
+    return words.reshape(len(texts), length)
 
 
 def picture_distances(ones_NW: np.ndarray, others_NW: np.ndarray) -> np.ndarray:
