@@ -9,6 +9,7 @@ import json
 import random
 import tarfile
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def add(tar: tarfile.TarFile, name: str, data: bytes = b"", **more: Any) -> None
     info.size = len(data)
     for key, value in more.items():
         setattr(info, key, value)
-    tar.addfile(info, io.BytesIO(data))
+    tar.addfile(info, io.BytesIO(data) if data else None)
 
 
 def plain(*names: str) -> bytes:
@@ -137,6 +138,18 @@ def test_of_a_damaged_part_what_lies_before_and_after_is_used(tmp_path: Path) ->
     source = opened(tmp_path, path)
     assert all(isinstance(outcome(source, stem), Found) for stem in "abde")
     assert not isinstance(outcome(source, "c"), Found)
+
+
+def test_within_a_damaged_part_what_lies_before_the_damage_is_used(tmp_path: Path) -> None:
+    """A block of a kind that there is none of, where it begins at a whole byte: zlib is sure to see it."""
+    data = plain("a.mp4", "b.mp4", "c.mp4")
+    part = zlib.compressobj(wbits=31)
+    before = part.compress(data[:12_000]) + part.flush(zlib.Z_FULL_FLUSH)  # c begins at byte 11,264
+    after = part.compress(data[12_000:]) + part.flush()
+    source = opened(tmp_path, write(tmp_path / "v.tar.gz", before + b"\x07" + after[1:]))
+    assert isinstance(outcome(source, "a"), Found)
+    assert isinstance(outcome(source, "b"), Found)
+    assert "damaged within it" in failed(source, "c").message
 
 
 def test_a_compressed_archive_that_was_cut_keeps_what_came(tmp_path: Path) -> None:
