@@ -5,7 +5,7 @@ from __future__ import annotations
 from uniform_core.build import require_items
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.fetching import has_indexes, prepare_indexes
+from uniform_core.corpus.fetching import needed_lists, prepare_indexes
 from uniform_core.progress import Listener, silent
 from uniform_core.settings import Settings, ensure_home
 
@@ -15,7 +15,7 @@ def list_data(settings: Settings, config: RunConfig, *, listener: Listener = sil
 
     Raises ConfigError, ServiceError, StorageError.
     """
-    if has_indexes(config):
+    if needed_lists(config):
         Catalog.open(settings)  # before anything is written: a root of a newer format is left alone
         ensure_home(settings)
         prepare_indexes(config, on_progress=listener)

@@ -115,7 +115,7 @@ def _all_of(mistakes: Sequence[ConfigError], values: Sequence[str] = ()) -> Conf
 def _data_values(text: str) -> dict[str, Any]:
     """`folder:DIR` → the values of that dataset's config; its class says what the argument means."""
     kind, _, argument = text.partition(":")
-    kinds = {m.model_fields["kind"].default: m for m in DATASETS if issubclass(m, DatasetConfig)}
+    kinds = _kinds_of_data()
     if kind not in kinds:
         raise ConfigError(f"--data {text}", expected="one of " + ", ".join(kinds), found=kind, fix=_near(kind, kinds))
     member = kinds[kind]
@@ -126,9 +126,13 @@ def _data_values(text: str) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
+def _kinds_of_data() -> dict[str, type[DatasetConfig]]:
+    return {m.model_fields["kind"].default: m for m in DATASETS if issubclass(m, DatasetConfig)}
+
+
 def _take_splits(values: dict[str, Any]) -> None:
     """Other data are evaluated on their own split, where they have not the preset's: the last of theirs."""
-    splits = next(m for m in DATASETS if m.model_fields["kind"].default == values["data"]["kind"]).splits
+    splits = _kinds_of_data()[values["data"]["kind"]].splits
     if splits is not None and values["evaluate"]["split"] not in splits:
         values["evaluate"]["split"] = splits[-1]
 
@@ -158,9 +162,11 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
                 f"--set {path}", expected=f"a key of {where} ({listed})", found=name, fix=_near(name, known)
             )
         if depth < len(parents):
-            models = _models_in(_model_of(node, models), name)
-            if name not in node and len(models) == 1:  # a part that a dump leaves out where it has its defaults
-                node[name] = models[0]().model_dump(mode="json")
+            model = _model_of(node, models)
+            models = _models_in(model, name)
+            if model is not None and name not in node and len(models) == 1:  # left out of a dump at its default
+                default = model.model_fields[name].default
+                node[name] = default.model_dump(mode="json") if isinstance(default, BaseModel) else {}
             node = node.get(name)
     value = _value(path, literal)
     kinds = _kinds(models)

@@ -109,7 +109,8 @@ def failed_items(
         also += f" AND list_contains(?, {KEY})"
         parameters.append(_selected(store, where))
     sql = f"SELECT * FROM ({_LAST}) WHERE event = 'failed' AND {_NOT_FETCHED}{also}"
-    return store.query(sql, parameters=parameters).to_pylist()
+    rows: list[dict[str, Any]] = store.query(sql, parameters=parameters).to_pylist()
+    return rows
 
 
 def _selected(store: Store, where: str) -> list[str]:

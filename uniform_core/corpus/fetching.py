@@ -35,12 +35,17 @@ def index_datasets(config: RunConfig) -> dict[int, IndexDataset]:
 
 
 def prepare_indexes(config: RunConfig, *, on_progress: Listener = silent) -> None:
-    """The lists of the run's indexes are here; nothing is done where it has none.
+    """The lists of the run's indexes are here, and of those that it guards against; nothing is done where it has none.
 
     Raises ConfigError, ServiceError or StorageError that says which list is missing and what to do.
     """
-    for dataset in index_datasets(config).values():
+    for dataset in needed_lists(config):
         dataset.prepare(on_progress=on_progress)
+
+
+def needed_lists(config: RunConfig) -> tuple[IndexDataset, ...]:
+    """The indexes whose lists a run reads: its own, and those that it guards against."""
+    return tuple(one for one in (*config.datasets, *config.guard_against) if isinstance(one, IndexDataset))
 
 
 def fetch_key(item: SourceItem) -> str:

@@ -83,18 +83,17 @@ class _Plans:
             clip_s=self._rates["fetch"] / workers,
             hosts_file=catalog.media_dir / FETCHING / HOSTS_FILE,
         )
-        to_fetch = 0 if self._fetch is None else self._fetch.to_do
-        self._clips = current_clips(catalog, config, listed=listed)
+        self._to_fetch = 0 if self._fetch is None else self._fetch.to_do
+        self._clips = current_clips(catalog, config, listed=every)
         self._model = current_model_id(catalog, config, clips=self._clips)
         candidates = ingest_candidates(config, listed=listed)
         self._sources = self._split(candidates, "sources", stage="ingest")
         todo = set(catalog.outstanding("sources", candidates, stage="ingest")["work_key"].to_pylist())
-        self._coming = sum(
+        self._coming = self._to_fetch + sum(
             len(one.item.windows) if one.item.windows is not None else 1
             for one in listed
             if one.key in todo and one.item.split != "instrument"
         )
-        self._to_fetch, self._coming = to_fetch, self._coming + to_fetch
 
     def fetch(self) -> list[StagePlan]:
         plan = self._fetch
