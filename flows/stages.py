@@ -19,6 +19,7 @@ from tasks.evaluate import run_evaluate
 from tasks.fetch import run_fetch
 from tasks.ingest import run_ingest
 from tasks.sample import run_sample
+from tasks.screen import run_screen
 from tasks.stage import StageSummary
 from tasks.text import run_text
 from tasks.train import run_train
@@ -88,8 +89,8 @@ def fetch(preset: str = "tiny", overrides: list[str] = [], data: str | None = No
 
 @flow(name="ingest")
 def ingest(preset: str = "tiny", overrides: list[str] = [], data: str | None = None) -> Summaries:  # noqa: B006
-    """Find or fetch every source, and cut it into canonical clips."""
-    return _run("ingest", run_ingest, (preset, overrides, data))
+    """Cut every source that is here into canonical clips; screen them where a filter asks for it."""
+    return _run("ingest", lambda context: [*run_ingest(context), *run_screen(context)], (preset, overrides, data))
 
 
 @flow(name="encode")

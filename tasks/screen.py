@@ -11,7 +11,7 @@ import torch
 
 from tasks.commits import ItemRows
 from tasks.context import RunContext, item_name
-from tasks.instruments import load_instruments
+from tasks.instruments import load_instruments, run_instruments
 from tasks.pool import PoolLimits
 from tasks.stage import Stage, StageSummary, run_stage
 from uniform_core.codecs.mel import log_mel
@@ -62,10 +62,11 @@ class ScreenWorker:
 
 
 def run_screen(context: RunContext) -> list[StageSummary]:
-    """Screen the clips that the run's filters ask about; nothing where none asks. The instruments come before it."""
+    """Screen the clips that the run's filters ask about, by instruments that are trained first; nothing where none asks."""
     config = context.config
     if not config.data.filters.reads_screens:
         return []
+    trained = run_instruments(context)
     instruments = load_instruments(context)
     stage_fp = screen_fingerprint(config, TinySyncScreener(instruments.nets["sync"]).fingerprint)
     stage = Stage(
@@ -91,4 +92,4 @@ def run_screen(context: RunContext) -> list[StageSummary]:
         run_id=context.run_id,
         listener=context.listener,
     )
-    return [summary.require_accepted(max_reject_fraction=config.reject_limit)]
+    return [trained, summary.require_accepted(max_reject_fraction=config.reject_limit)]

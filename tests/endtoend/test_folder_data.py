@@ -204,3 +204,15 @@ def test_a_file_that_changed_is_ingested_again_and_nothing_else(folder_home: tup
     done = uniform("ingest", f"folder:{root}", *words, home=home)
     assert done.code == 0, done.err[-2000:]
     assert [row["done"] for row in done.json["stages"]] == [1]
+
+
+def test_a_filter_that_asks_how_sound_fits_has_the_clips_screened(folder_home: tuple[Path, Path, Any]) -> None:
+    root, home, _ = folder_home
+    words = ("--preset", "nano", "--set", "data.held_out_fraction=0.4", "--set", "data.filters.max_offset_s=10")
+    done = uniform("ingest", f"folder:{root}", *words, "--json", home=home)
+    assert done.code == 0, done.err[-2000:]
+    stages = {row["stage"]: row["done"] for row in done.json["stages"]}
+    clips = "SELECT count(*) AS n FROM clips WHERE dataset LIKE 'folder%'"
+    screened = f"{clips} AND clip_id IN (SELECT clip_id FROM screens)"
+    [[whole], [seen]] = [uniform("query", sql, "--json", home=home).json for sql in (clips, screened)]
+    assert stages["screen"] == whole["n"] == seen["n"]
