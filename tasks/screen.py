@@ -62,7 +62,7 @@ class ScreenWorker:
 
 
 def run_screen(context: RunContext) -> list[StageSummary]:
-    """Screen the clips that the run's filters ask about, by instruments that are trained first; nothing if none asks."""
+    """Screen the clips that the run's filters ask about, by instruments trained first; nothing if none asks."""
     config = context.config
     if not config.data.filters.reads_screens:
         return []
