@@ -76,6 +76,7 @@ def test_a_request_of_a_person_begins_the_count_again_and_only_of_what_was_asked
     before = len(bench.host.requests)
     bench.time.sleep(1)
     assert bench.catalog.request_retry(run_id="p", where="error_class = 'bad_media'", clock=bench.time.now) == 1
+    bench.time.sleep(1)
     bench.run()
     assert bench.host.requests[before:] == ["clip-1", "clip-1"], "it failed once more, was waited for, and came"
     assert "clip-1" in bench.downloaded()
