@@ -95,24 +95,17 @@ def test_text_matters(task: Task) -> None:
     assert not same(generate(task, text=random_text([2, 4, 3])), generate(task, text=random_text([2, 4, 3], seed=1)))
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        *((IddpmConfig(), kind(steps=30, clamp_x0_sigma=3.0)) for kind in (AncestralConfig, DpmSolverConfig)),
-        *((RectifiedFlowConfig(), kind(steps=10)) for kind in (EulerConfig, HeunConfig, DpmSolverConfig)),
-    ],
-    ids=lambda case: f"{case[0].kind}-{case[1].kind}",
-)
-@each_task
-def test_an_item_does_not_see_its_batch(task: Task, case: tuple[ObjectiveConfig, SamplerConfig]) -> None:
-    """Samples agree to 1e-5 of the largest value, with a random network of large weights.
+LONG = [
+    *((IddpmConfig(), kind(steps=30, clamp_x0_sigma=3.0)) for kind in (AncestralConfig, DpmSolverConfig)),
+    *((RectifiedFlowConfig(), kind(steps=10)) for kind in (EulerConfig, HeunConfig, DpmSolverConfig)),
+]
 
-    Unguided, where a clip alone is a batch of one: of two halves, kernels round as of six.
-    """
+
+def seen_of_a_batch(task: Task, case: tuple[ObjectiveConfig, SamplerConfig], guidance: GuidanceConfig) -> float:
+    """How far items of a batch are from themselves in another order, and alone: a share of the largest value."""
     lengths, seeds, given = [2, 6, 3], (7, 8, 9), random_latent(3, seed=3)
     text = random_text(lengths)
-    plain = GuidanceConfig()
-    together = generate(task, case, text=text, seeds=seeds, given=given, guidance=plain)
+    together = generate(task, case, text=text, seeds=seeds, given=given, guidance=guidance)
     order = [2, 0, 1]
     shuffled = generate(
         task,
@@ -120,7 +113,7 @@ def test_an_item_does_not_see_its_batch(task: Task, case: tuple[ObjectiveConfig,
         text=TextBatch(text.features_BLD[order], text.mask_BL[order]),
         seeds=tuple(seeds[i] for i in order),
         given=JointLatent(given.video_BCTHW[order], given.audio_BCTF[order]),
-        guidance=plain,
+        guidance=guidance,
     )
     alone = generate(
         task,
@@ -128,12 +121,33 @@ def test_an_item_does_not_see_its_batch(task: Task, case: tuple[ObjectiveConfig,
         text=TextBatch(text.features_BLD[:1, : lengths[0]], text.mask_BL[:1, : lengths[0]]),
         seeds=seeds[:1],
         given=JointLatent(given.video_BCTHW[:1], given.audio_BCTF[:1]),
-        guidance=plain,
+        guidance=guidance,
     )
-    for modality in Modality:
-        size = float(together[modality].abs().max())
-        torch.testing.assert_close(shuffled[modality], together[modality][order], rtol=0, atol=1e-5 * size)
-        torch.testing.assert_close(alone[modality], together[modality][:1], rtol=0, atol=1e-5 * size)
+    shares = [
+        (one - other).abs().max() / together[m].abs().max()
+        for m in Modality
+        for one, other in ((shuffled[m], together[m][order]), (alone[m], together[m][:1]))
+    ]
+    return float(torch.stack(shares).max())  # NaN, where there is one
+
+
+@pytest.mark.parametrize("case", LONG, ids=lambda case: f"{case[0].kind}-{case[1].kind}")
+@each_task
+def test_an_item_does_not_see_its_batch(task: Task, case: tuple[ObjectiveConfig, SamplerConfig]) -> None:
+    """Samples agree to 1e-5 of the largest value, unguided, with a random network of large weights."""
+    assert seen_of_a_batch(task, case, GuidanceConfig()) < 1e-5
+
+
+@pytest.mark.parametrize("case", [LONG[0], LONG[2]], ids=lambda case: f"{case[0].kind}-{case[1].kind}")
+@each_task
+def test_guided_in_two_passes_an_item_does_not_see_its_batch_either(
+    task: Task, case: tuple[ObjectiveConfig, SamplerConfig]
+) -> None:
+    """Guidance of 5 enlarges rounding: to 3.1e-6 to 8.6e-6 by task in 30 ancestral steps, to 1.1e-6 in 10 of Euler.
+
+    In one pass of both halves it was 5.8e-6 to 6.3e-6, and 1.2e-6 (a Xeon, one thread). Other CPUs may need the double.
+    """
+    assert seen_of_a_batch(task, case, GuidanceConfig(text_scale=5.0, passes="split")) < 2e-5
 
 
 def test_noise_of_an_item_is_equal_to_the_bit_whatever_its_batch() -> None:
