@@ -79,7 +79,7 @@ def plan_fetch(
         return None
     candidates = fetch_candidates(config, items)
     due = set(catalog.outstanding("downloads", candidates, stage=STAGE)["source_id"].to_pylist())
-    rows = [row for row in states(catalog, candidates).to_pylist() if row["state"] != "taken_down"]
+    rows = [_told(row) for row in states(catalog, candidates).to_pylist() if row["state"] != "taken_down"]
     todo = [row for row in rows if row["state"] in OPEN_STATES and row["source_id"] in due]
     videos_to_do = _videos(todo)
     hosts = tuple(_hosts(config, videos_to_do, hosts_file))
@@ -96,6 +96,11 @@ def plan_fetch(
         seconds=max([len(todo) * clip_s, *(host.seconds for host in hosts)]),
         hosts=hosts,
     )
+
+
+def _told(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row; a line that is no clip is lost also where no run has told of it yet."""
+    return {**row, "state": "bad_index_line"} if row["video_id"] is None else row
 
 
 def _videos(rows: Iterable[Mapping[str, Any]]) -> int:
