@@ -145,7 +145,7 @@ def test_guided_in_two_passes_an_item_does_not_see_its_batch_either(
 ) -> None:
     """Guidance of 5 enlarges rounding: to 3.1e-6 to 8.6e-6 by task in 30 ancestral steps, to 1.1e-6 in 10 of Euler.
 
-    In one pass of both halves it was 5.8e-6 to 6.3e-6, and 1.2e-6 (a Xeon, one thread). Other CPUs may need the double.
+    In one pass of both halves it was 5.8e-6 to 6.3e-6, and 1.2e-6 (an EPYC, one thread). Others may need the double.
     """
     assert seen_of_a_batch(task, case, GuidanceConfig(text_scale=5.0, passes="split")) < 2e-5
 
