@@ -28,7 +28,7 @@ from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, Found
 from uniform_core.fetching.sources.base import Means, Source
 from uniform_core.fetching.validate import tool_versions, validate
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
-from uniform_core.files import TEMP_PREFIX, fsync, is_inside, remove, storage_error
+from uniform_core.files import TEMP_PREFIX, fsync, is_inside, move, remove, storage_error
 from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
 from uniform_core.types import SourceItem
@@ -140,7 +140,7 @@ class FetchWorker:
             return row
         place = self._place(item)
         if outcome.is_owned:
-            _move(outcome.path, place)
+            move(outcome.path, place)
         else:
             _link(outcome.path, place)
         return Fetched(row, row["bytes"] if outcome.is_owned else 0)
@@ -191,17 +191,6 @@ class FetchWorker:
                 remove(outcome.path)
                 with suppress(OSError):  # others are in it
                     outcome.path.parent.rmdir()
-
-
-def _move(path: Path, place: Path) -> None:
-    """The file is at its place, whole, and on the disk. Raises StorageError."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fsync(path)
-        path.replace(place)
-        fsync(place.parent)
-    except OSError as error:
-        raise storage_error(str(place), error) from error
 
 
 def _link(path: Path, place: Path) -> None:

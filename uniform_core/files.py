@@ -159,18 +159,33 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
+def move(path: Path, place: Path) -> None:
+    """The file is at its place on the same disk, whole and synced. Raises StorageError."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fsync(path)
+        path.replace(place)
+        fsync(place.parent)
+    except OSError as error:
+        raise storage_error(str(place), error) from error
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    """The file of a lock, made where there is none. Raises StorageError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _opened(path)
+    except OSError as error:
+        raise storage_error(str(path), error) from error
+
+
 @contextmanager
 def lock(path: Path, *, shared: bool) -> Iterator[None]:
     """The block runs beside other shared holders, or alone. The kernel frees the lock of a process that dies.
 
     Raises StorageError where the lock's file cannot be made.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = _opened(path)
-    except OSError as error:
-        raise storage_error(str(path), error) from error
-    with handle:
+    with _lock_file(path) as handle:
         fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
 
@@ -181,12 +196,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 
     Raises StorageError where the lock's file cannot be made.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = _opened(path)
-    except OSError as error:
-        raise storage_error(str(path), error) from error
-    with handle:
+    with _lock_file(path) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from uniform_core.download import Remote, drop
 from uniform_core.errors import ConfigError, ServiceError
-from uniform_core.files import fsync, storage_error
+from uniform_core.files import move
 from uniform_core.progress import ProgressEvent
 from uniform_core.weights.pins import Pin, add_pin, expected_bytes, expected_sha256, read_pins, sha256_of
 from uniform_core.weights.record import Weights, WeightsFile
@@ -55,13 +55,7 @@ def settle(
         )
     pin = Pin(sha256=sha256_of(part), size_bytes=part.stat().st_size)
     path = root / file.path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fsync(part)
-        part.replace(path)
-        fsync(path.parent)
-    except OSError as error:
-        raise storage_error(str(path), error) from error
+    move(part, path)
     drop(part)
     add_pin(root, file.path, pin)
     return Pulled(file.path, state, pin.size_bytes, pin.sha256)
