@@ -212,10 +212,7 @@ def _is_alive(process: psutil.Process) -> bool:
     with contextlib.suppress(ChildProcessError):  # it is a child's child, or another thread has collected it
         if os.waitpid(process.pid, os.WNOHANG) != (0, 0):
             return False
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    return process.is_running()
 
 
 def _command(process: psutil.Process) -> list[str]:
