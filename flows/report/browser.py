@@ -43,7 +43,7 @@ Promise.all([...document.querySelectorAll("video")].map(video => new Promise(don
 )))
 """
 ENDS_S = 10.0
-SETTLES_S = 1.0  # players put their waiting sign away by a timer of their own
+SETTLES_S, STILL_S = 20.0, 0.8  # players put their waiting sign away by a timer of their own
 
 
 def find_chromium() -> str:
@@ -174,10 +174,17 @@ class Browser:
                 if event.get("method") == "Page.loadEventFired":
                     break
 
-    def settle(self) -> None:
-        """Wait for the first frames of films, and give what moves the time to come to rest."""
+    def settle(self) -> bytes:
+        """The window as PNG, once all films have their first frames and nothing moves. Raises ServiceError."""
         self.run(FILMS_READY)
-        time.sleep(SETTLES_S)
+        until = time.monotonic() + SETTLES_S
+        seen = self.picture()
+        while time.monotonic() < until:
+            time.sleep(STILL_S)
+            before, seen = seen, self.picture()
+            if seen == before:
+                return seen
+        raise _gone("a page at rest", f"it still moved after {SETTLES_S:g} s")
 
     def run(self, script: str) -> Any:
         """The value of an expression of JavaScript, of a promise what it comes to."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import safetensors
 import torch
@@ -18,7 +18,7 @@ from transformers import T5Config, T5EncoderModel
 
 from uniform_core.errors import ConfigError
 from uniform_core.weights import FoundWeights
-from uniform_core.weights.reading import check_finite, require_names
+from uniform_core.weights.reading import check_finite, require_kinds, require_names
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TIED: Final = "encoder.embed_tokens.weight"  # the same tensor as shared.weight, stored or not
@@ -42,10 +42,14 @@ def load_t5(found: FoundWeights, *, width: int, dtype: torch.dtype) -> T5Encoder
 
 def require_t5(found: FoundWeights, *, width: int) -> T5EncoderModel:
     """The encoder without weights, which the checkpoint's fit. Raises ConfigError; reads no numbers."""
-    config = _config_of(found, width=width)
+    config, files = _config_of(found, width=width), _files(found)
+    if config.num_layers > len(files):  # else a word of a stranger's file could have layers built for days
+        raise _wrong(
+            found.file("config.json"), f"at most {len(files)} layers, each has tensors", f"{config.num_layers}"
+        )
     with torch.device("meta"):
         model = T5EncoderModel(config)
-    _require_encoder(_files(found), _shapes_of(model), item=f"weights {found.word}")
+    _require_encoder(files, _shapes_of(model), item=f"weights {found.word}")
     return model
 
 
@@ -97,7 +101,7 @@ def _config_of(found: FoundWeights, *, width: int) -> T5Config:
 def _files(found: FoundWeights) -> dict[str, Path]:
     """Where each tensor of the checkpoint lies, by name."""
     if WHOLE in found.files:
-        return dict.fromkeys(_names(found.files[WHOLE]), found.files[WHOLE])
+        return dict.fromkeys(_forms(found.files[WHOLE]), found.files[WHOLE])
     if INDEX not in found.files:
         raise ConfigError(
             f"weights {found.word}",
@@ -114,12 +118,15 @@ def _files(found: FoundWeights) -> dict[str, Path]:
 
 def _require_encoder(files: Mapping[str, Path], shapes: Mapping[str, tuple[int, ...]], *, item: str) -> None:
     """The encoder's tensors are where they should be, in these shapes, and nothing but a decoder stands beside them."""
-    there = {
-        name: torch.empty(shape, device="meta")
+    own = [
+        (path, name, form)
         for path in sorted(set(files.values()))
-        for name, shape in _shapes(path)
+        for name, form in _forms(path).items()
         if files.get(name) == path and name != TIED and not name.startswith(DECODER)
-    }
+    ]
+    for path in sorted({path for path, _, _ in own}):
+        require_kinds(path, {name: form.kind for where, name, form in own if where == path})
+    there = {name: torch.empty(form.shape, device="meta") for _, name, form in own}
     require_names(there, shapes, item=item)
 
 
@@ -132,13 +139,17 @@ def _tensors(files: Mapping[str, Path], wanted: Mapping[str, Any]) -> Iterator[t
                     yield name, file.get_tensor(name)
 
 
-def _shapes(path: Path) -> list[tuple[str, tuple[int, ...]]]:
+class _Form(NamedTuple):
+    """The shape of a tensor in a file, and its dtype in safetensors' words."""
+
+    shape: tuple[int, ...]
+    kind: str
+
+
+def _forms(path: Path) -> dict[str, _Form]:
     with _opened(path) as file:
-        return [(name, tuple(file.get_slice(name).get_shape())) for name in file.keys()]  # noqa: SIM118
-
-
-def _names(path: Path) -> list[str]:
-    return [name for name, _ in _shapes(path)]
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        return {name: _Form(tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
 
 
 def _opened(path: Path) -> Any:
