@@ -167,12 +167,16 @@ def test_every_column_can_be_read(catalog):
 
 
 def test_what_was_taken_down_is_in_no_version(catalog):
+    other = text_row(0, work_key=text_digest("a first try"), text_hash=text_digest("a first try"), text="a first try")
+    catalog.insert("caption_texts", [other])
     for n in (0, 1):
-        say(catalog, n, f"text {n}", "vlm")
+        say(catalog, n, f"text {n}", "vlm", other_raw_text_hashes=[other["text_hash"]] if n == 0 else [])
     version = build(catalog)
+    assert catalog.read("caption_texts").num_rows == 3
     catalog.insert("sources", [source_row(n, clip_ids=[CLIPS[n]]) for n in (0, 1)])
     catalog.bury("drawn", ["source-0"], reason="asked", run_id="run")
     assert texts_of(catalog, version) == {1: "text 1"}
+    assert catalog.read("caption_texts")["text"].to_pylist() == ["text 1"]
 
 
 def test_unknown_corpora_prompts_names_and_columns_are_said(catalog):
