@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
+from flows.cli.captions_words import add_captions_words
 from flows.cli.words import number, one_of, option, right_words, stage_or_data
 from uniform_core import __version__
 from uniform_core.errors import StorageError, UniformError
@@ -148,10 +149,7 @@ def _run_commands(commands: Commands) -> None:
     _work_words(run)
     for stage in STAGES:
         if stage == "captions":
-            captions = _command(commands, "captions", "flows.cli.captions:captions", "Build and look at captions.")
-            _choice(captions, "action", ("build", "list", "show"))
-            option(captions, "clip", of=("show",), nargs="?", help="a clip id, or the beginning of one")
-            _work_words(captions, of=("build",))
+            _captions_command(commands)
             continue
         words = f"The stage {stage} alone." + MORE_OF_STAGES.get(stage, "")
         command = _command(commands, stage, "flows.cli.work:stage", words)
@@ -184,6 +182,13 @@ def _run_commands(commands: Commands) -> None:
     option(nightly, "--seeds", type=number("--seeds", int, least=1), default=3, metavar="N", help="seeds (default: 3)")
     option(nightly, "--set", action="append", default=[], metavar="K=V", dest="overrides", help="as for run")
     _json_word(nightly)
+
+
+def _captions_command(commands: Commands) -> None:
+    words = "Captions: build them, and corpora of them; look at both, compare corpora, put an old one back."
+    captions = _command(commands, "captions", "flows.cli.captions:captions", words)
+    add_captions_words(captions, choice=_choice)
+    _work_words(captions, of=("build",))
 
 
 # What a stage's name does not say.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, ValidationError, field_validator
 
 from uniform_core.captioners.base import CaptionStatus
 from uniform_core.captions.flags import AnyFlag
-from uniform_core.config import RunConfig
-from uniform_core.corpus.fingerprints import captions_fingerprint
 from uniform_core.errors import ConfigError
 from uniform_core.fingerprint import text_digest
 from uniform_core.types import Frozen
+
+if TYPE_CHECKING:
+    from uniform_core.config import RunConfig
 
 Words = Annotated[str, Field(min_length=1, max_length=1_000)]
 
@@ -66,6 +67,8 @@ POLICIES: Final[Mapping[str, CorpusPolicy]] = {
 
 def policy_of_run(config: RunConfig) -> CorpusPolicy:
     """The captioners of a run in their order, each as it is configured now."""
+    from uniform_core.corpus.fingerprints import captions_fingerprint  # here: who lists corpora needs no run
+
     return CorpusPolicy(
         selectors=tuple(
             Selector(
