@@ -94,7 +94,17 @@ def _termination_unwinds() -> Iterator[None]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors also say where the help is."""
+    """An argument parser whose errors also say where the help is, and that takes `names` wherever they stand."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse does it, which leaves names behind that come after a flag."""
+        found, left = super().parse_known_args(args, namespace)
+        if not any(action.dest == "names" and not action.option_strings for action in self._actions):
+            return found, left
+        late = [word for word in left if not word.startswith("-")]
+        if late:
+            found.names = [*getattr(found, "names", []), *late]
+        return found, [word for word in left if word.startswith("-")]
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")

@@ -141,7 +141,9 @@ def _pairs(
     a: CorpusVersion, b: CorpusVersion, *, columns: Sequence[str], among: Range = EVERY
 ) -> tuple[str, dict[str, Any]]:
     """The parts of a WITH that end with `pairs`, one row for each clip of either, and the words of its query."""
-    parts, others, parameters = [], {}, {}
+    parts: list[str] = []
+    others: dict[str, tuple[str, int]] = {}
+    parameters: dict[str, Any] = {}
     for side, version in zip(SIDES, (a, b), strict=True):
         tables = {"clips": f"clips_{side}", "captions": f"captions_{side}"}
         relations = Relations(clips=tables["clips"], captions=tables["captions"])
