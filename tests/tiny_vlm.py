@@ -1,5 +1,5 @@
-"""Video-language models of some hundred thousand weights, in the real format: architectures, processors and files of the
-public checkpoints, made here through their own library.
+"""Video-language models of some hundred thousand weights, in the real format: architectures, processors and files of
+the public checkpoints, made here through their own library.
 
     save_tiny_vlm(folder, "qwen3_vl")
 
