@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter
 
 from tasks.commits import ItemRows
@@ -47,15 +46,21 @@ class CaptionWorker:
         return results
 
     def _input(self, row: Mapping[str, Any]) -> CaptionInput | Rejection:
-        words = {"clip_id": row["clip_id"], "label": row["label"], "source_caption": row["source_caption"]}
+        names = ("clip_id", "label", "source_caption", "source_id", "video_id")
+        seen: dict[str, Any] = {**{name: row[name] for name in names}, "start_ms": int(row["start_ms"])}
         if self._reader is None:
-            return CaptionInput(**words)
+            return CaptionInput(**seen)
         try:
-            frames_THWC = self._reader.frames(self._media_dir / row["path"], None)
+            picked = self._reader.picked(self._media_dir / row["path"], self._config.pick_frames)
         except IntegrityError as error:  # a canonical clip that was damaged after it was made
             return Rejection("damaged_clip", str(error), terminal=False)
-        indices = np.linspace(0, len(frames_THWC) - 1, self._config.frames).round().astype(int)
-        return CaptionInput(**words, frames_THWC=frames_THWC[indices], frame_indices=tuple(indices.tolist()))
+        return CaptionInput(
+            **seen,
+            frames_THWC=picked.frames_THWC,
+            frame_indices=picked.indices,
+            rate_hz=picked.rate_hz,
+            clip_frames=picked.clip_frames,
+        )
 
     def _produced(self, row: Mapping[str, Any], seen: CaptionInput, result: CaptionResult) -> ItemRows | Rejection:
         if result.status == "error":
@@ -102,7 +107,7 @@ def run_captions(context: RunContext) -> list[StageSummary]:
                     "media_dir": str(context.settings.media_dir),
                 },
                 workers=context.settings.worker_cpus if captioner.frames else 0,
-                batch=64 if captioner.frames else 512,
+                batch=captioner.batch_clips,
                 describe=item_name,
                 limits=PoolLimits(recycle_after=40),
             ),
