@@ -14,11 +14,15 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, Final
 
+import numpy as np
 import torch
 import transformers as hf
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from torch import nn
+
+from uniform_core.captioners import CaptionInput, PllavaConfig, TransformersVlmConfig
 
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 IMAGE, VIDEO = "<image>", "<video>"
@@ -212,6 +216,47 @@ def _internvl() -> Parts:
     return hf.InternVLForConditionalGeneration(config), processor
 
 
+def save_tiny_pllava(folder: Path, *, peft: bool = True, rank: int = 8, alpha: float = 4.0, seed: int = 5) -> Path:
+    """The folder, in which a miniature pLLaVA lies now: names as peft leaves them, its LoRA beside the base.
+
+    Without `peft` the same weights lie there with the LoRA merged, by the names of an ordinary LLaVA.
+    """
+    tokenizer = tokenizer_with(IMAGE)
+    config = hf.LlavaConfig(
+        vision_config={**_SMALL_VISION, "model_type": "clip_vision_model", "num_hidden_layers": 3},
+        text_config={**TEXT, "model_type": "llama", "vocab_size": len(tokenizer)},
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        vision_feature_layer=-2,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = hf.LlavaForConditionalGeneration(config)
+        speak(model, tokenizer, seed=seed)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    tensors = {}
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in model.state_dict().items():
+        old = name.removeprefix("model.").replace("vision_tower.", "vision_tower.vision_model.")
+        inner = "base_model.model." if peft else ""
+        old = old.replace("language_model.", f"language_model.{inner}model.").replace(
+            "lm_head", f"language_model.{inner}lm_head"
+        )
+        if not name.endswith(("q_proj.weight", "v_proj.weight")) or "language_model" not in name:
+            tensors[old] = tensor
+            continue
+        low = torch.randn((rank, tensor.shape[1]), generator=generator)
+        high = torch.randn((tensor.shape[0], rank), generator=generator)
+        layer = old.removesuffix(".weight")
+        if peft:
+            tensors |= {f"{layer}.base_layer.weight": tensor, f"{layer}.lora_A.default.weight": low}
+            tensors[f"{layer}.lora_B.default.weight"] = high
+        else:
+            tensors[old] = tensor + alpha / rank * (high @ low)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
 _SMALL_VISION: Final = {
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -233,5 +278,37 @@ SEEDS: Final[Mapping[str, int]] = {
     "qwen3_vl": 3,
     "llava_onevision": 0,
     "llava_next_video": 6,
-    "internvl": 1,
+    "internvl": 13,
 }
+
+
+def tiny_vlm(folder: Path, family: str = "qwen2_vl", **values: Any) -> TransformersVlmConfig:
+    """The config of a miniature that now lies in a folder."""
+    if not folder.exists():
+        save_tiny_vlm(folder, family)
+    small: dict[str, Any] = {"frames": 4, "short_side_px": 56, "dtype": "float32", "generation": {"max_new_tokens": 12}}
+    return TransformersVlmConfig.model_validate({"weights": str(folder), **small, **values})
+
+
+def tiny_pllava(folder: Path, **values: Any) -> PllavaConfig:
+    """The config of a miniature that now lies in a folder; its prompt is short."""
+    if not folder.exists():
+        save_tiny_pllava(folder)
+    small: dict[str, Any] = {"pooling": (4, 2, 2), "dtype": "float32", "generation": {"max_new_tokens": 12}}
+    return PllavaConfig.model_validate({"weights": str(folder), "prompt_name": "one_sentence", **small, **values})
+
+
+def clip_input(number: int, *, frames: int = 4, size_HW: tuple[int, int] = (64, 96)) -> CaptionInput:
+    """A clip of coloured squares that change over time, like no other number's."""
+    rng = np.random.default_rng(number)
+    squares_THWC = rng.integers(0, 256, (frames, 4, 4, 3), dtype=np.uint8)
+    frames_THWC = squares_THWC.repeat(-(-size_HW[0] // 4), axis=1).repeat(-(-size_HW[1] // 4), axis=2)
+    return CaptionInput(
+        f"{number:032x}",
+        "a_label",
+        None,
+        frames_THWC=np.ascontiguousarray(frames_THWC[:, : size_HW[0], : size_HW[1]]),
+        frame_indices=tuple(range(0, 8 * frames, 8)),
+        rate_hz=16.0,
+        clip_frames=8 * frames,
+    )
