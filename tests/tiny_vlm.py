@@ -9,6 +9,7 @@ nothing but letters, spaces and the end is ever said: captions are readable nons
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import ascii_lowercase
@@ -234,6 +235,10 @@ def save_tiny_pllava(folder: Path, *, peft: bool = True, rank: int = 8, alpha: f
         speak(model, tokenizer, seed=seed)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    settings = json.loads((folder / "config.json").read_text())
+    own = {"architectures": ["PllavaForConditionalGeneration"], "pooling_shape": [16, 12, 12], "use_pooling": True}
+    shapes = {"frame_shape": [24, 24], "num_frames": 16, "max_sequence_length": 4096, "torch_dtype": "bfloat16"}
+    (folder / "config.json").write_text(json.dumps({**settings, **own, **shapes}))  # what its own class writes too
     tensors = {}
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in model.state_dict().items():

@@ -67,13 +67,13 @@ def test_every_frame_is_in_the_prompt(family: str, folders: dict[str, Path], bui
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_frame_counts(family: str, built: dict[str, VlmCaptioner], folders: dict[str, Path]) -> None:
-    """Another picture at any of the places changes what the model is given."""
-    config = tiny_vlm(folders[family])
-    clip = clip_input(3)
+    """Another picture at any of eight places changes what the model is given; of four no family drops any."""
+    config = tiny_vlm(folders[family], frames=8)
+    clip = clip_input(3, frames=8)
     assert clip.frames_THWC is not None
     inputs = model_inputs(built[family]._processor, config, [clip])
     [name] = [name for name in inputs if name.startswith("pixel_values")]
-    for place in range(4):
+    for place in range(8):
         other_THWC = clip.frames_THWC.copy()
         other_THWC[place] = 255 - other_THWC[place]
         other = model_inputs(built[family]._processor, config, [replace(clip, frames_THWC=other_THWC)])

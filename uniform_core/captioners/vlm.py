@@ -54,7 +54,7 @@ class VlmCaptioner(LookingCaptioner):
 
     def say(self, batch: Sequence[CaptionInput], *, seed: int) -> list[CaptionResult]:
         inputs = model_inputs(self._processor, self._config, batch)
-        moved = {name: self._moved(value) for name, value in inputs.items()}
+        moved = {name: self._moved(name, value) for name, value in inputs.items()}
         tokens_BL = generate(self._model, moved, batch, sampling=self._config.generation, seed=seed)
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
         return [
@@ -68,12 +68,11 @@ class VlmCaptioner(LookingCaptioner):
             for ids, length in zip(tokens_BL.tolist(), lengths, strict=True)
         ]
 
-    def _moved(self, value: Any) -> Any:
-        """A tensor where the model is, and of its precision where it is pictures."""
+    def _moved(self, name: str, value: Any) -> Any:
+        """A tensor where the model is; pictures in its precision, times and grids in their own."""
         if not isinstance(value, torch.Tensor):
             return value
-        is_float = value.is_floating_point()
-        return value.to(self._model.device, dtype=self._model.dtype if is_float else None)
+        return value.to(self._model.device, dtype=self._model.dtype if name.startswith("pixel_values") else None)
 
 
 def video_processor_of(found: FoundWeights, config: TransformersVlmConfig) -> Any:
