@@ -91,22 +91,23 @@ def left(rows: pa.Table, ask: Ask) -> pa.Table:
         parameters["flag"] = ask.flag
     if ask.differ and ask.b:
         conditions.append("text_hash IS DISTINCT FROM other_text_hash")
+    ours = f"SELECT * FROM rows{' WHERE ' if conditions else ''}{' AND '.join(conditions)}"
+    sql = f"{ours} ORDER BY clip_id"
     if ask.where and not ask.is_select:
         require_condition(ask.where)
-        conditions.append(f"(\n{ask.where}\n)")
-    if not conditions:
+        # Of what is left by then: a condition that closes its bracket and opens another one undoes nothing of ours.
+        sql = f"SELECT * FROM ({ours}) WHERE (\n{ask.where}\n) ORDER BY clip_id"
+    elif not conditions:
         return rows
     import duckdb
 
     try:
         with memory_connection(own=True) as con:
             con.register("rows", rows)
+            con.execute(BOUNDS.memory_sql())
             con.execute("SET enable_external_access = false; SET lock_configuration = true")
             with bounded(con, BOUNDS):
-                found = con.sql(
-                    f"SELECT * FROM rows WHERE {' AND '.join(conditions)} ORDER BY clip_id", params=parameters or None
-                )
-                return found.to_arrow_table()
+                return con.sql(sql, params=parameters or None).to_arrow_table()
     except duckdb.Error as error:
         raise sql_error(error) from error
 
@@ -119,7 +120,7 @@ def selected_ids(catalog: Catalog, ask: Ask, *, after: str | None, limit: int) -
         ) WHERE clip_id > '{after or ""}' ORDER BY clip_id LIMIT {limit:d}
     """
     rows = catalog.query(sql, read_only_sql=True, bounds=BOUNDS)
-    ids = rows["clip_id"].to_pylist()
+    ids: list[str] = rows["clip_id"].to_pylist()
     if not all(isinstance(one, str) for one in ids):
         raise CatalogError("SQL", expected="clip_id as a text", found="something else", fix="Select clip_id.")
     return ids

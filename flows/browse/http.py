@@ -188,10 +188,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the library refuses itself (another method, a malformed line) in our own form."""
+        del message, explain  # they repeat what was sent
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:
             status = HTTPStatus.METHOD_NOT_ALLOWED
         self._send(Reply.refused(status, "GET and HEAD are what is answered"), has_body=True)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Nothing: the terminal shows where the page is, not each of its pictures."""

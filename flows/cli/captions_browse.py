@@ -12,7 +12,7 @@ from uniform_core.settings import load_settings
 
 
 def browse(arguments: argparse.Namespace) -> int:
-    """Serve the page, and say where. Raises ConfigError for an unknown corpus, ServiceError for a port that is taken."""
+    """Serve the page, and say where. Raises ConfigError for an unknown corpus, ServiceError for a taken port."""
     from flows.browse.http import local_site  # here: jinja2 is for who looks
     from flows.browse.site import browse_site
 

@@ -65,7 +65,9 @@ def test_every_reply_says_that_nothing_of_others_may_run_frame_or_read_it(site):
     assert HEADERS["Content-Security-Policy"].startswith("default-src 'none';")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:PORT", "127.0.0.1", "127.0.0.1:1", "localhost.:PORT", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:PORT", "127.0.0.1", "127.0.0.1:1", "localhost.:PORT", ""]
+)
 def test_a_name_that_is_not_this_machine_is_refused(site, host):
     host = host.replace("PORT", str(site.server_port))
     assert status_of(raw(site, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")) == HTTPStatus.MISDIRECTED_REQUEST
@@ -157,7 +159,13 @@ def path(tmp_path):
 
 @pytest.mark.parametrize(
     ("asked_for", "start", "stop"),
-    [("bytes=0-9", 0, 10), ("bytes=90-", 90, 100), ("bytes=-5", 95, 100), ("bytes=95-400", 95, 100), ("bytes=-900", 0, 100)],
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=90-", 90, 100),
+        ("bytes=-5", 95, 100),
+        ("bytes=95-400", 95, 100),
+        ("bytes=-900", 0, 100),
+    ],
 )
 def test_a_range_is_its_bytes(path, asked_for, start, stop):
     reply = film(path, asked_for)
