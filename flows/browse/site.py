@@ -41,7 +41,7 @@ def browse_site(catalog: Catalog, media: Path, *, a: str, b: str = "") -> Callab
             return _page(looker, request, a=a, b=b)
         if request.path in OURS:
             package, name, kind = OURS[request.path]
-            return Reply.of_text(_own(package, name), kind=kind)
+            return Reply.of_text(own_text(package, name), kind=kind)
         if request.path == "/icon.svg":
             return Reply.of_text(ICON, kind="image/svg+xml")
         if found := _FILM.fullmatch(request.path):
@@ -73,14 +73,16 @@ def _film(looker: Looker, media: Path, clip_id: str, asked: str | None) -> Reply
 
 
 @cache
-def _own(package: str, name: str) -> str:
+def own_text(package: str, name: str) -> str:
+    """A text file of ours."""
     return (files(package) / name).read_text("utf-8")
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where our templates are found; everything that they are given is escaped."""
     return Environment(
-        loader=FunctionLoader(lambda name: _own("flows.browse", name)),
+        loader=FunctionLoader(lambda name: own_text("flows.browse", name)),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -90,4 +92,4 @@ def _environment() -> Environment:
 
 def render(page: Page) -> str:
     """The page as text. Everything in it is escaped."""
-    return _environment().get_template("browse.html.j2").render(page=page)
+    return environment().get_template("browse.html.j2").render(page=page)
