@@ -9,8 +9,9 @@ from catalog_rows import caption_row, clip_row, clock_at, open_catalog, text_row
 from media_files import Recipe, write
 
 from uniform_core.catalog import Catalog
-from uniform_core.corpus.caption_corpora import CorpusVersion, build_corpus
+from uniform_core.corpus.caption_build import build_corpus
 from uniform_core.corpus.caption_policy import CorpusPolicy
+from uniform_core.corpus.caption_versions import CorpusVersion
 from uniform_core.fingerprint import digest, text_digest
 
 THINGS = ("ball", "siren", "pendulum", "rain", "engine")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from flows.browse.site import environment, own_text
+from flows.browse.templates import environment, own_text
 from flows.browse.words import Part, parts
 from flows.cli.show import plain
 from uniform_core.catalog import Catalog
@@ -77,11 +77,15 @@ def render_diff(page: DiffPage, *, is_file: bool) -> str:
     """The page as text, everything in it escaped. As a file it holds its style, and asks for nothing."""
     style = own_text("flows.report", "page.css") + own_text("flows.browse", "browse.css") if is_file else None
     digest = None if style is None else base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment().get_template("diff.html.j2").render(
-        page=page,
-        style=None if style is None else Markup(style),  # noqa: S704  (our own file)
-        style_hash=digest,
-        number=_number,
+    return (
+        environment()
+        .get_template("diff.html.j2")
+        .render(
+            page=page,
+            style=None if style is None else Markup(style),  # noqa: S704  (our own file)
+            style_hash=digest,
+            number=_number,
+        )
     )
 
 

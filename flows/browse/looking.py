@@ -16,7 +16,8 @@ from flows.cli.show import plain
 from uniform_core.captions.flags import DUPLICATE, FLAGS
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.caption_clips import with_clips
-from uniform_core.corpus.caption_corpora import CorpusVersion, corpus_captions, corpus_version, corpus_versions
+from uniform_core.corpus.caption_corpora import corpus_captions
+from uniform_core.corpus.caption_versions import CorpusVersion, corpus_version, corpus_versions
 
 SHOWN: Final = 24  # clips of a page
 LOOKED_AT: Final = 2_000  # clips that are read at once where something is asked of them

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 from http import HTTPStatus
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-
 from flows.browse.asking import Ask
+from flows.browse.diff_page import film_here, gather_diff, render_diff
 from flows.browse.films import film
 from flows.browse.http import Reply, Request
 from flows.browse.looking import Looker, Page
+from flows.browse.templates import environment, own_text
 from uniform_core.catalog import Catalog
+from uniform_core.corpus.caption_versions import corpus_version
 from uniform_core.errors import UniformError
 from uniform_core.files import is_inside
 from uniform_core.fingerprint import KEY_HEX
@@ -39,6 +38,8 @@ def browse_site(catalog: Catalog, media: Path, *, a: str, b: str = "") -> Callab
     def answer(request: Request) -> Reply:
         if request.path == "/":
             return _page(looker, request, a=a, b=b)
+        if request.path == "/diff":
+            return _diff(catalog, media, request)
         if request.path in OURS:
             package, name, kind = OURS[request.path]
             return Reply.of_text(own_text(package, name), kind=kind)
@@ -64,30 +65,24 @@ def _page(looker: Looker, request: Request, *, a: str, b: str) -> Reply:
     return Reply.of_text(render(page))
 
 
+def _diff(catalog: Catalog, media: Path, request: Request) -> Reply:
+    """What changed between the two corpora that the address names."""
+    names = [request.words.get(side, "") for side in "ab"]
+    try:
+        a, b = (corpus_version(catalog, name) for name in names)
+        browse = Ask(a.name, b.name, differ=True).address()
+        page = gather_diff(catalog, a, b, film=film_here(media), browse=browse)
+    except UniformError as error:
+        return Reply.refused(HTTPStatus.BAD_REQUEST, str(error))
+    return Reply.of_text(render_diff(page, is_file=False))
+
+
 def _film(looker: Looker, media: Path, clip_id: str, asked: str | None) -> Reply:
     """A clip's file: which one the catalog says, never the request."""
     path = looker.film_path(clip_id)
     if path is None or not is_inside(media / path, media):
         return Reply.refused(HTTPStatus.NOT_FOUND, "the catalog has no such clip")
     return film(media / path, asked)
-
-
-@cache
-def own_text(package: str, name: str) -> str:
-    """A text file of ours."""
-    return (files(package) / name).read_text("utf-8")
-
-
-@cache
-def environment() -> Environment:
-    """Where our templates are found; everything that they are given is escaped."""
-    return Environment(
-        loader=FunctionLoader(lambda name: own_text("flows.browse", name)),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def render(page: Page) -> str:

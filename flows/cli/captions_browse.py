@@ -6,7 +6,7 @@ import argparse
 import threading
 
 from uniform_core.catalog import Catalog
-from uniform_core.corpus.caption_corpora import corpus_version, corpus_versions
+from uniform_core.corpus.caption_versions import corpus_version, corpus_versions
 from uniform_core.errors import ConfigError
 from uniform_core.settings import load_settings
 
@@ -18,9 +18,14 @@ def browse(arguments: argparse.Namespace) -> int:
 
     settings = load_settings()
     catalog = Catalog.open(settings)
-    names = [corpus_version(catalog, word).name for word in arguments.corpora] or [_newest(catalog)]
-    if len(names) > 2:
-        raise ConfigError("browse", expected="one corpus, or two", found=str(len(names)), fix="Name two at most.")
+    if len(arguments.names) > 2:
+        raise ConfigError(
+            "uniform captions browse",
+            expected="one corpus, or two",
+            found=str(len(arguments.names)),
+            fix="Name two at most.",
+        )
+    names = [corpus_version(catalog, word).name for word in arguments.names] or [_newest(catalog)]
     site = browse_site(catalog, settings.media_dir, a=names[0], b=names[1] if len(names) > 1 else "")
     with local_site(site, port=arguments.port) as local:
         print(f"{local.url}\nOnly this machine can open it, and nothing is changed by it. Ctrl-C ends it.", flush=True)

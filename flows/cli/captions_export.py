@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from flows.cli.captions_corpora import one_name
 from flows.cli.show import ProgressPrinter, print_json, size
 from uniform_core.catalog import Catalog
-from uniform_core.corpus.caption_corpora import corpus_version
+from uniform_core.corpus.caption_versions import corpus_version
 from uniform_core.errors import ConfigError
 from uniform_core.files import expanded
 from uniform_core.settings import load_settings
-
-FORMS = ("parquet", "csv", "hf", "webdataset")
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -24,7 +23,7 @@ def export(arguments: argparse.Namespace) -> int:
         raise ConfigError("uniform captions export", expected="--to DIR", found="no folder", fix="Name a folder.")
     settings = load_settings()
     catalog = Catalog.open(settings)
-    corpus = corpus_version(catalog, arguments.corpora[0])
+    corpus = corpus_version(catalog, one_name(arguments))
     folder = expanded(arguments.to).resolve()
     exported = Exported(
         corpus=corpus.corpus,

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.caption_clips import with_clips
-from uniform_core.corpus.caption_corpora import CorpusVersion, corpus_captions
+from uniform_core.corpus.caption_corpora import corpus_captions
+from uniform_core.corpus.caption_versions import CorpusVersion
 
 PAGE: Final = 10_000
 SAID: Final = (
