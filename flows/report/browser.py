@@ -166,8 +166,12 @@ class Browser:
 
     def open(self, page: Path) -> None:
         """Load a file and wait until all of it is there."""
+        self.open_url(page.resolve().as_uri())
+
+    def open_url(self, url: str) -> None:
+        """Load what lies at an address of this machine, and wait until all of it is there."""
         self._events.clear()
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=url)
         if not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             for event in self._messages("the load of a page"):
                 self._events.append(event)
@@ -195,7 +199,7 @@ class Browser:
 
     def press(self, key: str, *, text: str = "") -> None:
         """Press a key and let it go; `text` is what it types."""
-        code = {"Tab": 9, "Enter": 13, " ": 32}[key]
+        code = {"Tab": 9, "Enter": 13, " ": 32}.get(key) or ord(key.upper())
         named = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": code}
         self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
         self.call("Input.dispatchKeyEvent", type="keyUp", **named)
