@@ -34,8 +34,10 @@ from uniform_core.seeds import numpy_rng
 from uniform_core.types import Task
 
 CONDITIONS, TRAINED, INSTRUMENT = 20, 34, 32  # clips of each class
-# Chosen: with so few held-out clips their 1st percentile is uncertain (docs/decisions, 014). By the estimate of it that
-# the gate had first, even this perfect answer had more than 3 % below it on 4 of the seeds 0 to 7.
+# Chosen with the results in sight: with so few held-out clips their 1st percentile is uncertain (docs/decisions, 014).
+# The whole gate passes on 6 of the seeds 0 to 7; on 1 and 7 it calls 3.3 to 5 % of this perfect answer's pictures near
+# copies (4 to 6 of 120), where 3 % are allowed, and nothing else fails. All controls are refused on all eight. By the
+# estimate of the percentile that the gate had first, 4 of the eight failed so.
 SEED = 2
 # As if training had ended with these: what an overfitted model ends with is measured in its own test.
 LOSSES = {
