@@ -185,6 +185,24 @@ def test_what_yt_dlp_s_exceptions_are(inner: Exception, expected: FailureClass) 
     assert of_youtube(raised(wrapped)).failure is expected, "however deep it lies"
 
 
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry-After": "60"}, 60.0),
+        ({"Retry-After": "Wed, 21 Oct 2026 09:28:00 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 7200.0),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT", "Date": "Wed, 21 Oct 2026 09:28:00 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 21 Oct 2026 09:28:00 GMT"}, None),
+        ({"Retry-After": "Wed, 99 Foo 99999 99:99:99 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry-After": "9" * 5000}, None),
+        ({}, None),
+    ],
+    ids=["seconds", "a moment", "a moment that was", "a moment of no day", "no moment", "for ever", "nothing"],
+)
+def test_how_long_youtube_asks_to_be_left_alone(headers: dict[str, str], wait_s: float | None) -> None:
+    found = of_youtube(raised(http_error(429, **headers), "it did not work"))
+    assert (found.failure, found.retry_after_s) == (F.BOTWALL, wait_s)
+
+
 def test_what_nobody_has_seen_is_never_dead_and_says_so() -> None:
     found = of_youtube(raised(ExtractorError("The moon is in the wrong house")))
     assert found.failure is F.TRANSIENT

@@ -86,7 +86,7 @@ def shown(text: str) -> str:
 
 
 def _raw_lines(file: IO[bytes]) -> Iterator[bytes | None]:
-    """The lines without their ends and the spaces before them; None for one that is too long, whose rest is passed over in pieces."""
+    """The lines without their ends and spaces before these; None for one that is too long, passed over in pieces."""
     while line := file.readline(MAX_LINE_BYTES + 1):
         if len(line) <= MAX_LINE_BYTES or line.endswith(b"\n"):
             yield line.rstrip(b"\r\n ")
