@@ -306,6 +306,46 @@ def test_an_expired_address_is_looked_for_anew_once(fake: FakeYoutubeDL, tmp_pat
     assert fake.asked.count("get") == 4
 
 
+def test_a_refusal_before_anything_was_given_may_pass(fake: FakeYoutubeDL, tmp_path: Path) -> None:
+    """A blocked address of ours gets 403 for every video; none of them has expired, or is lost."""
+    fake.looks = [raised(ExtractorError("Unable to download API page", cause=http_error(403)))]
+    gate = NotingGate()
+    found = one(fake, tmp_path, gate)
+    assert isinstance(found, Failed)
+    assert (found.failure, found.http_status) == (F.TRANSIENT, 403)
+    assert gate.asked == ["www.youtube.com"], "nothing is asked for anew"
+    assert gate.told == [("www.youtube.com", found)]
+
+
+def of_size(name: str, height: int | None, *, video: str = "avc1.4d401e", sound: str = "none", ext: str = "mp4") -> Any:
+    """A format as yt-dlp lists it."""
+    words = {"format_id": name, "height": height, "vcodec": video, "acodec": sound, "ext": ext}
+    return {**words, "url": f"https://h.example/{name}", "protocol": "https"}
+
+
+SOUND = of_size("140", None, video="none", sound="mp4a.40.2", ext="m4a")
+
+
+@pytest.mark.parametrize(
+    ("formats", "chosen"),
+    [
+        ([SOUND, of_size("134", 360), of_size("18", 360, sound="mp4a.40.2"), of_size("137", 1080)], "18"),
+        ([SOUND, of_size("133", 240), of_size("134", 360), of_size("137", 1080)], "134+140"),
+        ([SOUND, of_size("243", 360, video="vp9", ext="webm"), of_size("135", 480)], "243+140"),
+        ([of_size("17", 144, sound="mp4a.40.2", ext="3gp"), of_size("22", 720, sound="mp4a.40.2")], "17"),
+        ([SOUND, of_size("136", 720), of_size("137", 1080)], "136+140"),
+        ([of_size("22", 720, sound="mp4a.40.2"), of_size("37", 1080, sound="mp4a.40.2")], "22"),
+        ([of_size("0", None, sound="mp4a.40.2")], "0"),
+        ([of_size("sb0", 90, video="none", ext="mhtml")], None),
+    ],
+)
+def test_at_most_360_lines_are_got_or_the_smallest_there_is(formats: list[Any], chosen: str | None) -> None:
+    with YoutubeDL({"format": FORMAT, "quiet": True}) as made:
+        context = {"formats": formats, "has_merged_format": True, "incomplete_formats": False}
+        found = list(made.build_format_selector(FORMAT)(context))
+    assert [one["format_id"] for one in found] == ([] if chosen is None else [chosen])
+
+
 def test_nothing_came_or_too_much(fake: FakeYoutubeDL, tmp_path: Path) -> None:
     for step, failure in (
         (b"", F.BAD_MEDIA),

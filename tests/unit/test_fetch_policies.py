@@ -54,9 +54,11 @@ def test_clips_that_failed_together_do_not_come_back_together() -> None:
     assert len({next_try(F.TRANSIENT, 0, now=START, rng=rng) for _ in range(50)}) == 50
 
 
-def test_bad_media_has_two_more_tries_and_an_expired_address_one() -> None:
+def test_bad_media_has_two_more_tries_and_an_expired_address_three() -> None:
     assert len(waits(F.BAD_MEDIA)) == 2
-    assert len(waits(F.EXPIRED_URL)) == 1
+    found = waits(F.EXPIRED_URL)
+    for wait, least in zip(found, [600, HOUR_S, DAY_S], strict=True):
+        assert least <= wait <= least * (1 + JITTER)
 
 
 @pytest.mark.parametrize("failure", [F.ACCESS, F.FUTURE])
@@ -140,6 +142,9 @@ def test_what_youtube_says_is_of_a_class(message: str) -> None:
 
 def test_what_nobody_has_seen_is_of_no_class() -> None:
     assert of_message("The moon is in the wrong house") is None
+    for video in ("-ssl-SSL_ok", "timedout_00", "getaddrinfo", "http-404-gh"):
+        assert of_message(f"ERROR: [youtube] {video}: The moon is in the wrong house") is None, "an id is no word"
+        assert of_message(f"ERROR: [youtube:tab] {video}: Private video") is F.PRIVATE
 
 
 def test_a_message_is_one_short_line_without_secrets() -> None:

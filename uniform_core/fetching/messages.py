@@ -50,6 +50,7 @@ _TABLE: Final[tuple[tuple[FailureClass, str], ...]] = (
     ),
 )
 _ROWS: Final = tuple((failure, re.compile(pattern)) for failure, pattern in _TABLE)
+_ITEM: Final = re.compile(r"\[[a-z:]{1,40}\] [a-z0-9_-]{1,40}: ")  # whose message it is: an id may spell any word
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _QUERIES: Final = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']+")
 MOST_LETTERS: Final = 500
@@ -61,7 +62,7 @@ def of_message(text: str) -> FailureClass | None:
     >>> of_message("ERROR: [youtube] x: Video unavailable. This content isn’t available, try again later.").value
     'rate_limit'
     """
-    low = text.lower()
+    low = _ITEM.sub("", text.lower())
     return next((failure for failure, pattern in _ROWS if pattern.search(low)), None)
 
 
