@@ -31,6 +31,7 @@ from uniform_core.fetching.wanted import WantedClip, WantedVideo
 from uniform_core.files import TEMP_PREFIX, fsync, is_inside, move, remove, storage_error
 from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
+from uniform_core.settings import FETCH_CACHE
 from uniform_core.types import SourceItem
 
 Result = Fetched | Failed | Deferred | Nowhere
@@ -112,7 +113,7 @@ class FetchWorker:
         """The sources of a dataset, opened when its first clip is wanted. Raises ConfigError."""
         if index not in self._open:
             self._open[index] = []
-            means = Means(self._scratch / "sources", self._gate, cache=self._work_dir / "cache")
+            means = Means(self._scratch / "sources", self._gate, cache=self._work_dir / FETCH_CACHE)
             for config in self._datasets[index].sources:
                 self._open[index].append((config.kind, config.open(means)))
         return self._open[index]
