@@ -22,6 +22,7 @@ from tasks.fetch_results import Fetched, Nowhere
 from uniform_core.corpus.inputs import item_from_json
 from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
+from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.cut import cut_clips
 from uniform_core.fetching.gate import Gate
 from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
@@ -85,7 +86,8 @@ class FetchWorker:
     def _fetch(self, index: int, video: WantedVideo, items: Mapping[str, SourceItem]) -> dict[str, Result]:
         """One result for each clip of the video, by source_id: of the first source that is not without it.
 
-        A copy of somebody's own that is damaged stands in no other source's way.
+        A copy of somebody's own that is damaged stands in no other source's way; where it is all there is, waiting
+        does not mend it.
         """
         left = {clip.source_id: clip for clip in video.clips}
         results: dict[str, Result] = {}
@@ -107,7 +109,9 @@ class FetchWorker:
             self._drop(outcomes)
         kinds = ", ".join(kind for kind, _ in self._sources(index)) or "no source at all"
         nowhere = Nowhere(f"a clip in one of the sources expected, none found in {kinds}")
-        return results | {source_id: damaged.get(source_id, nowhere) for source_id in left}
+        return results | {
+            source_id: _as_it_stays(damaged[source_id]) if source_id in damaged else nowhere for source_id in left
+        }
 
     def _sources(self, index: int) -> list[tuple[str, Source]]:
         """The sources of a dataset, opened when its first clip is wanted. Raises ConfigError."""
@@ -192,6 +196,11 @@ class FetchWorker:
                 remove(outcome.path)
                 with suppress(OSError):  # others are in it
                     outcome.path.parent.rmdir()
+
+
+def _as_it_stays(failed: Failed) -> Failed:
+    """The failure of a copy: final where its bytes are the reason, and not the disk that it lies on."""
+    return replace(failed, is_final=failed.failure is FailureClass.BAD_MEDIA)
 
 
 def _link(path: Path, place: Path) -> None:

@@ -173,7 +173,7 @@ def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(
     assert not desk.place(desk.items[0]).is_symlink()
     alone = desk.fetch(always(Found(own, str(own), is_owned=False)), items=desk.items[1:])[0]
     assert isinstance(alone, Failed)
-    assert alone.failure is FailureClass.BAD_MEDIA
+    assert (alone.failure, alone.is_final) == (FailureClass.BAD_MEDIA, True)
     assert own.read_bytes() == b"not a video", "it is its owner's"
 
 
