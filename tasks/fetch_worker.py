@@ -24,6 +24,7 @@ from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.cut import cut_clips
+from uniform_core.fetching.entries import portable_path
 from uniform_core.fetching.gate import Gate
 from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
 from uniform_core.fetching.sources.base import Means, Source
@@ -156,7 +157,9 @@ class FetchWorker:
         if not place.is_file():
             remove(place)  # a link that leads nowhere
             return None
-        origin = str(place.readlink()) if place.is_symlink() else "fetched by a run that was killed before its row"
+        origin = (
+            portable_path(place.readlink()) if place.is_symlink() else "fetched by a run that was killed before its row"
+        )
         row = self._row(index, item, place, source=KEPT, origin=origin)
         if isinstance(row, Failed):
             remove(place)

@@ -154,6 +154,7 @@ def test_a_message_is_one_short_line_without_secrets() -> None:
     assert "secret" not in said
     assert said.startswith("no https://rr.example/v?… 'https://h/p?…'")
     assert len(said) == 500
+    assert plain("half a sign \ud83d\n of \x00 a title").encode() == b"half a sign \\ud83d of \x00 a title"
 
 
 @pytest.mark.parametrize(

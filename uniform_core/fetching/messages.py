@@ -67,10 +67,11 @@ def of_message(text: str) -> FailureClass | None:
 
 
 def plain(text: str) -> str:
-    """What was said in one line, without colours, and without the secrets that addresses carry.
+    """What was said in one line that any table can hold, without colours, and without the secrets of addresses.
 
     >>> plain("\x1b[31mERROR:\x1b[0m  no answer of https://rr1.example/video?sig=abc")
     'no answer of https://rr1.example/video?…'
     """
     bare = " ".join(_COLOURS.sub("", text).split()).removeprefix("ERROR:").strip()
-    return _QUERIES.sub(r"\1?…", bare)[:MOST_LETTERS]
+    text_only = bare.encode("utf-8", "backslashreplace").decode()  # half a sign, as JSON can have it, is none
+    return _QUERIES.sub(r"\1?…", text_only)[:MOST_LETTERS]
