@@ -26,12 +26,12 @@ _TABLE: Final[tuple[tuple[FailureClass, str], ...]] = (
         r"|blocked (it )?in your country",
     ),
     (FailureClass.PRIVATE, r"private video|video is private"),
-    (FailureClass.ACCESS, r"members.only|channel.?s members|join this channel|requires payment"),
+    (FailureClass.ACCESS, r"members.only|channel.?s members|premium members|join this channel|requires payment"),
     (FailureClass.FUTURE, r"premieres? |live event will begin|offline\. |live stream offline"),
     (FailureClass.DENIED, r"drm protected"),
     (
         FailureClass.DEAD,
-        r"video unavailable|has been removed|account.{0,60}terminated|copyright (claim|grounds)|no longer available"
+        r"video (is )?unavailable|(has been|video) removed|account.{0,60}terminated|copyright (claim|grounds)|no longer available"
         r"|video is not available|(video|recording) (does not exist|is not available)|http error (404|410)",
     ),
     (FailureClass.EXPIRED_URL, r"http error 403|(returned|error) 403 forbidden|403 forbidden"),
