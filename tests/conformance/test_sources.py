@@ -163,7 +163,7 @@ def test_what_is_said_of_a_failure_is_text(place: Place, tmp_path: Path) -> None
     found = place.open(means(tmp_path)).fetch(wanted(40))[EMPTY]
     assert isinstance(found, FoundVideo if place.is_remote else Failed), "a host has the whole video, and cuts nothing"
     if isinstance(found, Failed):
-        assert found.failure is FailureClass.BAD_MEDIA
+        assert (found.failure, found.is_final) == (FailureClass.BAD_MEDIA, True), "it is the same in an hour"
         assert "an empty file found" in found.message
         assert is_text(found.message)
 

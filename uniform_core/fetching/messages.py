@@ -31,7 +31,8 @@ _TABLE: Final[tuple[tuple[FailureClass, str], ...]] = (
     (FailureClass.DENIED, r"drm protected"),
     (
         FailureClass.DEAD,
-        r"video (is )?unavailable|(has been|video) removed|account.{0,60}terminated|copyright (claim|grounds)|no longer available"
+        r"video (is )?unavailable|(has been|video) removed|account.{0,60}terminated"
+        r"|copyright (claim|grounds)|no longer available"
         r"|video is not available|(video|recording) (does not exist|is not available)|http error (404|410)",
     ),
     (FailureClass.EXPIRED_URL, r"http error 403|(returned|error) 403 forbidden|403 forbidden"),

@@ -75,9 +75,11 @@ class OpenFolder:
             return Absent()
         problem = why_not(path, self._root)
         if problem is not None:
-            return Failed(FailureClass.BAD_MEDIA, f"{portable_path(path)}: {problem.message}")
+            failure = FailureClass.BAD_MEDIA if problem.terminal else FailureClass.TRANSIENT
+            return Failed(failure, f"{portable_path(path)}: {problem.message}", is_final=problem.terminal)
         if not path.stat().st_size:
-            return Failed(FailureClass.BAD_MEDIA, f"{portable_path(path)}: a clip expected, an empty file found")
+            said = f"{portable_path(path)}: a clip expected, an empty file found"
+            return Failed(FailureClass.BAD_MEDIA, said, is_final=True)
         return Found(path, portable_path(path), is_owned=False)
 
 

@@ -75,7 +75,7 @@ class OpenTars:
                 failed = Failed(FailureClass.BAD_MEDIA, f"{name}: {clip.source_id} cannot be read again")
             elif failed is None and clip.source_id in listing.refused:
                 why = listing.refused[clip.source_id]
-                failed = Failed(why.failure, f"{name}, member {clip.source_id}: {why.message}")
+                failed = Failed(why.failure, f"{name}, member {clip.source_id}: {why.message}", is_final=True)
         return failed or Absent()
 
     def _listed(self) -> Iterator[tuple[Archive, TarListing]]:
