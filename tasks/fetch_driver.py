@@ -168,13 +168,10 @@ class FetchLoop:
         if policy.closes_host:  # the wall is the fleet's, not the clip's
             self.books.deferred.add(row["work_key"])
             return
-        retry_at = next_try(
-            failed.failure,
-            self._tries[row["work_key"], failed.failure],
-            now=self._time.now(),
-            rng=self._rng,
-            retry_after_s=failed.retry_after_s,
-        )
+        earlier, now = self._tries[row["work_key"], failed.failure], self._time.now()
+        retry_at = None
+        if not failed.is_final:
+            retry_at = next_try(failed.failure, earlier, now=now, rng=self._rng, retry_after_s=failed.retry_after_s)
         rejection = Rejection(str(failed.failure), failed.message, terminal=retry_at is None)
         self._fail(row, rejection, retry_at, committer)
 

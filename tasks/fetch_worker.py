@@ -22,7 +22,9 @@ from tasks.fetch_results import Fetched, Nowhere
 from uniform_core.corpus.inputs import item_from_json
 from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
+from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.cut import cut_clips
+from uniform_core.fetching.entries import portable_path
 from uniform_core.fetching.gate import Gate
 from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
 from uniform_core.fetching.sources.base import Means, Source
@@ -31,6 +33,7 @@ from uniform_core.fetching.wanted import WantedClip, WantedVideo
 from uniform_core.files import TEMP_PREFIX, fsync, is_inside, move, remove, storage_error
 from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
+from uniform_core.settings import FETCH_CACHE
 from uniform_core.types import SourceItem
 
 Result = Fetched | Failed | Deferred | Nowhere
@@ -84,7 +87,8 @@ class FetchWorker:
     def _fetch(self, index: int, video: WantedVideo, items: Mapping[str, SourceItem]) -> dict[str, Result]:
         """One result for each clip of the video, by source_id: of the first source that is not without it.
 
-        A copy of somebody's own that is damaged stands in no other source's way.
+        A copy of somebody's own that is damaged stands in no other source's way; where it is all there is, waiting
+        does not mend it.
         """
         left = {clip.source_id: clip for clip in video.clips}
         results: dict[str, Result] = {}
@@ -106,13 +110,15 @@ class FetchWorker:
             self._drop(outcomes)
         kinds = ", ".join(kind for kind, _ in self._sources(index)) or "no source at all"
         nowhere = Nowhere(f"a clip in one of the sources expected, none found in {kinds}")
-        return results | {source_id: damaged.get(source_id, nowhere) for source_id in left}
+        return results | {
+            source_id: _as_it_stays(damaged[source_id]) if source_id in damaged else nowhere for source_id in left
+        }
 
     def _sources(self, index: int) -> list[tuple[str, Source]]:
         """The sources of a dataset, opened when its first clip is wanted. Raises ConfigError."""
         if index not in self._open:
             self._open[index] = []
-            means = Means(self._scratch / "sources", self._gate, cache=self._work_dir / "cache")
+            means = Means(self._scratch / "sources", self._gate, cache=self._work_dir / FETCH_CACHE)
             for config in self._datasets[index].sources:
                 self._open[index].append((config.kind, config.open(means)))
         return self._open[index]
@@ -151,7 +157,9 @@ class FetchWorker:
         if not place.is_file():
             remove(place)  # a link that leads nowhere
             return None
-        origin = str(place.readlink()) if place.is_symlink() else "fetched by a run that was killed before its row"
+        origin = (
+            portable_path(place.readlink()) if place.is_symlink() else "fetched by a run that was killed before its row"
+        )
         row = self._row(index, item, place, source=KEPT, origin=origin)
         if isinstance(row, Failed):
             remove(place)
@@ -191,6 +199,11 @@ class FetchWorker:
                 remove(outcome.path)
                 with suppress(OSError):  # others are in it
                     outcome.path.parent.rmdir()
+
+
+def _as_it_stays(failed: Failed) -> Failed:
+    """The failure of a copy: final where its bytes are the reason, and not the disk that it lies on."""
+    return replace(failed, is_final=failed.failure is FailureClass.BAD_MEDIA)
 
 
 def _link(path: Path, place: Path) -> None:

@@ -30,7 +30,7 @@ class Reply:
     data: bytes = b""
     status: int = 200
     kind: str = "video/mp4"
-    length: int | None = None  # what Content-Length says, where that is not true
+    length: int | str | None = None  # what Content-Length says, where that is not true
     etag: str | None = '"one"'
     ranges: bool = True
     cut_after: int | None = None  # the connection ends after so many bytes
@@ -38,6 +38,7 @@ class Reply:
     piece: int = 1 << 16
     retry_after: str | None = None
     location: str | None = None
+    phrase: str | None = None  # what stands behind the status
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not is_head:
             self._send(reply, rest[: reply.cut_after])
 
-    def _begin(self, reply: Reply, status: int, *, length: int, content_range: str | None = None) -> None:
-        self.send_response(status)
+    def _begin(self, reply: Reply, status: int, *, length: int | str, content_range: str | None = None) -> None:
+        self.send_response(status, reply.phrase)
         more = {"Location": reply.location, "Retry-After": reply.retry_after, "Content-Range": content_range}
         if status in (200, 206):
             more |= {"ETag": reply.etag, "Accept-Ranges": "bytes" if reply.ranges else None}

@@ -19,6 +19,7 @@ from uniform_core.types import Count, Frozen
 
 PREFIX = "UNIFORM_"
 FETCHING = "fetching"  # the folder of media/ that the fetcher alone uses
+FETCH_CACHE = "cache"  # in it: what later runs go on with
 HOSTS_FILE = "hosts.json"  # in it: which hosts are closed
 
 

@@ -6,6 +6,7 @@ Each has its own way of having a clip, which `PLACES` makes; a member without on
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -22,6 +23,7 @@ from standin_host import Reply, StandinHost, running
 from uniform_core.errors import ConfigError
 from uniform_core.fetching import sources
 from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.entries import is_text
 from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo
 from uniform_core.fetching.sources import Means, Source, SourceConfig, YoutubeSource
 from uniform_core.fetching.sources.youtube import OpenYoutube
@@ -32,6 +34,8 @@ from uniform_core.fingerprint import canonical_json
 
 MEDIA = b"media" * 1000
 NAME = f"{ID}_000030"
+EMPTY = f"{ID}_000040"  # a copy that has nothing in it
+ODD = os.fsdecode(b"de\xffp")  # a name that is no UTF-8, which disks of others have
 HOSTILE = ("../../etc/passwd", "/etc/passwd", "-rf", "a b", "$(id)", "a\nb", "é" * 50, "x" * 300, "", "nul\0")
 
 
@@ -64,19 +68,21 @@ class Place:
 
 
 def folder_place(root: Path, host: StandinHost) -> Place:
-    (root / "copies" / "deep").mkdir(parents=True)
-    (root / "copies" / "deep" / f"{NAME}.mp4").write_bytes(MEDIA)
+    (root / "copies" / ODD).mkdir(parents=True)
+    (root / "copies" / ODD / f"{NAME}.mp4").write_bytes(MEDIA)
+    (root / "copies" / ODD / f"{EMPTY}.mp4").touch()
     config = sources.FolderSource(path=root / "copies")
     return Place(config, config.open, is_remote=False)
 
 
 def tar_place(root: Path, host: StandinHost) -> Place:
-    root.mkdir(parents=True)
-    with tarfile.open(root / "copies.tar.gz", "w:gz") as tar:
+    (root / "copies").mkdir(parents=True)
+    with tarfile.open(root / "copies" / f"{ODD}.tar.gz", "w:gz") as tar:
         info = tarfile.TarInfo(f"deep/{NAME}.mp4")
         info.size = len(MEDIA)
         tar.addfile(info, io.BytesIO(MEDIA))
-    config = sources.TarSource(paths=(root / "copies.tar.gz",))
+        tar.addfile(tarfile.TarInfo(f"deep/{EMPTY}.mp4"))
+    config = sources.TarSource(paths=(root / "copies",))
     return Place(config, config.open, is_remote=False)
 
 
@@ -132,6 +138,7 @@ def test_a_clip_that_is_there_is_found_with_its_bytes_and_where_it_came_from(pla
     assert isinstance(found, Found | FoundVideo)
     assert found.path.read_bytes() == MEDIA
     assert found.origin
+    assert is_text(found.origin), "any table can hold it"
     if isinstance(found, FoundVideo) or found.is_owned:
         assert found.path.is_relative_to(tmp_path / "scratch")
     else:
@@ -150,6 +157,15 @@ def test_a_clip_that_is_not_there_is_absent_or_failed_and_never_raised(place: Pl
     source = place.open(means(tmp_path))
     found = source.fetch(wanted(30, video_id="ABCDEFGHIJK"))["ABCDEFGHIJK_000030"]
     assert isinstance(found, Failed if place.is_remote else Absent)
+
+
+def test_what_is_said_of_a_failure_is_text(place: Place, tmp_path: Path) -> None:
+    found = place.open(means(tmp_path)).fetch(wanted(40))[EMPTY]
+    assert isinstance(found, FoundVideo if place.is_remote else Failed), "a host has the whole video, and cuts nothing"
+    if isinstance(found, Failed):
+        assert (found.failure, found.is_final) == (FailureClass.BAD_MEDIA, True), "it is the same in an hour"
+        assert "an empty file found" in found.message
+        assert is_text(found.message)
 
 
 @pytest.mark.parametrize("video_id", HOSTILE)

@@ -185,6 +185,24 @@ def test_what_yt_dlp_s_exceptions_are(inner: Exception, expected: FailureClass) 
     assert of_youtube(raised(wrapped)).failure is expected, "however deep it lies"
 
 
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry-After": "60"}, 60.0),
+        ({"Retry-After": "Wed, 21 Oct 2026 09:28:00 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 7200.0),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT", "Date": "Wed, 21 Oct 2026 09:28:00 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 21 Oct 2026 09:28:00 GMT"}, None),
+        ({"Retry-After": "Wed, 99 Foo 99999 99:99:99 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry-After": "9" * 5000}, None),
+        ({}, None),
+    ],
+    ids=["seconds", "a moment", "a moment that was", "a moment of no day", "no moment", "for ever", "nothing"],
+)
+def test_how_long_youtube_asks_to_be_left_alone(headers: dict[str, str], wait_s: float | None) -> None:
+    found = of_youtube(raised(http_error(429, **headers), "it did not work"))
+    assert (found.failure, found.retry_after_s) == (F.BOTWALL, wait_s)
+
+
 def test_what_nobody_has_seen_is_never_dead_and_says_so() -> None:
     found = of_youtube(raised(ExtractorError("The moon is in the wrong house")))
     assert found.failure is F.TRANSIENT
@@ -286,6 +304,46 @@ def test_an_expired_address_is_looked_for_anew_once(fake: FakeYoutubeDL, tmp_pat
     assert isinstance(found, Failed)
     assert found.failure is F.EXPIRED_URL
     assert fake.asked.count("get") == 4
+
+
+def test_a_refusal_before_anything_was_given_may_pass(fake: FakeYoutubeDL, tmp_path: Path) -> None:
+    """A blocked address of ours gets 403 for every video; none of them has expired, or is lost."""
+    fake.looks = [raised(ExtractorError("Unable to download API page", cause=http_error(403)))]
+    gate = NotingGate()
+    found = one(fake, tmp_path, gate)
+    assert isinstance(found, Failed)
+    assert (found.failure, found.http_status) == (F.TRANSIENT, 403)
+    assert gate.asked == ["www.youtube.com"], "nothing is asked for anew"
+    assert gate.told == [("www.youtube.com", found)]
+
+
+def of_size(name: str, height: int | None, *, video: str = "avc1.4d401e", sound: str = "none", ext: str = "mp4") -> Any:
+    """A format as yt-dlp lists it."""
+    words = {"format_id": name, "height": height, "vcodec": video, "acodec": sound, "ext": ext}
+    return {**words, "url": f"https://h.example/{name}", "protocol": "https"}
+
+
+SOUND = of_size("140", None, video="none", sound="mp4a.40.2", ext="m4a")
+
+
+@pytest.mark.parametrize(
+    ("formats", "chosen"),
+    [
+        ([SOUND, of_size("134", 360), of_size("18", 360, sound="mp4a.40.2"), of_size("137", 1080)], "18"),
+        ([SOUND, of_size("133", 240), of_size("134", 360), of_size("137", 1080)], "134+140"),
+        ([SOUND, of_size("243", 360, video="vp9", ext="webm"), of_size("135", 480)], "243+140"),
+        ([of_size("17", 144, sound="mp4a.40.2", ext="3gp"), of_size("22", 720, sound="mp4a.40.2")], "17"),
+        ([SOUND, of_size("136", 720), of_size("137", 1080)], "136+140"),
+        ([of_size("22", 720, sound="mp4a.40.2"), of_size("37", 1080, sound="mp4a.40.2")], "22"),
+        ([of_size("0", None, sound="mp4a.40.2")], "0"),
+        ([of_size("sb0", 90, video="none", ext="mhtml")], None),
+    ],
+)
+def test_at_most_360_lines_are_got_or_the_smallest_there_is(formats: list[Any], chosen: str | None) -> None:
+    with YoutubeDL({"format": FORMAT, "quiet": True}) as made:
+        context = {"formats": formats, "has_merged_format": True, "incomplete_formats": False}
+        found = list(made.build_format_selector(FORMAT)(context))
+    assert [one["format_id"] for one in found] == ([] if chosen is None else [chosen])
 
 
 def test_nothing_came_or_too_much(fake: FakeYoutubeDL, tmp_path: Path) -> None:

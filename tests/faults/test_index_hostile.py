@@ -51,6 +51,12 @@ def items_of(folder: Path, data: bytes) -> list[SourceItem]:
         b"plainPlain1,1,@SUM(A1),train",
         b"plainPlain1,1,+1,train",
         b"plainPlain1,1,-1,train",
+        "plainPlain1,1,\uff1d1+1,train".encode(),  # the same signs, wide
+        "plainPlain1,1,\uff20SUM(A1),train".encode(),
+        "plainPlain1,1,\xa0=1+1,train".encode(),
+        "plainPlain1,1,rain\u200bing,train".encode(),  # no width
+        "plainPlain1,1,rain\xading,train".encode(),
+        "plainPlain1,1,rain\U000e0041ing,train".encode(),
         b"plainPlain1,1,,train",
         b"plainPlain1,1," + b"a" * 201 + b",train",
         b"plainPlain1,1,raining,../train",
@@ -69,7 +75,7 @@ def items_of(folder: Path, data: bytes) -> list[SourceItem]:
         "plainPlain\u0431,1,raining,train".encode(),  # a letter that looks like one of an id
         b"plainPlain1 x,1,raining,train",
     ],
-    ids=range(37),
+    ids=range(43),
 )
 def test_a_hostile_line_is_refused_with_a_reason_that_is_safe_to_show(line: bytes, tmp_path: Path):
     bad, good = items_of(tmp_path, line + b"\n" + GOOD)

@@ -47,6 +47,24 @@ def test_what_is_final_is_asked_for_once(bench: FetchBench) -> None:
     assert bench.ledger() == [(f"{DATASET}/clip-1", "dead"), (f"{DATASET}/clip-2", "range")]
 
 
+def test_what_a_source_calls_final_is_asked_for_once_whatever_its_class(bench: FetchBench) -> None:
+    """A damaged copy that lies on this disk: nobody waits for it to mend, but a person may ask again."""
+    bench.host = Host(bench.time, {"clip-1": [Failed(FailureClass.BAD_MEDIA, "damaged", is_final=True)] * 2})
+    books = bench.run()
+    assert (books.failed, books.waiting_until, bench.time.slept_s) == (
+        {fetch_key(CLIPS[1]): "bad_media"},
+        None,
+        0,
+    )
+    bench.run()
+    assert bench.host.requests.count("clip-1") == 1
+    bench.time.sleep(1)
+    assert bench.catalog.request_retry(run_id="p", where="error_class = 'bad_media'", clock=bench.time.now) == 1
+    bench.time.sleep(1)
+    bench.run()
+    assert bench.host.requests.count("clip-1") == 2
+
+
 def test_what_may_come_right_is_waited_for_and_its_tries_are_counted(bench: FetchBench) -> None:
     bench.host = Host(bench.time, {"clip-1": [FailureClass.TRANSIENT] * 3})
     books = bench.run()

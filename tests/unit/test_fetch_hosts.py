@@ -16,6 +16,7 @@ from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.gate import asked
 from uniform_core.fetching.hosts import HostGates, HostRules
 from uniform_core.fetching.outcome import Deferred, Failed
+from uniform_core.fetching.policies import DAY_S
 
 RULES = HostRules(rates={"example.org": Rate(per_s=2.0)}, other_rate=Rate(per_s=1000.0, burst=1000))
 WALL = Failed(FailureClass.BOTWALL, "not a bot?")
@@ -99,6 +100,17 @@ def test_a_bot_wall_is_left_alone_for_one_to_two_hours_and_a_rate_limit_for_what
     third = gates(clock)
     third.tell(HOST, Failed(FailureClass.RATE_LIMIT, "", retry_after_s=5.0))
     assert closed_for_s(third, clock) == 3600
+
+
+def test_a_host_that_asks_for_days_gets_them_but_not_for_ever() -> None:
+    for asked_s, expected_s in ((3 * DAY_S, 3 * DAY_S), (1e12, 7 * DAY_S)):
+        clock = FakeClock()
+        gate = gates(clock)
+        limit = Failed(FailureClass.RATE_LIMIT, "", retry_after_s=asked_s)
+        gate.tell(HOST, limit)
+        assert closed_for_s(gate, clock) == expected_s
+        gate.tell(HOST, limit)
+        assert closed_for_s(gate, clock) == expected_s, "also where the wall is known"
 
 
 def test_walls_that_others_met_before_they_could_know_are_one_wall() -> None:

@@ -54,9 +54,11 @@ def test_clips_that_failed_together_do_not_come_back_together() -> None:
     assert len({next_try(F.TRANSIENT, 0, now=START, rng=rng) for _ in range(50)}) == 50
 
 
-def test_bad_media_has_two_more_tries_and_an_expired_address_one() -> None:
+def test_bad_media_has_two_more_tries_and_an_expired_address_three() -> None:
     assert len(waits(F.BAD_MEDIA)) == 2
-    assert len(waits(F.EXPIRED_URL)) == 1
+    found = waits(F.EXPIRED_URL)
+    for wait, least in zip(found, [600, HOUR_S, DAY_S], strict=True):
+        assert least <= wait <= least * (1 + JITTER)
 
 
 @pytest.mark.parametrize("failure", [F.ACCESS, F.FUTURE])
@@ -92,6 +94,8 @@ MESSAGES = {
     "been terminated.": F.DEAD,
     "Video unavailable. This video is no longer available due to a copyright claim by Someone": F.DEAD,
     "This live stream recording is not available.": F.DEAD,
+    "This video is unavailable": F.DEAD,
+    "Video removed by the uploader": F.DEAD,
     "Private video. Sign in if you've been granted access to this video": F.PRIVATE,
     "Video unavailable. This video is private": F.PRIVATE,
     "Sign in to confirm your age. This video may be inappropriate for some users.": F.AGE,
@@ -99,6 +103,7 @@ MESSAGES = {
     "This video is not available from your location due to geo restriction": F.GEO,
     "Join this channel to get access to members-only content like this video, and other exclusive perks.": F.ACCESS,
     "This video is available to this channel's members on level: Fans": F.ACCESS,
+    "This video is only available to Music Premium members": F.ACCESS,
     "Premieres in 3 hours": F.FUTURE,
     "This live event will begin in 20 minutes.": F.FUTURE,
     "Sign in to confirm you're not a bot. Use --cookies-from-browser or --cookies for the authentication.": F.BOTWALL,
@@ -140,6 +145,9 @@ def test_what_youtube_says_is_of_a_class(message: str) -> None:
 
 def test_what_nobody_has_seen_is_of_no_class() -> None:
     assert of_message("The moon is in the wrong house") is None
+    for video in ("-ssl-SSL_ok", "timedout_00", "getaddrinfo", "http-404-gh"):
+        assert of_message(f"ERROR: [youtube] {video}: The moon is in the wrong house") is None, "an id is no word"
+        assert of_message(f"ERROR: [youtube:tab] {video}: Private video") is F.PRIVATE
 
 
 def test_a_message_is_one_short_line_without_secrets() -> None:
@@ -149,6 +157,7 @@ def test_a_message_is_one_short_line_without_secrets() -> None:
     assert "secret" not in said
     assert said.startswith("no https://rr.example/v?… 'https://h/p?…'")
     assert len(said) == 500
+    assert plain("half a sign \ud83d\n of \x00 a title").encode() == b"half a sign \\ud83d of \x00 a title"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fetch_doubles import NotingGate
 from fetch_index import short_index
 from media_files import write
 
@@ -20,7 +22,7 @@ from uniform_core.corpus.fetching import fetch_key
 from uniform_core.corpus.inputs import item_json
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
-from uniform_core.fetching.sources import Source
+from uniform_core.fetching.sources import FolderSource, Means, Source
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
 from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
@@ -173,7 +175,7 @@ def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(
     assert not desk.place(desk.items[0]).is_symlink()
     alone = desk.fetch(always(Found(own, str(own), is_owned=False)), items=desk.items[1:])[0]
     assert isinstance(alone, Failed)
-    assert alone.failure is FailureClass.BAD_MEDIA
+    assert (alone.failure, alone.is_final) == (FailureClass.BAD_MEDIA, True)
     assert own.read_bytes() == b"not a video", "it is its owner's"
 
 
@@ -213,6 +215,23 @@ def test_a_file_that_a_kill_left_without_a_row_is_used_and_nobody_is_asked(desk:
     assert [result.row["source_sha256"] for result in again] == before
     assert [(result.row["source"], result.bytes) for result in again] == [(KEPT, 0)] * 2
     assert desk.asked(0) == []
+
+
+def test_a_name_that_is_no_text_is_written_as_text(desk: Desk, tmp_path: Path) -> None:
+    """Where a file came from is a column of a table: of a copy, and of a link that a kill left without a row."""
+    folder = tmp_path / "copies" / os.fsdecode(b"de\xffp")
+    folder.mkdir(parents=True)
+    name = desk.items[0].source_id
+    write(tmp_path / "own.mp4", duration_s=1.0).rename(folder / f"{name}.mp4")
+    copies = FolderSource(path=tmp_path / "copies").open(Means(desk.scratch, NotingGate()))
+    for source in ("source0", KEPT):
+        [result] = desk.fetch(
+            lambda clip, _: copies.fetch(WantedVideo("d", VIDEO, (clip,)))[name], items=desk.items[:1]
+        )
+        assert isinstance(result, Fetched), result
+        assert result.row["source"] == source
+        assert result.row["origin"].endswith(f"/de\\xffp/{name}.mp4")
+        assert desk.place(desk.items[0]).is_symlink()
 
 
 @pytest.mark.parametrize("what", ["damaged", "dangling"])

@@ -11,16 +11,21 @@ from typing import Any
 import media_files
 import pytest
 from catalog_rows import open_catalog, sha, stamp
+from fetch_doubles import ID, NotingGate, wanted
+from standin_host import Reply, running
 
 from uniform_core.catalog import Catalog
+from uniform_core.catalog.fetch_cache import part_name, purge_cache
 from uniform_core.catalog.tables import all_tables
 from uniform_core.errors import Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.cut import cut_clips
 from uniform_core.fetching.media_failures import failed_by
 from uniform_core.fetching.outcome import Failed, Found, FoundVideo
+from uniform_core.fetching.sources import HttpSource, Means
 from uniform_core.fetching.validate import Facts, tool_versions, validate
 from uniform_core.fetching.wanted import WantedClip
+from uniform_core.files import TEMP_PREFIX
 from uniform_core.fingerprint import digest
 from uniform_core.media import Sandbox
 from uniform_core.types import Window
@@ -209,6 +214,54 @@ def test_a_download_is_a_row_and_a_takedown_takes_its_file(catalog: Catalog, san
     assert not link.is_symlink()
     assert theirs.is_file()
     assert catalog.read("downloads").num_rows == 0
+
+
+def test_a_takedown_takes_what_the_fetcher_keeps_for_later(catalog: Catalog, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Clips that were unpacked of an archive, and a film that was on its way; also of a video's clips never fetched."""
+    film = media_files.write(tmp_path / "film.mp4")
+    own = catalog.media_dir / "sources" / "drawn" / "source-1.mp4"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(film.read_bytes())
+    catalog.insert("downloads", [download_row(1, **asdict(facts_of(sandbox, film)))])
+    cache = catalog.media_dir / "fetching" / "cache"
+    names = (
+        "source-1.mp4",
+        "source-1_000030.mkv",
+        "video-1_000000.mp4",
+        "video-1_30000.mp4",
+        f"{TEMP_PREFIX}video-1_9",
+    )
+    kept = ("source-2.mp4", "video-11_000030.mp4", "video-1x.mp4", "video_000030.mp4")
+    (cache / "tars" / "a.b").mkdir(parents=True)
+    (cache / "http").mkdir()
+    for name in (*names, *kept):
+        (cache / "tars" / "a.b" / name).write_bytes(b"media")
+    (cache / "http" / f"{part_name('video-1', 'x')}.part").write_bytes(b"half")
+    (cache / "http" / f"{part_name('video-1', 'x')}.part.etag").write_bytes(b"mark")
+    (cache / "http" / f"{part_name('video-2', 'x')}.part").write_bytes(b"half")
+    (cache / "tars" / "video-1_list.json").mkdir()  # no file: nobody's media
+    burial = catalog.bury("drawn", ["source-1"], reason="asked", run_id="r")
+    assert burial.media_files == 3
+    assert catalog.bury_videos(["video-1"], reason="asked", run_id="r").media_files == 5
+    left = sorted(path.name for path in cache.rglob("*") if path.is_file())
+    assert left == sorted([*kept, f"{part_name('video-2', 'x')}.part"])
+    assert catalog.purge().media_files == 0
+
+
+def test_an_http_part_is_known_by_its_video(monkeypatch: pytest.MonkeyPatch, catalog: Catalog) -> None:
+    """What the source keeps of a video that broke off is what a takedown of the video removes."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    gate = NotingGate()
+    cache = catalog.media_dir / "fetching" / "cache"
+    with running() as host:
+        host.put(f"/{ID}.mp4", Reply(b"x" * 9000, cut_after=4000), Reply(b"", status=503))
+        source = HttpSource(url=host.url("/{video_id}.mp4"), tries=1)
+        opened = source.open(Means(catalog.media_dir / "scratch", gate, cache=cache, sleep=lambda _s: None))
+        opened.fetch(wanted(30))
+    assert [path.stat().st_size for path in cache.rglob("*.part")] == [4000]
+    assert purge_cache(catalog.media_dir, {"-bcdefghi_2"}) == 0
+    assert purge_cache(catalog.media_dir, {ID}) >= 1
+    assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
 def test_a_link_to_what_its_owner_took_away_is_found(catalog: Catalog, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -106,6 +106,29 @@ def test_bom_line_ends_quotes_and_blank_lines_do_not_matter(ending: str, start: 
     assert [(item.video_id, item.split) for item in clips.values()] == [(IDS[0], "test"), (IDS[5], "train")]
 
 
+def test_spaces_at_the_end_of_a_line_say_nothing(tmp_path: Path):
+    lines = ['plainPlain1,1,"bee, wasp, etc. buzzing","test" ', "a_b_c_d_e_f,30,raining,train  \r", "  "]
+    (tmp_path / "vggsound.csv").write_text("\n".join(lines))
+    clips = clips_of(VGGSoundConfig(index=tmp_path))
+    assert [(item.label, item.split) for item in clips.values()] == [
+        ("bee, wasp, etc. buzzing", "test"),
+        ("raining", "train"),
+    ]
+    assert not reasons_of(VGGSoundConfig(index=tmp_path))
+
+
+def test_a_clip_of_hours_is_none(folder: Path):
+    """What a list asks for is fetched and encoded: it may not ask for a whole film."""
+    kept = (folder / "eval_segments.csv").read_text()
+    text = f'{kept}{IDS[0]}, 0.000, 120.000, "/m/09x0r"\n{IDS[1]}, 0.000, 120.001, "/m/09x0r"\n'
+    write_texts(folder, {"eval_segments.csv": text})
+    config = AudioSetConfig(index=folder, split="eval")
+    assert f"{IDS[0]}_0" in clips_of(config)
+    assert reasons_of(config) == ["eval_segments.csv, line 6: a clip of at most 120 s expected, one of 120.001 s found"]
+    write_texts(folder, {"vggsound_test.txt": f"{IDS[0]}_0_999999999\n"})
+    assert "of at most 120 s expected" in reasons_of(VGGSoundConfig(index=folder, split="test", listing="specvqgan"))[0]
+
+
 def test_a_list_of_ones_own_may_have_any_name_where_one_is_needed(folder: Path):
     (folder / "vgg-test.tsv").rename(folder / "my list.tsv")
     alone = VGGSoundConfig(index=folder / "my list.tsv", listing="mmaudio", split="test")

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from uniform_core.catalog.fetch_cache import purge_cache
 from uniform_core.catalog.session import TOMBSTONES, gone_rule
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import KEY, all_tables
@@ -168,7 +169,8 @@ def _purge_media(store: Store) -> int:
                 )
             removed += path.exists() or path.is_symlink()
             remove(path)
-    return removed
+    gone = {row["source_id"] for row in store.rows(f"SELECT source_id FROM stored.{TOMBSTONES}")}
+    return removed + purge_cache(store.media_dir, gone)
 
 
 def _purge_tensors(store: Store) -> int:

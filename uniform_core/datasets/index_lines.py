@@ -7,7 +7,6 @@ the longest line that is allowed, whatever comes.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from uniform_core.errors import ConfigError
 MAX_LINE_BYTES: Final = 64 << 10
 MAX_INDEX_BYTES: Final = 512 << 20  # the largest that is published, AudioSet's unbalanced list, has 100 MB
 _SHOWN: Final = 60
-# Control characters, those that turn the direction of writing, and further line ends: no list has a use for them.
-_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 class BadValueError(ValueError):
@@ -89,10 +86,10 @@ def shown(text: str) -> str:
 
 
 def _raw_lines(file: IO[bytes]) -> Iterator[bytes | None]:
-    """The lines without their ends; None for one that is too long, whose rest is passed over in pieces."""
+    """The lines without their ends and spaces before these; None for one that is too long, passed over in pieces."""
     while line := file.readline(MAX_LINE_BYTES + 1):
         if len(line) <= MAX_LINE_BYTES or line.endswith(b"\n"):
-            yield line.rstrip(b"\r\n")
+            yield line.rstrip(b"\r\n ")
             continue
         yield None
         while (piece := file.readline(MAX_LINE_BYTES)) and not piece.endswith(b"\n"):
@@ -129,9 +126,9 @@ def _fields(text: str, form: Form) -> tuple[str, ...]:
     if len(found) != form.columns:
         raise BadValueError(f"{form.columns} fields expected, {len(found)} found in {shown(text)}")
     fields = tuple(field.strip(" ") for field in found)
-    unseen = next((match for field in fields if (match := _UNSEEN.search(field))), None)
-    if unseen is not None:
-        raise BadValueError(f"text that can be seen expected, {unseen.group()!r} found in {shown(text)}")
+    unseen = next((letter for field in fields for letter in field if not letter.isprintable()), None)
+    if unseen is not None:  # controls, what turns the direction of writing or has no width: no list has a use for them
+        raise BadValueError(f"text that can be seen expected, {unseen!r} found in {shown(text)}")
     return fields
 
 

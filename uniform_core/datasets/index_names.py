@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +16,7 @@ _MS: Final = re.compile(r"[0-9]{1,9}")
 _PADDED: Final = re.compile(r"[0-9]{6}")
 _FORMULA: Final = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet runs
 MAX_LABEL_CHARS: Final = 200
+MOST_SPAN_S: Final = 120.0  # the clips of all lists that are read here have 10 s at most
 
 
 def youtube_id(text: str) -> str:
@@ -36,9 +38,11 @@ def seconds(text: str) -> float:
 
 
 def span_of(start_s: float, end_s: float) -> Window:
-    """The part of a video from one moment to another. Raises BadValueError where it is empty."""
+    """The part of a video from one moment to another. Raises BadValueError where it is empty, or no clip any more."""
     if end_s <= start_s:
         raise BadValueError(f"an end after the start at {start_s:g} s expected, {end_s:g} s found")
+    if end_s - start_s > MOST_SPAN_S:
+        raise BadValueError(f"a clip of at most {MOST_SPAN_S:g} s expected, one of {end_s - start_s:.3f} s found")
     return Window(start_s, end_s)
 
 
@@ -46,7 +50,7 @@ def label_of(text: str) -> str:
     """A class as its list spells it. Raises BadValueError for what is none."""
     if not text or len(text) > MAX_LABEL_CHARS:
         raise BadValueError(f"a label of 1 to {MAX_LABEL_CHARS} characters expected, {shown(text)} found")
-    if text.startswith(_FORMULA):
+    if unicodedata.normalize("NFKC", text).startswith(_FORMULA):  # wide signs are signs, too
         raise BadValueError(f"a label expected, {shown(text)} found, which a spreadsheet would run")
     return text
 

@@ -8,3 +8,4 @@ from uniform_core.download.room import require_room as require_room
 from uniform_core.download.transfer import download as download
 from uniform_core.download.transfer import drop as drop
 from uniform_core.download.transfer import too_much as too_much
+from uniform_core.download.waits import retry_after_s as retry_after_s

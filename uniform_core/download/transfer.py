@@ -20,10 +20,12 @@ from uniform_core.download.failure import Reason, RemoteError
 from uniform_core.download.redirects import Redirects
 from uniform_core.download.remote import Patience, Remote
 from uniform_core.download.room import require_room
+from uniform_core.download.waits import retry_after_s
 from uniform_core.errors import UniformError
 from uniform_core.files import storage_error, write_text
 
 CHUNK: Final = 1 << 16
+MOST_DIGITS: Final = 18  # of a length in bytes
 _BUSY: Final = (408, 425, 429)  # and every 5xx: the same request may succeed later
 _LATER: Final = "Run the same command again: it goes on where it was."
 
@@ -31,9 +33,9 @@ _LATER: Final = "Run the same command again: it goes on where it was."
 class _Cut(Exception):  # noqa: N818  (it never leaves this file)
     """The connection ended before the file did: another try may go on."""
 
-    def __init__(self, said: str, *, status: int | None = None, retry_after: str = "") -> None:
+    def __init__(self, said: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(said)
-        self.status, self.retry_after_s = status, _seconds(retry_after)
+        self.status, self.retry_after_s = status, retry_after_s
 
 
 class _Past(Exception):  # noqa: N818
@@ -126,7 +128,7 @@ def _answer(remote: Remote, *, here: int, mark: str | None, silence_s: float) ->
             raise _refused(remote, error) from error
     except UniformError:
         raise
-    except (URLError, http.client.HTTPException, OSError) as error:
+    except (URLError, http.client.HTTPException, OSError, ValueError) as error:  # ValueError: on to what is no address
         raise _unreached(remote, error) from error
     return response
 
@@ -135,7 +137,8 @@ def _refused(remote: Remote, error: HTTPError) -> _Cut | RemoteError:
     """What a status that is no success means."""
     found = f"{error.code} {error.reason}"
     if error.code in _BUSY or error.code >= http.client.INTERNAL_SERVER_ERROR:
-        return _Cut(f"the server says {found}", status=error.code, retry_after=error.headers.get("Retry-After") or "")
+        wait_s = retry_after_s(error.headers.get("Retry-After") or "", date=error.headers.get("Date") or "")
+        return _Cut(f"the server says {found}", status=error.code, retry_after_s=wait_s)
     if error.code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
         expected, fix = "a file that may be had", remote.denied
     else:
@@ -265,12 +268,8 @@ def _begin(part: Path, response: http.client.HTTPResponse) -> None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
-
-
-def _seconds(retry_after: str) -> float | None:
-    """How long a server asks to be left alone, where it says so in seconds; a date would trust its clock."""
-    return float(retry_after) if retry_after.isdecimal() and len(retry_after) < 10 else None
+    """A length as a header says it; None for what is none, thousands of digits (which `int` refuses) among it."""
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def _page(remote: Remote) -> RemoteError:

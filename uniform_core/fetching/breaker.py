@@ -50,20 +50,20 @@ class Breaker:
         return None
 
     def close(self, now: datetime, *, pause_s: float, most_s: float, asked_s: float, reason: str) -> None:
-        """A wall was met. The pause doubles each time in a row, up to `most_s`; `asked_s` is what the host asked for.
+        """A wall was met. The pause doubles each time in a row, up to `most_s`, and is never less than `asked_s`.
 
         Walls that others met before they could know are the same wall. A host that stayed open for as long as it had
         been closed is forgiven.
         """
         state = self.state
         if state is not None and self.is_shut(now):
-            until = max(state.until, now + timedelta(seconds=min(asked_s, most_s)))
+            until = max(state.until, now + timedelta(seconds=asked_s))
             self.state = state.model_copy(update={"until": until})
             return
         times = 0
         if state is not None and not (state.opened_at and now - state.opened_at >= state.until - state.closed_at):
             times = state.times
-        wait_s = min(most_s, max(pause_s * 2 ** min(times, 30), asked_s))
+        wait_s = max(min(most_s, pause_s * 2 ** min(times, 30)), asked_s)
         until = now + timedelta(seconds=wait_s)
         self.state = BreakerState(closed_at=now, until=until, times=times + 1, reason=reason)
         self._probed_at = None

@@ -17,7 +17,7 @@ from uniform_core.fetching.bucket import Bucket, Rate
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.gate import GateClient
 from uniform_core.fetching.outcome import Deferred, Failed
-from uniform_core.fetching.policies import DAY_S, HOUR_S, POLICIES
+from uniform_core.fetching.policies import DAY_S, HOUR_S, MOST_ASKED_S, POLICIES
 from uniform_core.files import write_bytes
 from uniform_core.types import Frozen, PositiveFloat
 
@@ -33,7 +33,7 @@ class HostRules(Frozen):
     """How hosts are asked. A name in `rates` stands for the host and all below it, which then share one rate.
 
     A bot wall closes a host for `botwall_pause_s` to twice that, a rate limit for `rate_limit_pause_s`, both doubled
-    each time in a row up to `most_pause_s`, and never for less than the host asked for.
+    each time in a row up to `most_pause_s`; and never for less than the host asked for, up to a week.
     """
 
     rates: Mapping[str, Rate] = {"youtube.com": YOUTUBE, "googlevideo.com": YOUTUBE_MEDIA}
@@ -100,7 +100,7 @@ class HostGates:
                     now,
                     pause_s=self._pause_s(failed.failure),
                     most_s=self.rules.most_pause_s,
-                    asked_s=failed.retry_after_s or 0.0,
+                    asked_s=min(failed.retry_after_s or 0.0, MOST_ASKED_S),
                     reason=f"{failed.failure.value}: {failed.message}"[:MOST_REASON],
                 )
                 if key in self._buckets:

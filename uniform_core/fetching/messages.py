@@ -26,12 +26,13 @@ _TABLE: Final[tuple[tuple[FailureClass, str], ...]] = (
         r"|blocked (it )?in your country",
     ),
     (FailureClass.PRIVATE, r"private video|video is private"),
-    (FailureClass.ACCESS, r"members.only|channel.?s members|join this channel|requires payment"),
+    (FailureClass.ACCESS, r"members.only|channel.?s members|premium members|join this channel|requires payment"),
     (FailureClass.FUTURE, r"premieres? |live event will begin|offline\. |live stream offline"),
     (FailureClass.DENIED, r"drm protected"),
     (
         FailureClass.DEAD,
-        r"video unavailable|has been removed|account.{0,60}terminated|copyright (claim|grounds)|no longer available"
+        r"video (is )?unavailable|(has been|video) removed|account.{0,60}terminated"
+        r"|copyright (claim|grounds)|no longer available"
         r"|video is not available|(video|recording) (does not exist|is not available)|http error (404|410)",
     ),
     (FailureClass.EXPIRED_URL, r"http error 403|(returned|error) 403 forbidden|403 forbidden"),
@@ -50,6 +51,7 @@ _TABLE: Final[tuple[tuple[FailureClass, str], ...]] = (
     ),
 )
 _ROWS: Final = tuple((failure, re.compile(pattern)) for failure, pattern in _TABLE)
+_ITEM: Final = re.compile(r"\[[a-z:]{1,40}\] [a-z0-9_-]{1,40}: ")  # whose message it is: an id may spell any word
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _QUERIES: Final = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']+")
 MOST_LETTERS: Final = 500
@@ -61,15 +63,16 @@ def of_message(text: str) -> FailureClass | None:
     >>> of_message("ERROR: [youtube] x: Video unavailable. This content isn’t available, try again later.").value
     'rate_limit'
     """
-    low = text.lower()
+    low = _ITEM.sub("", text.lower())
     return next((failure for failure, pattern in _ROWS if pattern.search(low)), None)
 
 
 def plain(text: str) -> str:
-    """What was said in one line, without colours, and without the secrets that addresses carry.
+    """What was said in one line that any table can hold, without colours, and without the secrets of addresses.
 
     >>> plain("\x1b[31mERROR:\x1b[0m  no answer of https://rr1.example/video?sig=abc")
     'no answer of https://rr1.example/video?…'
     """
     bare = " ".join(_COLOURS.sub("", text).split()).removeprefix("ERROR:").strip()
-    return _QUERIES.sub(r"\1?…", bare)[:MOST_LETTERS]
+    text_only = bare.encode("utf-8", "backslashreplace").decode()  # half a sign, as JSON can have it, is none
+    return _QUERIES.sub(r"\1?…", text_only)[:MOST_LETTERS]

@@ -37,12 +37,16 @@ class Absent:
 
 @dataclass(frozen=True)
 class Failed:
-    """The source failed at the clip. `retry_after_s` is what the host itself said."""
+    """The source failed at the clip. `retry_after_s` is what the host itself said.
+
+    `is_final`: another try would find the same bytes, whatever the policy of the class is.
+    """
 
     failure: FailureClass
     message: str
     http_status: int | None = None
     retry_after_s: float | None = None
+    is_final: bool = False
 
 
 @dataclass(frozen=True)

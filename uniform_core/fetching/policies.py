@@ -58,7 +58,8 @@ POLICIES: Final[Mapping[FailureClass, Policy]] = {
     FailureClass.FUTURE: _LATER,
     FailureClass.BOTWALL: _WALL,
     FailureClass.RATE_LIMIT: _WALL,
-    FailureClass.EXPIRED_URL: Policy(waits_s=(10 * MINUTE_S,)),
+    # The address was asked for anew before; who is refused again is refused for what he is, and may not be for ever.
+    FailureClass.EXPIRED_URL: Policy(waits_s=(10 * MINUTE_S, HOUR_S, DAY_S)),
     FailureClass.TRANSIENT: Policy(
         waits_s=(*(30.0 * 2**n for n in range(5)), HOUR_S, DAY_S, 7 * DAY_S),
     ),

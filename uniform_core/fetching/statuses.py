@@ -8,6 +8,7 @@ from typing import Final
 
 from uniform_core.download import Reason, RemoteError
 from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.messages import plain
 from uniform_core.fetching.outcome import Failed
 
 _OF_STATUS: Final[Mapping[int, FailureClass]] = {
@@ -53,5 +54,5 @@ def of_download(error: RemoteError, *, is_under_way: bool = False) -> Failed:
         failure = of_status(error.status or 0, is_under_way=is_under_way)
     else:
         failure = _OF_REASON[error.reason]
-    said = f"{error.expected} expected, {error.found} found"
+    said = plain(f"{error.expected} expected, {error.found} found")  # a server chooses some of the words
     return Failed(failure, said, http_status=error.status, retry_after_s=error.retry_after_s)

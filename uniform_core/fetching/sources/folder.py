@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.classes import FailureClass
-from uniform_core.fetching.entries import entries_under, is_text, why_not
+from uniform_core.fetching.entries import entries_under, is_text, portable_path, why_not
 from uniform_core.fetching.outcome import Absent, Failed, Found, Outcome
 from uniform_core.fetching.sources.base import Means, SourceConfig
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
@@ -75,10 +75,12 @@ class OpenFolder:
             return Absent()
         problem = why_not(path, self._root)
         if problem is not None:
-            return Failed(FailureClass.BAD_MEDIA, f"{path}: {problem.message}")
+            failure = FailureClass.BAD_MEDIA if problem.terminal else FailureClass.TRANSIENT
+            return Failed(failure, f"{portable_path(path)}: {problem.message}", is_final=problem.terminal)
         if not path.stat().st_size:
-            return Failed(FailureClass.BAD_MEDIA, f"{path}: a clip expected, an empty file found")
-        return Found(path, str(path), is_owned=False)
+            said = f"{portable_path(path)}: a clip expected, an empty file found"
+            return Failed(FailureClass.BAD_MEDIA, said, is_final=True)
+        return Found(path, portable_path(path), is_owned=False)
 
 
 def place(path: Path, *, what: str, item: str) -> Path:

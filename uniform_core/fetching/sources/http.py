@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from uniform_core.catalog.fetch_cache import part_name
 from uniform_core.download import Patience, Remote, RemoteError, download, drop
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.classes import FailureClass
@@ -99,7 +100,7 @@ class OpenHttp:
             allowed = ", ".join(sorted(self._config.allowed_hosts))
             failed = Failed(FailureClass.DENIED, f"an address at {allowed} expected, {url[:200]!r} found")
             return {clip.source_id: failed for clip in video.clips}
-        name = digest([video.dataset, video.video_id, url])
+        name = part_name(video.video_id, digest([video.dataset, url]))
         found = self._got(url, host, name)
         if not isinstance(found, Path):
             return {clip.source_id: found for clip in video.clips}

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.entries import portable_path
 from uniform_core.fetching.outcome import Absent, Failed, Found, Outcome
 from uniform_core.fetching.sources.base import Means, SourceConfig
 from uniform_core.fetching.sources.folder import MEDIA, place
@@ -65,15 +66,16 @@ class OpenTars:
         """The clip from the first archive that has it; a failure only where none has it whole."""
         failed: Failed | None = None
         for archive, listing in self._listed():
+            name = portable_path(archive.path)
             listed = listing.clips.get(clip.source_id)
             if listed is not None:
                 path = self._handed_out(archive, clip.source_id, listed, is_packed=listing.is_packed)
                 if path is not None:
-                    return Found(path, f"{archive.path}#{clip.source_id}{listed.suffix}")
-                failed = Failed(FailureClass.BAD_MEDIA, f"{archive.path}: {clip.source_id} cannot be read again")
+                    return Found(path, f"{name}#{clip.source_id}{listed.suffix}")
+                failed = Failed(FailureClass.BAD_MEDIA, f"{name}: {clip.source_id} cannot be read again")
             elif failed is None and clip.source_id in listing.refused:
                 why = listing.refused[clip.source_id]
-                failed = Failed(why.failure, f"{archive.path}, member {clip.source_id}: {why.message}")
+                failed = Failed(why.failure, f"{name}, member {clip.source_id}: {why.message}", is_final=True)
         return failed or Absent()
 
     def _listed(self) -> Iterator[tuple[Archive, TarListing]]:

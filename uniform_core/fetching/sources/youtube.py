@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -98,7 +99,13 @@ class OpenYoutube:
             self._cookies.unlink(missing_ok=True)
 
     def _look(self, url: str) -> Looked | Failed | Deferred:
-        return asked(self._means.gate, self._host, lambda: self._ytdlp.look(url, self._options(self._means.scratch)))
+        def request() -> Looked | Failed:
+            found = self._ytdlp.look(url, self._options(self._means.scratch))
+            if isinstance(found, Failed) and found.failure is FailureClass.EXPIRED_URL:
+                return replace(found, failure=FailureClass.TRANSIENT)  # nothing was given that could have expired
+            return found
+
+        return asked(self._means.gate, self._host, request)
 
     def _parts(self, url: str, looked: Looked, clips: list[WantedClip]) -> dict[str, Outcome]:
         """What the clips are to be cut from: one file for all of them, or one for each."""

@@ -130,8 +130,9 @@ class TarReader:
     def _found_again(self, seen: bytes) -> _Header | None:
         """The next place that is a header, wherever it lies."""
         self._is_astray = False
+        look_at = 0  # what begins before it is no header
         while True:
-            at = seen.find(_MARK, _MARK_AT)
+            at = seen.find(_MARK, look_at + _MARK_AT)
             start = at - _MARK_AT
             if at >= 0 and len(seen) >= start + BLOCK:
                 header = _parsed(seen[start : start + BLOCK])
@@ -139,17 +140,18 @@ class TarReader:
                     self._back = seen[start + BLOCK :] + self._back
                     self._at -= len(seen) - start - BLOCK
                     return header
-                seen = seen[start + 1 :]
+                look_at = start + 1
                 continue
             try:
                 more = self._take(_SEARCHED)
             except Gap:
                 self.gaps += 1
-                seen = b""
+                seen, look_at = b"", 0
                 continue
             if not more:
                 return None
-            seen = seen[-BLOCK - _MARK_AT :] + more if at < 0 else seen[start:] + more
+            kept = start if at >= 0 else max(look_at, len(seen) - _MARK_AT - len(_MARK) + 1)
+            seen, look_at = seen[kept:] + more, 0
 
     def _lost(self) -> None:
         self.gaps += 1
@@ -181,10 +183,8 @@ class TarReader:
 
 def _parsed(block: bytes) -> _Header | None:
     """The header that a block is; None where it is none."""
-    said = _number(block[148:156])
-    unsigned = sum(block[:148]) + 256 + sum(block[156:])
-    size = _number(block[124:136])
-    if said != unsigned or size is None:
+    said, size = _number(block[148:156]), _number(block[124:136])
+    if said is None or size is None or said != sum(block[:148]) + 256 + sum(block[156:]):
         return None
     name = _text(block[:100].partition(b"\0")[0])
     prefix = _text(block[345:500].partition(b"\0")[0])

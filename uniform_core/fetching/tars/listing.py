@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from uniform_core.download import require_room
 from uniform_core.errors import StorageError
 from uniform_core.fetching.classes import FailureClass
+from uniform_core.fetching.entries import portable_path
 from uniform_core.fetching.tars.blocks import Member, TarReader
 from uniform_core.fetching.tars.gzips import MAGIC, BombError, Gap, GzipStream, PlainStream
 from uniform_core.files import TEMP_PREFIX, lock, storage_error, write_text
@@ -72,7 +73,8 @@ class Archive:
     def __init__(self, path: Path, cache: Path, rules: TarRules) -> None:
         self.path, self._rules = path, rules
         state = path.stat()
-        key = digest([str(path), state.st_size, state.st_mtime_ns, sorted(rules.suffixes), rules.most_member_bytes])
+        facts = [portable_path(path), state.st_size, state.st_mtime_ns]
+        key = digest([*facts, sorted(rules.suffixes), rules.most_member_bytes])
         self._size = state.st_size
         self._list_path, self.folder = cache / f"{key}.json", cache / key
 

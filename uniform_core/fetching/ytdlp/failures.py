@@ -15,6 +15,7 @@ from yt_dlp.utils import (
     UnsupportedError,
 )
 
+from uniform_core.download import retry_after_s
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.messages import of_message, plain
 from uniform_core.fetching.outcome import Failed
@@ -85,5 +86,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _retry_after_s(answer: HTTPError | None) -> float | None:
-    said = "" if answer is None else str(answer.response.headers.get("Retry-After") or "")
-    return float(said) if said.isdecimal() and len(said) < 10 else None
+    if answer is None:
+        return None
+    headers = answer.response.headers
+    return retry_after_s(str(headers.get("Retry-After") or ""), date=str(headers.get("Date") or ""))

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-# One request where the progressive 360p file is there. Source: facts of yt-dlp's selector, checked with the package.
-FORMAT: Final = "bv*[height<=360][ext=mp4][vcodec^=avc1]+ba[ext=m4a]/b[height<=360][ext=mp4]/bv*[height<=480]+ba/b"
+# One request where the progressive 360p file is there; the smallest there is where all have more than 360 lines.
+# Source: facts of yt-dlp's selector, checked with the package.
+FORMAT: Final = (
+    "bv*[height<=360][ext=mp4][vcodec^=avc1]+ba[ext=m4a]/b[height<=360][ext=mp4]/bv*[height<=360]+ba/b[height<=360]"
+    "/wv*+ba/w"
+)
 STEM: Final = "got"  # of the file in its folder: no id and no title becomes a name
 
 
