@@ -114,18 +114,27 @@ def test_a_condition_says_which_failures_are_tried_again(listed: Listed, capsys:
     listed.fail(2, "dead")
     listed.fail(3, "geo")
     words = ["failures", "retry", "--where", "error_class IN ('transient', 'dead')"]
-    assert listed.json([*words, "--dry-run"], capsys) == {"would_request": 1, "not_due": 1}
+    [dead] = listed.catalog.failed_items(error_class="dead")
+    due = str(dead["created_at"] + timedelta(days=90))
+    dry = listed.json([*words, "--dry-run"], capsys)
+    assert dry == {"would_request": 1, "not_due": 1, "next_due": due}
     assert len(listed.catalog.failed_items()) == 3, "a dry run asks for nothing"
     assert "1 stay as they are" in said([*words, "--dry-run"], capsys)[1]
-    assert listed.json(words, capsys) == {"requested": 1, "not_due": 1}
-    assert listed.json([*words, "--early"], capsys) == {"requested": 1, "not_due": 0}
+    assert listed.json(words, capsys) == {"requested": 1, "not_due": 1, "next_due": due}
+    code, text = said(["failures", "retry"], capsys)
+    assert (code, "1 items will be tried again" in text) == (0, True), "of another country, at any time"
+    code, text = said(["failures", "retry"], capsys)
+    assert (code, text.startswith("0 items will be tried again")) == (0, True)
+    assert f"not due for another look yet, the first of them on {due[:10]} (--early asks anyway)" in text
+    listed.fail(3, "geo")
+    assert listed.json([*words, "--early"], capsys) == {"requested": 1, "not_due": 0, "next_due": None}
     assert [row["error_class"] for row in listed.catalog.failed_items()] == ["geo"]
-    shown = listed.json(["failures", "list", "--where", "tries = 1"], capsys)
+    shown = listed.json(["failures", "list", "--where", "tries = 2"], capsys)
     assert [row["error_class"] for row in shown] == ["geo"]
     for wrong in ("error_clas = 'dead'", "true); DELETE FROM attempts; SELECT (true", ""):
         code, text = said(["failures", "retry", "--where", wrong], capsys)
         assert (code, "--where: expected" in text) == (2, True), wrong
-    assert listed.catalog.read("attempts").num_rows == 5
+    assert listed.catalog.read("attempts").num_rows == 7
 
 
 def test_a_video_is_taken_down_with_all_its_clips(listed: Listed, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,12 +145,16 @@ def states(catalog: Catalog, candidates: pa.Table) -> pa.Table:
     )
 
 
-def is_recheck_due(failed: Mapping[str, Any], now: datetime) -> bool:
-    """Whether a person may ask for another try of what failed, a row of `attempts`; what is gone stays gone a while."""
+def recheck_at(failed: Mapping[str, Any]) -> datetime | None:
+    """When a person may ask for another try of what failed, a row of `attempts`: what is gone stays gone a while.
+
+    None: at any time.
+    """
     if failed["stage"] != STAGE or failed["error_class"] not in set(FailureClass):
-        return True
+        return None
     recheck_s = POLICIES[FailureClass(failed["error_class"])].recheck_s
-    return not recheck_s or bool(failed["created_at"] + timedelta(seconds=recheck_s) <= now)
+    looked_at: datetime = failed["created_at"]
+    return looked_at + timedelta(seconds=recheck_s) if recheck_s else None
 
 
 OPEN_STATES = ("waiting", "not_tried")  # of clips that have no file, and may still get one
