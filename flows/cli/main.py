@@ -171,7 +171,7 @@ def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> 
 
 
 def _look_commands(commands: Commands) -> None:
-    plan = _command(commands, "plan", "flows.cli.look:plan", "What would be done: how many, bytes, time, by stage.")
+    plan = _command(commands, "plan", "flows.cli.plan:plan", "What would be done: how many, bytes, time, by stage.")
     words = "only these stages (" + " ".join(STAGES) + "); one word may be data, as --data"
     option(plan, "stage", type=stage_or_data("stage", STAGES), nargs="*", metavar="STAGE", help=words)
     _config_words(plan)
