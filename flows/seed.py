@@ -21,7 +21,7 @@ def seeded(preset: str, overrides: Sequence[str], data: str | None) -> list[str]
         return list(overrides)
     config = build_run(preset, overrides=overrides, data=data)
     words = []
-    for part, dataset in (("data", config.data), ("instrument", config.instrument)):
+    for part, dataset in {**config.named_datasets, "instrument": config.instrument}.items():
         if not isinstance(dataset, ProceduralConfig):
             continue
         word = f"{part}.seed={seed}"

@@ -12,9 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 import pyarrow as pa
@@ -77,7 +78,9 @@ def run_fetch(context: RunContext, *, time_of_run: Time | None = None) -> list[S
         note=_note(books, table),
         tables={TABLE: table},
     )
-    _require_enough(summary, table, limit=context.config.reject_limit)
+    config = context.config
+    limits = {one.name: config.reject_limit_of(one) for one in index_datasets(config).values()}
+    _require_enough(summary, table, limits=limits)
     return [summary]
 
 
@@ -179,22 +182,25 @@ def _when(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _require_enough(summary: StageSummary, table: Sequence[Mapping[str, Any]], *, limit: float) -> None:
-    """Raises WorkFailedError where clips were decided and none is ok, or too many are lost. A wait is no loss."""
-    ok = sum(row["ok"] for row in table)
-    waiting = sum(row["waiting"] for row in table)
-    absent = sum(row.get(ABSENT, 0) for row in table)  # nobody has said that there were such files
-    lost = summary.candidates - ok - waiting - absent
-    decided = ok + lost
+def _require_enough(summary: StageSummary, table: Sequence[Mapping[str, Any]], *, limits: Mapping[str, float]) -> None:
+    """Raises WorkFailedError where clips were decided and none is ok, or too many of one dataset are lost.
+
+    A wait is no loss, nor is what is absent: nobody has said that there were such files. `limits` are by dataset.
+    """
+    counts = [_Counts.of([row for row in table if row["dataset"] == name], name) for name in limits]
     reasons = ", ".join(f"{n} {name}" for name, n in summary.by_error_class.items()) or "all of them in earlier runs"
     words = None
-    if summary.candidates and not ok:
+    if summary.candidates and not any(one.ok for one in counts):
+        lost, waiting = sum(one.lost for one in counts), sum(one.waiting for one in counts)
         words = (
             f"a file for at least one of {summary.candidates} clips",
             f"none ({lost} lost, {waiting} wait; {reasons})",
         )
-    elif decided and lost / decided > limit:
-        words = (f"at most {limit:.0%} of {decided} clips lost", f"{lost} lost ({reasons})")
+    elif far := [one for one in counts if one.decided and one.lost / one.decided > limits[one.dataset]]:
+        words = (
+            ", ".join(f"at most {limits[one.dataset]:.0%} of {one.decided} clips of {one.dataset} lost" for one in far),
+            ", ".join(f"{one.lost} lost" for one in far) + f" ({reasons})",
+        )
     if words is not None:
         raise WorkFailedError(
             f"stage {STAGE}",
@@ -203,3 +209,24 @@ def _require_enough(summary: StageSummary, table: Sequence[Mapping[str, Any]], *
             fix="Look at `uniform failures list --stage fetch` and `uniform missing`, or allow more with "
             "--max-reject-fraction.",
         )
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """The clips of one dataset: those with a file, those that are lost, those that wait."""
+
+    dataset: str
+    ok: int
+    lost: int
+    waiting: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], dataset: str) -> Self:
+        """Of its rows in the table of attrition."""
+        ok, waiting, listed = (sum(row[name] for row in rows) for name in ("ok", "waiting", "listed"))
+        others = sum(row.get(name, 0) for row in rows for name in (ABSENT, "taken_down"))
+        return cls(dataset, ok, listed - ok - waiting - others, waiting)
+
+    @property
+    def decided(self) -> int:
+        return self.ok + self.lost

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
 from tasks.commits import ItemRows, PartFailure
 from tasks.context import RunContext, item_name
 from tasks.pool import PoolLimits
-from tasks.stage import CommitRule, Stage, StageSummary, run_stage
+from tasks.stage import CommitRule, Stage, StageSummary, count_done, run_stage, still_wanted
+from uniform_core.config import RunConfig
 from uniform_core.corpus.fetching import fetched_items
 from uniform_core.corpus.fingerprints import ingest_fingerprint
 from uniform_core.corpus.inputs import ingest_candidates, item_from_json
 from uniform_core.datasets import AnyDataset, DatasetConfig
-from uniform_core.errors import Rejection
+from uniform_core.errors import Rejection, WorkFailedError
 from uniform_core.fetching.entries import portable_path
 from uniform_core.fingerprint import derive_clip_id, file_sha256, work_key
 from uniform_core.media import CanonicalClip, CanonicalForm, CutRule, RejectedWindow, Sandbox
 from uniform_core.spec import AVSpec
 from uniform_core.types import SourceItem, Window
+
+TABLE: Final = "sources by dataset"  # the title of the table of a union
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Recipe:
 
     @classmethod
     def of(cls, dataset: DatasetConfig, spec: AVSpec, stage_fp: str) -> Recipe:
+        """The recipe of a dataset under a spec, whose ingest has this fingerprint."""
         cut = CutRule.of(spec, dataset.clip_s, dataset.stride_s)
         return cls(dataset.model_dump_json(), stage_fp, CanonicalForm.of(spec), cut)
 
@@ -154,15 +160,50 @@ def run_ingest(context: RunContext) -> list[StageSummary]:
         limits=PoolLimits(batch_limit_s=8 * 3600.0),  # the sandbox has its own, shorter limits for each file
         commit=CommitRule(rows=512, seconds=15.0),
     )
+    candidates = ingest_candidates(config, listed=fetched_items(context.catalog, config, context.listed))
     summary = run_stage(
         stage,
-        ingest_candidates(config, listed=fetched_items(context.catalog, config, context.listed)),
+        candidates,
         catalog=context.catalog,
         ray=context.ray,
         run_id=context.run_id,
         listener=context.listener,
     )
-    return [summary.require_accepted(max_reject_fraction=config.reject_limit)]
+    table = _by_dataset(context, candidates)
+    _require_of_each(config, table)
+    whole = summary.require_accepted(max_reject_fraction=1.0)  # some source of some dataset must be of use
+    return [replace(whole, tables={TABLE: table}) if len(config.data.parts) > 1 else whole]
+
+
+def _by_dataset(context: RunContext, candidates: pa.Table) -> list[dict[str, Any]]:
+    """How many sources of each dataset of the run are here to be ingested, and are."""
+    wanted = still_wanted(context.catalog, candidates)
+    rows = []
+    for name in (dataset.name for dataset in context.config.datasets):
+        own = wanted.filter(pc.equal(wanted["dataset"], name))
+        ingested = count_done(context.catalog, "sources", own)
+        sources = pc.count_distinct(own["work_key"]).as_py()
+        rows.append({"dataset": name, "sources": sources, "ingested": ingested, "rejected": sources - ingested})
+    return rows
+
+
+def _require_of_each(config: RunConfig, table: Sequence[Mapping[str, Any]]) -> None:
+    """Raises WorkFailedError where more of a dataset's sources were rejected than it allows."""
+    limits = [config.reject_limit_of(dataset) for dataset in config.datasets]
+    far = [
+        (row, limit)
+        for row, limit in zip(table, limits, strict=True)
+        if row["sources"] and row["rejected"] / row["sources"] > limit
+    ]
+    if far:
+        raise WorkFailedError(
+            "stage ingest",
+            expected=", ".join(
+                f"at most {limit:.0%} of {row['sources']} of {row['dataset']} rejected" for row, limit in far
+            ),
+            found=", ".join(f"{row['rejected']} rejected" for row, _ in far),
+            fix="Look at `uniform failures list --stage ingest`, or allow more with --max-reject-fraction.",
+        )
 
 
 def _clip_id(item: SourceItem, window: Window) -> str:

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from tasks.commits import ItemRows
@@ -64,7 +66,8 @@ class ScreenWorker:
 def run_screen(context: RunContext) -> list[StageSummary]:
     """Screen the clips that the run's filters ask about, by instruments trained first; nothing if none asks."""
     config = context.config
-    if not config.data.filters.reads_screens:
+    asking = {part.name for part in config.data.parts if part.filters.reads_screens}
+    if not asking:
         return []
     trained = run_instruments(context)
     instruments = load_instruments(context)
@@ -84,9 +87,10 @@ def run_screen(context: RunContext) -> list[StageSummary]:
         describe=item_name,
         limits=PoolLimits(recycle_after=40),  # decord 0.6 leaks about 0.14 MB an open
     )
+    clips = context.clips()
     summary = run_stage(
         stage,
-        screen_candidates(context.clips(), stage_fp=stage_fp),
+        screen_candidates(clips.filter(pc.is_in(clips["dataset"], pa.array(sorted(asking)))), stage_fp=stage_fp),
         catalog=context.catalog,
         ray=context.ray,
         run_id=context.run_id,

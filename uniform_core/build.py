@@ -15,9 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from uniform_core.config import RunConfig
 from uniform_core.corpus.parts import members_read, words_read
-from uniform_core.datasets import MEMBERS as DATASETS
-from uniform_core.datasets import DatasetConfig
-from uniform_core.errors import ConfigError, ServiceError, UniformError
+from uniform_core.data_words import data_of, splits_for
+from uniform_core.errors import ConfigError, ServiceError, UniformError, nearest
 from uniform_core.presets import PRESETS
 from uniform_core.weights import find_weights, weights_digest
 
@@ -35,11 +34,14 @@ def build_run(preset: str, *, overrides: Sequence[str] = (), data: str | None = 
     values = PRESETS[base]().model_dump(mode="json")
     if data is not None:
         try:
-            values["data"] = _data_values(data)
-            _take_splits(values)
-        except ConfigError as error:
-            mistakes.append(error)
+            dataset = data_of(data)
+        except (ConfigError, ValidationError) as error:
+            wrong = _config_error(f"--data {data}", error) if isinstance(error, ValidationError) else error
+            mistakes.append(wrong)
             overrides = [text for text in overrides if not text.startswith("data.")]  # keys of a kind nobody knows
+        else:
+            values["data"] = dataset.model_dump(mode="json")
+            values |= splits_for(dataset, values)
     for number, text in enumerate(overrides):
         try:
             _apply(values, text, earlier=[other.partition("=")[0] for other in overrides[:number]])
@@ -103,7 +105,7 @@ def _each(look: Callable[[Any], object], items: Iterable[Any]) -> None:
 
 def _unknown_preset(name: str) -> ConfigError:
     return ConfigError(
-        f"preset {name!r}", expected="one of " + ", ".join(sorted(PRESETS)), found=name, fix=_near(name, PRESETS)
+        f"preset {name!r}", expected="one of " + ", ".join(sorted(PRESETS)), found=name, fix=nearest(name, PRESETS)
     )
 
 
@@ -118,31 +120,6 @@ def _all_of(mistakes: Sequence[UniformError], values: Sequence[str] = ()) -> Uni
         found=f"{len(every)} mistakes: " + " ".join(f"({n}) {words}" for n, words in enumerate(every, start=1)),
         fix="Correct each of them.",
     )
-
-
-def _data_values(text: str) -> dict[str, Any]:
-    """`folder:DIR` → the values of that dataset's config; its class says what the argument means."""
-    kind, _, argument = text.partition(":")
-    kinds = _kinds_of_data()
-    if kind not in kinds:
-        raise ConfigError(f"--data {text}", expected="one of " + ", ".join(kinds), found=kind, fix=_near(kind, kinds))
-    member = kinds[kind]
-    try:
-        config = member.from_argument(argument)
-    except ValidationError as error:
-        raise _config_error(f"--data {text}", error) from error
-    return config.model_dump(mode="json")
-
-
-def _kinds_of_data() -> dict[str, type[DatasetConfig]]:
-    return {m.model_fields["kind"].default: m for m in DATASETS if issubclass(m, DatasetConfig)}
-
-
-def _take_splits(values: dict[str, Any]) -> None:
-    """Other data are evaluated on their own split, where they have not the preset's: the last of theirs."""
-    splits = _kinds_of_data()[values["data"]["kind"]].splits
-    if splits is not None and values["evaluate"]["split"] not in splits:
-        values["evaluate"]["split"] = splits[-1]
 
 
 def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) -> None:
@@ -165,17 +142,17 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
         known = _keys_of(node, models)
         if name not in known:
             where = ".".join(path.split(".")[:depth]) or "the run"
-            listed = ", ".join(sorted(known)) or f"no keys: {_without_keys(node)}"
+            listed = _listed(node, known)
             raise ConfigError(
-                f"--set {path}", expected=f"a key of {where} ({listed})", found=name, fix=_near(name, known)
+                f"--set {path}", expected=f"a key of {where} ({listed})", found=name, fix=nearest(name, known)
             )
         if depth < len(parents):
-            model = _model_of(node, models)
-            models = _models_in(model, name)
+            model = None if isinstance(node, list) else _model_of(node, models)
+            models = models if isinstance(node, list) else _models_in(model, name)
             if model is not None and name not in node and len(models) == 1:  # left out of a dump at its default
                 default = model.model_fields[name].default
                 node[name] = default.model_dump(mode="json") if isinstance(default, BaseModel) else {}
-            node = node.get(name)
+            node = node[_place(node, name)] if isinstance(node, list) else node.get(name)
     value = _value(path, literal)
     kinds = _kinds(models)
     if last == "kind" and kinds and value != node["kind"]:
@@ -190,12 +167,32 @@ def _apply(values: dict[str, Any], text: str, *, earlier: Sequence[str] = ()) ->
         defaults = _defaults(path, value, kinds)  # before the rest goes: a kind that nobody knows leaves the old one
         node.clear()
         node.update(defaults)
+    elif isinstance(node, list):
+        node[_place(node, last)] = value
     else:
         node[last] = value
 
 
+def _listed(node: Any, known: Iterable[str]) -> str:
+    """The keys of a part in words; the numbers of a list by the first and the last."""
+    if isinstance(node, list) and known:
+        return ", ".join([*sorted(name for name in known if not name.isdigit()), f"0 to {len(node) - 1}"])
+    return ", ".join(sorted(known)) or f"no keys: {_without_keys(node)}"
+
+
+def _place(parts: Sequence[Any], name: str) -> int:
+    """The place of a part in a list, by its number or by its kind; `_keys_of` knows the names."""
+    return int(name) if name.isdigit() else [part["kind"] for part in parts].index(name)
+
+
 def _keys_of(node: Any, models: Sequence[type[BaseModel]]) -> Iterable[str]:
-    """The keys that a part may have: those of its class, one without a default among them, or of a plain mapping."""
+    """The keys that a part may have: those of its class, one without a default among them, or of a plain mapping.
+
+    The parts of a list are named by their numbers, and by their kinds where one alone has it.
+    """
+    if isinstance(node, list) and node and all(isinstance(part, Mapping) and "kind" in part for part in node):
+        kinds = [part["kind"] for part in node]
+        return [*(kind for kind in kinds if kinds.count(kind) == 1), *map(str, range(len(node)))]
     if not isinstance(node, Mapping):
         return ()
     model = _model_of(node, models)
@@ -227,7 +224,7 @@ def _defaults(path: str, kind: Any, kinds: Mapping[str, type[BaseModel]]) -> dic
     """The values of a member that have a default. Raises ConfigError for a kind that is none of these."""
     name = str(kind)
     if name not in kinds:
-        raise ConfigError(f"--set {path}", expected="one of " + ", ".join(kinds), found=name, fix=_near(name, kinds))
+        raise ConfigError(f"--set {path}", expected="one of " + ", ".join(kinds), found=name, fix=nearest(name, kinds))
     return kinds[name].model_construct().model_dump(mode="json")
 
 
@@ -250,11 +247,6 @@ def _without_keys(node: Any) -> str:
         return f"it is a list of {len(node)}, which is set whole, as JSON"
     text = json.dumps(node, ensure_ascii=False)
     return f"{text if len(text) <= 80 else text[:79] + '…'} is a single value"
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"Did you mean {near[0]!r}?" if near else "Correct the name."
 
 
 def _config_error(item: str, error: ValidationError) -> ConfigError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
@@ -31,6 +32,7 @@ from uniform_core.metrics.protocol import Choice, Loading, Terms
 from uniform_core.metrics.recipes import NetsConfig
 from uniform_core.model.config import ModelConfig
 from uniform_core.spec import AVSpec, LatentLayout
+from uniform_core.splits import SplitName
 from uniform_core.text import AnyTextEncoder, TextEncoderConfig
 from uniform_core.training.config import TrainConfig
 from uniform_core.types import Count, Fraction, Frozen, NonNegative, Task
@@ -49,7 +51,10 @@ ResizeRule = Literal["crop", "squash", "letterbox"]
 
 
 class EvaluateConfig(Frozen):
-    """Which clips are made for scoring, by which systems, and what is measured on them."""
+    """Which clips are made for scoring, by which systems, and what is measured on them.
+
+    A split may be that of one dataset of the run: `vggsound:test`. Its name alone means that of all of them, mixed.
+    """
 
     split: str = "held_out"
     clips_per_task: Count  # spread over the classes
@@ -72,8 +77,11 @@ class EvaluateConfig(Frozen):
 
     @model_validator(mode="after")
     def _each_once(self) -> EvaluateConfig:
-        if self.reference_split == self.split:
-            raise ValueError(f"reference_split {self.split!r} must not be split: clips would meet their own conditions")
+        if SplitName.of(self.reference_split).meets(SplitName.of(self.split)):
+            raise ValueError(
+                f"reference_split {self.reference_split!r} must not be split {self.split!r}: clips would meet their "
+                "own conditions"
+            )
         names = [metric.name for metric in self.metrics]
         for what, given in (("tasks", [str(task) for task in self.tasks]), ("metrics", names)):
             if twice := next((name for name in given if given.count(name) > 1), None):
@@ -145,13 +153,13 @@ class RunConfig(Frozen):
             if (problem := metric.protocol.against(self.terms) or next(filter(None, unknown), None)) is not None:
                 raise ValueError(f"evaluate.metrics, {metric.name}: {problem}")
         self._splits_exist()
-        if self.evaluate.split == self.train_split:
+        if SplitName.of(self.evaluate.split).meets(SplitName.of(self.train_split)):
             raise ValueError(f"evaluate.split {self.evaluate.split!r} must not be train_split: it would score memory")
         if self.train.guide_at is None and self.sample.guidance != self.sample.guidance.without_guide():
             raise ValueError("sample.guidance.guide_scale needs a guide: set train.guide_at, or leave the scales at 1")
         CanonicalForm.of(self.spec)
-        for name, dataset in (("data", self.data), ("instrument", self.instrument)):
-            self._cut_fits(name, dataset)
+        for name, dataset in self.named_datasets.items():
+            self._reading_fits(name, dataset)
         return self
 
     def _places_fit(self) -> None:
@@ -165,19 +173,26 @@ class RunConfig(Frozen):
         )
 
     def _splits_exist(self) -> None:
-        evaluate, known = self.evaluate, self.data.splits
+        evaluate, parts = self.evaluate, self.data.parts
+        if any(part.splits is None for part in parts):
+            return
+        plain = list(dict.fromkeys(split for part in parts for split in part.splits or ()))
+        own = [f"{part.name}:{split}" for part in parts for split in part.splits or ()]
         named = {"train_split": self.train_split, "evaluate.split": evaluate.split}
         for name, split in (named | {"evaluate.reference_split": evaluate.reference_split}).items():
-            if known is not None and split not in known:
-                raise ValueError(f"{name} {split!r} must be one of {', '.join(known)}: {self.data.kind} has no other")
+            if split not in (*plain, *own):
+                known = ", ".join(plain if len(parts) == 1 else [*plain, *own])
+                raise ValueError(f"{name} {split!r} must be one of {known}: {self.data.kind} has no other")
 
-    def _cut_fits(self, name: str, dataset: DatasetConfig) -> None:
+    def _reading_fits(self, name: str, dataset: DatasetConfig) -> None:
         try:
             cut = CutRule.of(self.spec, dataset.clip_s, dataset.stride_s)
         except ValueError as error:
             raise ValueError(f"{name}.stride_s: {error}") from error
         if cut.clip_s < self.spec.duration_s:
             raise ValueError(f"{name}.clip_s {cut.clip_s} must be at least spec.duration_s {self.spec.duration_s}")
+        if dataset.needs_crop and self.resize != "crop":
+            raise ValueError(f"resize must be crop for {name}: of {dataset.name} only the middle square is looked at")
 
     @property
     def is_text_online(self) -> bool:
@@ -212,10 +227,33 @@ class RunConfig(Frozen):
 
     @property
     def datasets(self) -> tuple[DatasetConfig, ...]:
-        """The run's own data first, then the instrument data where it is other data."""
-        return (self.data,) if self.data == self.instrument else (self.data, self.instrument)
+        """The parts of the run's own data first, then the instrument data where it is other data."""
+        return tuple(self.named_datasets.values())
+
+    @property
+    def named_datasets(self) -> dict[str, DatasetConfig]:
+        """The same by their places in the config, as `--set` says them; each part of a union is one."""
+        parts = self.data.parts
+        own = {"data": self.data} if len(parts) == 1 else placed("data.members", parts)
+        return own if self.instrument in parts else own | {"instrument": self.instrument}
 
     @property
     def reject_limit(self) -> float:
-        """The share of rejected items above which ingest has failed."""
-        return self.data.max_reject_fraction if self.max_reject_fraction is None else self.max_reject_fraction
+        """The share of rejected items above which a stage on all of the run's data has failed."""
+        return self.reject_limit_of(self.data)
+
+    def reject_limit_of(self, dataset: DatasetConfig) -> float:
+        """The share of a dataset's rejected items above which what reads its files has failed."""
+        return dataset.max_reject_fraction if self.max_reject_fraction is None else self.max_reject_fraction
+
+
+def placed(where: str, parts: Sequence[DatasetConfig]) -> dict[str, DatasetConfig]:
+    """Datasets of a list by their places, as `--set` takes them: by their kind where it is the only one, else counted.
+
+    >>> from uniform_core.datasets import LandscapeConfig, ProceduralConfig
+    >>> list(placed("guard_against", (LandscapeConfig(), ProceduralConfig(), ProceduralConfig(seed=1))))
+    ['guard_against.landscape', 'guard_against.1', 'guard_against.2']
+    """
+    kinds = [part.kind for part in parts]
+    names = (kind if kinds.count(kind) == 1 else str(number) for number, kind in enumerate(kinds))
+    return {f"{where}.{name}": part for name, part in zip(names, parts, strict=True)}

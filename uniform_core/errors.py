@@ -18,6 +18,8 @@ Every message has four parts: the item, what was expected, what was found, what 
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,6 +42,16 @@ class UniformError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.item, self.expected, self.found, self.fix))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The fix for a word that is not known: the one that it was perhaps to be.
+
+    >>> nearest("landscap", ["landscape", "aistpp"])
+    "Did you mean 'landscape'?"
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean {near[0]!r}?" if near else "Correct the name."
 
 
 def _rebuild(kind: type[UniformError], item: str, expected: str, found: str, fix: str) -> UniformError:

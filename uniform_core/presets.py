@@ -16,7 +16,15 @@ from uniform_core.codecs import (
     SoundForm,
 )
 from uniform_core.config import EvaluateConfig, RunConfig
-from uniform_core.datasets import ProceduralConfig
+from uniform_core.datasets import (
+    AistppConfig,
+    AudioSetConfig,
+    DatasetConfig,
+    LandscapeConfig,
+    ProceduralConfig,
+    UnionConfig,
+    VGGSoundConfig,
+)
 from uniform_core.diffusion import (
     AncestralConfig,
     DdimConfig,
@@ -49,6 +57,19 @@ PAPER_SPEC: Final = AVSpec(  # §4.1.2: the first 4 s, 17 pictures a second, 256
     height_px=256,
     width_px=256,
     canonical_short_side_px=360,
+)
+PAPER_DATA: Final[tuple[DatasetConfig, ...]] = (  # §4.1.1, with the splits that §4.1.1 and §A score on, but AudioSet's
+    VGGSoundConfig(),
+    AudioSetConfig(split="train"),  # balanced and Strong
+    LandscapeConfig(),
+    AistppConfig(),
+)
+# What others score on, of sets whose videos overlap (facts/datasets.md §1.2): no clip of one is trained on, whether the
+# set is in the run or not. AIST++'s own split shares nothing, and its videos are nobody else's.
+EVALUATION_LISTS: Final[tuple[DatasetConfig, ...]] = (
+    VGGSoundConfig(split="test"),
+    AudioSetConfig(split="eval"),
+    LandscapeConfig(split="test"),
 )
 
 
@@ -212,16 +233,19 @@ def paper() -> RunConfig:
     Shapes: 68 frames and 64,000 samples as one latent [4, 20, 32, 32|5|1], 6,080 tokens. Where the paper is silent:
     FLAN-T5-XXL, at which PixArt's caption projection loads; PixArt-α at 512 as Open-Sora's first model; AudioLDM's VAE
     of s-full-v2, with sound at the level that it was trained on; EMA, warm-up and clipping as Open-Sora v1.2 has them
-    (the EMA's decay its code's default). Steps are 230 epochs of VGGSound's and AudioSet's 290,000 clips; `--data`
-    names the clips, without it they are rendered ones. Clips are scored by the small nets of `tiny`.
+    (the EMA's decay its code's default). Steps are 230 epochs of VGGSound's and AudioSet's 290,000 clips. Data are the
+    five sets of §4.1.1 as one; VGGSound's test clips are scored, as §4.1.1 does for V2A, and others with the same model
+    by `--set evaluate.split=landscape:test` and `evaluate.reference_split=landscape:train`. Clips are scored by the
+    small nets of `tiny`, which rendered clips teach.
     """
     text = FlanT5Config()
     rendered = ProceduralConfig(instrument_short=40, short_s=4.2, long_s=32.0, size_px=128)
     return RunConfig(
         preset="paper",
         spec=PAPER_SPEC,
-        data=rendered,
+        data=UnionConfig(members=PAPER_DATA),
         instrument=rendered,
+        guard_against=EVALUATION_LISTS,
         video_codec=OpenSoraVaeConfig(dtype="bfloat16", micro_batch=17),
         audio_codec=AudioLdmVaeConfig(),
         vocoder=HifiGanConfig(),
@@ -248,6 +272,8 @@ def paper() -> RunConfig:
             precision="bfloat16",
         ),
         evaluate=EvaluateConfig(
+            split="vggsound:test",
+            reference_split="vggsound:train",
             clips_per_task=192,
             reference_clips=192,
             untrained_clips=48,

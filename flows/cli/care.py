@@ -45,18 +45,24 @@ def failures(arguments: argparse.Namespace) -> int:
 
 def _retry(catalog: Catalog, selected: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> int:
     """Ask for another try of what is due; videos that are gone are, some months after they were last looked at."""
-    from uniform_core.corpus.fetching import is_recheck_due  # here: other commands of this file need no config
+    from uniform_core.corpus.fetching import recheck_at  # here: other commands of this file need no config
 
     now = utc_now()
-    due = [row for row in selected if arguments.early or is_recheck_due(row, now)]
-    early = len(selected) - len(due)
+    whens = [None if arguments.early else recheck_at(row) for row in selected]
+    due = [row for row, when in zip(selected, whens, strict=True) if when is None or when <= now]
+    later = [when for when in whens if when is not None and when > now]
+    early = len(later)
     count = len(due) if arguments.dry_run else catalog.retry(due, run_id="command line")
     if arguments.json:
-        print_json({"would_request" if arguments.dry_run else "requested": count, "not_due": early})
+        said = {"would_request" if arguments.dry_run else "requested": count, "not_due": early}
+        print_json({**said, "next_due": min(later, default=None)})
         return 0
     print(f"{count} items {'would' if arguments.dry_run else 'will'} be tried again")
     if early:
-        print(f"{early} stay as they are: videos that are gone are not due for another look yet (--early asks anyway)")
+        print(
+            f"{early} stay as they are: videos that are gone are not due for another look yet, the first of them on "
+            f"{min(later):%Y-%m-%d} (--early asks anyway)"
+        )
     return 0
 
 

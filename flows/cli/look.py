@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: plan, status, query, doctor. None imports prefect, ray or torch."""
+"""Commands that look and change nothing: status, query, doctor. None imports prefect, ray or torch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.cli.show import print_json, row_limit, seconds, size, table
+from flows.cli.show import print_json, row_limit, size, table
 from uniform_core.catalog import Catalog
 from uniform_core.errors import CatalogError, ConfigError
 from uniform_core.settings import load_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from uniform_core.corpus.plan import StagePlan
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -93,76 +91,6 @@ def _apart(names: Sequence[str]) -> list[str]:
         numbered = (name if n == 1 else f"{name}_{n}" for n in itertools.count(1))
         apart.append(next(free for free in numbered if free not in apart))
     return apart
-
-
-def plan(arguments: argparse.Namespace) -> int:
-    """Print for each stage how much is done, how much would be done, what it would cost; and what the model costs."""
-    from flows.cli.model_words import model_words
-    from flows.pace import rates_of
-    from uniform_core.build import build_run, require_items
-    from uniform_core.corpus.model_plan import plan_model
-    from uniform_core.corpus.plan import plan_stages
-
-    settings = load_settings()
-    config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
-    require_items(config)
-    rates = rates_of(settings, config)
-    stages = plan_stages(Catalog.open(settings), config, workers=settings.worker_cpus, rates=rates)
-    named = arguments.stage or []
-    asked = {*named, *(["fetch"] if "ingest" in named else [])}  # what is ingested has to come first
-    rows = [stage for stage in stages if not asked or stage.stage in asked]
-    model = {row.stage: plan_model(config) for row in rows if row.stage == "train"}
-    if arguments.json:
-        print_json(
-            [row.as_dict() | ({"model": model[row.stage].as_dict()} if row.stage in model else {}) for row in rows]
-        )
-        return 0
-    print(
-        table(
-            [
-                {
-                    "stage": row.stage,
-                    "items": row.candidates,
-                    "done": row.already_done,
-                    "waiting": row.waiting,
-                    "to do": row.to_do,
-                    "unit": row.unit,
-                    "disk": size(row.bytes) if row.to_do else "–",
-                    "time": _time_of(row) if row.to_do else "–",
-                    "note": row.note,
-                }
-                for row in rows
-            ]
-        )
-    )
-    print("\n" + _whose_times(rows, rates, config.preset))
-    for costs in model.values():
-        print(
-            "\nthe model, by arithmetic\n"
-            + "\n".join(f"{name:<20}{words}" for name, words in model_words(costs).items())
-        )
-    return 0
-
-
-def _time_of(row: StagePlan) -> str:
-    return "?" if row.seconds is None else seconds(row.seconds)
-
-
-def _whose_times(rows: Sequence[StagePlan], rates: Mapping[str, float], preset: str) -> str:
-    """Where the times of a plan come from, and which nobody knows."""
-    own = [row.stage for row in rows if row.stage in rates]
-    unknown = [row.stage for row in rows if row.seconds is None]
-    others = [row.stage for row in rows if row.stage not in (*own, *unknown)]
-    said = []
-    if own:
-        said.append(f"Times of {', '.join(own)} are as the last large {preset} run took on this root.")
-    if others:
-        said.append(f"Times of {', '.join(others)} are of two cores of a 2026 laptop, by preset tiny.")
-    if unknown:
-        said.append(f"Nobody knows the time of {', '.join(unknown)} until a {preset} run on this root has left it.")
-    if "train" in unknown:
-        said.append("What the model costs stands below.")
-    return "\n".join(said)
 
 
 def doctor(arguments: argparse.Namespace) -> int:

@@ -1,23 +1,17 @@
-"""The words of the command line, and how an error is said: one paragraph on stderr, and the exit code."""
+"""The words of the command line, and the function that each command runs."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import errno
 import importlib
-import signal
-import sys
-import textwrap
-import threading
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from flows.cli.captions_words import add_captions_words
+from flows.cli.endings import Terminated, exit_code_of, termination_unwinds
 from flows.cli.words import number, one_of, option, right_words, stage_or_data
 from uniform_core import __version__
-from uniform_core.errors import StorageError, UniformError
+from uniform_core.errors import UniformError
 
 STAGES = ("fetch", "ingest", "encode", "captions", "text", "train", "sample", "evaluate")
 # By these names failures are kept: an evaluation also has instruments to train and features to compute.
@@ -34,63 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             from flows.seed import seeded  # here: not every command needs a config
 
             whole.overrides = seeded(whole.preset, whole.overrides, whole.data)
-        with _termination_unwinds():
+        with termination_unwinds():
             result: int = getattr(importlib.import_module(module), function)(whole)
-    except UniformError as error:
-        print("\n" + _paragraph(error), file=sys.stderr)
-        return error.exit_code
-    except (KeyboardInterrupt, _Terminated) as error:
-        how, code = ("terminated", 143) if isinstance(error, _Terminated) else ("interrupted", 130)
-        print(f"\n{how}: what was committed stays; run the same command again to go on", file=sys.stderr)
-        return code
-    except BrokenPipeError:  # `uniform query … | head`
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        print("\n" + _paragraph(_no_room(error)), file=sys.stderr)
-        return StorageError.exit_code
+    except (UniformError, KeyboardInterrupt, Terminated, OSError) as error:
+        return exit_code_of(error)
     return result
-
-
-def _paragraph(error: UniformError) -> str:
-    """An error as a person reads it; paths stay whole, so that they can be copied."""
-    return textwrap.fill(f"error: {error}", 110, break_long_words=False, break_on_hyphens=False)
-
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def _no_room(error: OSError) -> StorageError:
-    """A full disk that was met outside the tables and shards, which say it themselves."""
-    return StorageError(
-        str(error.filename or "the disk"),
-        expected="room to write",
-        found=error.strerror or str(error),
-        fix="Make room, then run the same command again: what was committed stays.",
-    )
-
-
-class _Terminated(BaseException):
-    """SIGTERM came: every block ends as at Ctrl-C, so that no child is left."""
-
-
-@contextlib.contextmanager
-def _termination_unwinds() -> Iterator[None]:
-    """SIGTERM ends the block by an exception; where this is no main thread, it stays as it was."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(_signal: int, _frame: FrameType | None) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -244,7 +186,7 @@ def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> 
 
 
 def _look_commands(commands: Commands) -> None:
-    plan = _command(commands, "plan", "flows.cli.look:plan", "What would be done: how many, bytes, time, by stage.")
+    plan = _command(commands, "plan", "flows.cli.plan:plan", "What would be done: how many, bytes, time, by stage.")
     words = "only these stages (" + " ".join(STAGES) + "); one word may be data, as --data"
     option(plan, "stage", type=stage_or_data("stage", STAGES), nargs="*", metavar="STAGE", help=words)
     _config_words(plan)

@@ -60,13 +60,9 @@ def stage_or_data(name: str, stages: Sequence[str]) -> Callable[[str], str | Con
     def read(text: str) -> str | ConfigError:
         if text in stages:
             return text
-        kind, colon, _ = text.partition(":")
-        if colon:
-            return DataWord(text)
-        from uniform_core.datasets import MEMBERS  # here: the name of a stage need not wait for it
+        from uniform_core.data_words import is_data  # here: the name of a stage need not wait for it
 
-        kinds = {member.model_fields["kind"].default for member in MEMBERS}
-        return DataWord(text) if kind in kinds else read_stage(text)
+        return DataWord(text) if is_data(text) else read_stage(text)
 
     return read
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from flows.cli.licences import say_licences
-from flows.cli.look import plan
+from flows.cli.plan import plan
 from flows.cli.show import print_json, seconds, size, table
 from flows.listing import list_data
 from flows.outcome import Outcome, column_of, nets_remark, outcome_of

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from uniform_core.build import build_run
 from uniform_core.config import RunConfig
+from uniform_core.data_words import AND
+from uniform_core.datasets import DatasetConfig
 from uniform_core.errors import ConfigError
 
 
@@ -31,13 +33,24 @@ def _words(preset: str, data: str | None, overrides: list[str]) -> list[str]:
 
 
 def _data_words(config: RunConfig) -> Iterator[str | None]:
-    """What `--data` may have been: nothing, the kind, the kind with one of its texts."""
+    """What `--data` may have been: nothing, the kind, the kind with one of its texts; of a union one of each member."""
     yield None
-    values = config.data.model_dump(mode="json")
+    several = [list(_words_of(dataset)) for dataset in (config.data.parts if len(config.data.parts) > 1 else ())]
+    yield from _words_of(config.data) if not several else (AND.join(words) for words in _choices(several))
+
+
+def _words_of(dataset: DatasetConfig) -> Iterator[str]:
+    values = dataset.model_dump(mode="json")
     yield values["kind"]
     for name, value in values.items():
         if name != "kind" and isinstance(value, str):
             yield f"{values['kind']}:{value}"
+
+
+def _choices(several: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
+    """Ways to say the members: the plainest of each, then the longest, which tell the most."""
+    yield tuple(words[0] for words in several)
+    yield tuple(words[-1] for words in several)
 
 
 def _overrides(base: Mapping[str, Any], wanted: Mapping[str, Any], *, path: str = "") -> Iterator[str]:

@@ -34,8 +34,8 @@ def test_items_are_many_distinct_and_the_same_on_every_call(config: DatasetConfi
     items = list(config.items(SPEC))
     assert items
     assert items == list(config.items(SPEC))
-    assert len({item.source_id for item in items}) == len(items)
-    assert {item.dataset for item in items} == {config.name}
+    assert len({(item.dataset, item.source_id) for item in items}) == len(items)
+    assert {item.dataset for item in items} == {part.name for part in config.parts}
     assert all(item.split for item in items)
 
 
@@ -59,7 +59,8 @@ def test_items_write_nothing(config: DatasetConfig, tmp_path: Path):
 def test_fetch_gives_a_file_and_the_second_time_leaves_it_alone(config: DatasetConfig, tmp_path: Path):
     directory = tmp_path / "media"
     for item in config.items(SPEC):
-        if isinstance(config, IndexDataset):  # its files are fetched by a stage of its own
+        [part] = [part for part in config.parts if part.name == item.dataset]
+        if isinstance(part, IndexDataset):  # its files are fetched by a stage of its own
             directory.mkdir(exist_ok=True)
             (directory / f"{item.source_id}.mp4").write_bytes(b"fetched")
         first = config.fetch(item, directory)
@@ -69,6 +70,14 @@ def test_fetch_gives_a_file_and_the_second_time_leaves_it_alone(config: DatasetC
         assert config.fetch(item, directory) == first
         assert (first.stat().st_mtime_ns, first.stat().st_ino) == (made.st_mtime_ns, made.st_ino)
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_parts_list_what_the_whole_does_and_have_names_of_their_own(config: DatasetConfig):
+    parts = config.parts
+    assert [item for part in parts for item in part.items(SPEC)] == list(config.items(SPEC))
+    assert len({part.name for part in parts}) == len(parts)
+    assert all(part.parts == (part,) for part in parts), "a part has no parts"
+    assert config in parts or len(parts) > 1
 
 
 def test_fingerprint_is_stable_json_without_places(config: DatasetConfig, tmp_path: Path):

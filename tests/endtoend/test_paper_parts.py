@@ -81,6 +81,8 @@ def words(root: Path) -> list[str]:
         "sample.sampler.steps": 2,
         "sample.compile": False,
         "sample.batch": 4,
+        "evaluate.split": "held_out",
+        "evaluate.reference_split": "train",
         "evaluate.clips_per_task": 2,
         "evaluate.reference_clips": 4,
         "evaluate.untrained_clips": 2,

@@ -27,6 +27,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.server import PrefectServer
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
+from uniform_core.presets import EVALUATION_LISTS
 from uniform_core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +127,6 @@ def test_the_proof_of_seeds_waits_for_somebody_to_switch_its_schedule_on(deploye
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("pipeline/paper", "vggsound"),
         ("collect/vggsound", "vggsound"),
         ("collect/audioset-balanced", "audioset:balanced"),
         ("collect/audioset-strong", "audioset:strong"),
@@ -138,8 +138,21 @@ def test_the_proof_of_seeds_waits_for_somebody_to_switch_its_schedule_on(deploye
 def test_each_dataset_has_a_deployment_whose_words_make_a_run(deployed: Deployed, name: str, data: str) -> None:
     deployment = deployed.deployment(name)
     assert deployment.parameters == {"preset": "paper", "overrides": [], "data": data}
-    assert build_run(**deployment.parameters).data.kind == data.partition(":")[0]
+    config = build_run(**deployment.parameters)
+    assert config.data.kind == data.partition(":")[0]
+    assert config.guard_against == EVALUATION_LISTS
     assert deployment.global_concurrency_limit.limit == 1
+    assert deployment.schedules == []
+
+
+def test_the_papers_deployment_runs_on_all_of_its_sets(deployed: Deployed) -> None:
+    deployment = deployed.deployment("pipeline/paper")
+    assert deployment.parameters == {"preset": "paper", "overrides": [], "data": None}
+    config = build_run(**deployment.parameters)
+    assert config == build_run("paper")
+    collected = {"vggsound", "audioset", "landscape", "aistpp"}
+    assert {part.kind for part in config.data.parts} == collected
+    assert "data.members.aistpp.accept_terms=true" in str(deployment.description)
     assert deployment.schedules == []
 
 

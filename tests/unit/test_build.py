@@ -158,7 +158,24 @@ def test_what_is_wrong_with_the_only_part_of_a_list_does_not_make_it_too_short(m
         build_run("nano", overrides=["evaluate.metrics=[]"])
 
 
-def test_a_part_of_a_list_is_not_set_alone_and_the_error_does_not_print_the_list() -> None:
-    with pytest.raises(ConfigError, match="it is a list of 33, which is set whole, as JSON") as caught:
-        build_run("nano", overrides=["evaluate.metrics.0.ddof=0"])
+def test_a_part_of_a_list_is_set_by_its_number_or_by_its_kind() -> None:
+    words = ["data.members.landscape.split=test", "data.members.0.limit=7", "data.members.1.sources=[]"]
+    vggsound, landscape = build_run("nano", data="vggsound+landscape", overrides=words).data.parts
+    assert (vggsound.limit, landscape.split, landscape.sources) == (7, "test", ())
+    other = build_run("nano", data="vggsound+landscape", overrides=["data.members.landscape.kind=audioset"])
+    assert [part.kind for part in other.data.parts] == ["vggsound", "audioset"]
+    whole = build_run("nano", data="vggsound+landscape", overrides=['data.members.1={"kind": "audioset"}'])
+    assert whole == other
+    captioner = build_run("nano", overrides=["captioners.class_label.template=a {label}"]).captioners[1]
+    assert captioner.model_dump()["template"] == "a {label}"
+
+
+def test_an_error_about_a_part_of_a_list_does_not_print_the_list() -> None:
+    with pytest.raises(ConfigError, match=r"a key of evaluate\.metrics \(.*0 to 32\); found frechet") as caught:
+        build_run("nano", overrides=["evaluate.metrics.frechet.ddof=0"])
     assert len(str(caught.value)) < 300
+    with pytest.raises(ConfigError, match=r"a key of data\.labels \(no keys: it is a list of 2, which is set whole"):
+        build_run("nano", overrides=["data.labels.0=siren"])
+    for name in ("2", "-1", "vggsound", "landscap"):
+        with pytest.raises(ConfigError, match=r"a key of data\.members \(audioset, landscape, 0 to 1\)"):
+            build_run("nano", data="audioset+landscape", overrides=[f"data.members.{name}.limit=1"])

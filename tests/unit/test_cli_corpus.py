@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +14,14 @@ from catalog_rows import STAGE_FP, stamp
 from command_line import said
 from fetch_bench import download_row
 from fetch_index import short_index
+from index_files import lay_indexes
 
 from flows.cli.main import main
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog, Failure
-from uniform_core.corpus.fetching import fetch_candidates, fetched_items
+from uniform_core.corpus.fetching import fetch_candidates, fetched_items, prepare_indexes
 from uniform_core.corpus.inputs import list_items
-from uniform_core.errors import Rejection
+from uniform_core.errors import ConfigError, Rejection
 from uniform_core.settings import load_settings
 
 VIDEOS = ("-0abcdefghi", "bbbbbbbbbbb", "ccccccccccc")
@@ -114,18 +116,27 @@ def test_a_condition_says_which_failures_are_tried_again(listed: Listed, capsys:
     listed.fail(2, "dead")
     listed.fail(3, "geo")
     words = ["failures", "retry", "--where", "error_class IN ('transient', 'dead')"]
-    assert listed.json([*words, "--dry-run"], capsys) == {"would_request": 1, "not_due": 1}
+    [dead] = listed.catalog.failed_items(error_class="dead")
+    due = str(dead["created_at"] + timedelta(days=90))
+    dry = listed.json([*words, "--dry-run"], capsys)
+    assert dry == {"would_request": 1, "not_due": 1, "next_due": due}
     assert len(listed.catalog.failed_items()) == 3, "a dry run asks for nothing"
     assert "1 stay as they are" in said([*words, "--dry-run"], capsys)[1]
-    assert listed.json(words, capsys) == {"requested": 1, "not_due": 1}
-    assert listed.json([*words, "--early"], capsys) == {"requested": 1, "not_due": 0}
+    assert listed.json(words, capsys) == {"requested": 1, "not_due": 1, "next_due": due}
+    code, text = said(["failures", "retry"], capsys)
+    assert (code, "1 items will be tried again" in text) == (0, True), "of another country, at any time"
+    code, text = said(["failures", "retry"], capsys)
+    assert (code, text.startswith("0 items will be tried again")) == (0, True)
+    assert f"not due for another look yet, the first of them on {due[:10]} (--early asks anyway)" in text
+    listed.fail(3, "geo")
+    assert listed.json([*words, "--early"], capsys) == {"requested": 1, "not_due": 0, "next_due": None}
     assert [row["error_class"] for row in listed.catalog.failed_items()] == ["geo"]
-    shown = listed.json(["failures", "list", "--where", "tries = 1"], capsys)
+    shown = listed.json(["failures", "list", "--where", "tries = 2"], capsys)
     assert [row["error_class"] for row in shown] == ["geo"]
     for wrong in ("error_clas = 'dead'", "true); DELETE FROM attempts; SELECT (true", ""):
         code, text = said(["failures", "retry", "--where", wrong], capsys)
         assert (code, "--where: expected" in text) == (2, True), wrong
-    assert listed.catalog.read("attempts").num_rows == 5
+    assert listed.catalog.read("attempts").num_rows == 7
 
 
 def test_a_video_is_taken_down_with_all_its_clips(listed: Listed, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,3 +167,119 @@ def test_a_damaged_file_is_taken_out_so_that_it_is_fetched_anew(
     assert [row["table"] for row in json.loads(capsys.readouterr().out)] == ["downloads"]
     assert not path.exists(), "else it would be taken for what a kill left"
     assert listed.catalog.read("downloads").num_rows == 0
+
+
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a plan asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def test_a_plan_before_any_list_is_here_says_what_was_published_and_how_lists_come(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_network(monkeypatch)
+    words = ["plan", "ingest", "vggsound:train+audioset:strong+landscape", "--preset", "nano"]
+    assert main([*words, "--json"]) == 0
+    fetch, ingest = json.loads(capsys.readouterr().out)
+    published = 183_971 + 103_463 + 1_178
+    assert (fetch["candidates"], fetch["to_do"], fetch["details"]["unlisted"]) == (published, published, published)
+    [host] = fetch["details"]["hosts"]
+    assert fetch["seconds"] == host["seconds"] == pytest.approx(published * 12)
+    assert ingest["to_do"] - published == 10, "the files of the instruments"
+    places = {(one["place"], one["name"]): one for one in fetch["missing_lists"]}
+    assert {place for place, _ in places} == {f"data.members.{kind}" for kind in ("vggsound", "audioset", "landscape")}
+    assert places["data.members.vggsound", "vggsound.csv"]["published"] == "train 183,971"
+    assert places["data.members.landscape", "landscape.csv"]["published"] == "train 1,076, test 102"
+    assert places["data.members.audioset", "mid_to_display_name.tsv"]["published"] == ""
+    assert all(one["comes"].startswith("by itself, from https://") for one in places.values())
+    assert [path.name for path in home.iterdir()] == ["catalog"], "a plan brings nothing"
+    code, text = said(words, capsys)
+    assert (code, "lists that are not here" in text) == (0, True)
+    assert "brings what comes by itself" in text
+    assert main([*words, "--limit", "500", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["to_do"] == 1500, "500 of each"
+
+
+def test_a_plan_says_what_stands_against_fetching_and_what_nobody_published(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = said(
+        ["plan", "aistpp+landscape", "--preset", "nano", "--set", "data.members.0.is_cleaned=true"], capsys
+    )
+    assert code == 0
+    assert "--set data.members.aistpp.accept_terms=true" in text
+    assert "ignore_list.txt aistpp data.members.aistpp by hand. It is in fullset.zip" in text
+    mmaudio = ["plan", "ingest", "vggsound:train", "--preset", "nano", "--set", "data.listing=mmaudio", "--json"]
+    assert main(mmaudio) == 0
+    fetch = json.loads(capsys.readouterr().out)[0]
+    assert (fetch["to_do"], fetch["missing_lists"][0]["published"]) == (0, "train ?")
+
+
+def test_a_plan_counts_the_members_whose_lists_are_here_and_those_that_are_not(
+    listed: Listed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed.fetch(0)
+    index, sources = (word.removeprefix("data.") for word in listed.words[3::2])
+    words = ["plan", "ingest", "audioset:eval+landscape:test", "--preset", "nano"]
+    words += [f"--set=data.members.audioset.{word}" for word in (index, sources)]
+    fetch, _ = listed.json(words, capsys)
+    assert (fetch["candidates"], fetch["already_done"], fetch["to_do"]) == (5 + 102, 1, 3 + 102)
+    seconds = {host["host"]: host["seconds"] for host in fetch["details"]["hosts"]}
+    assert seconds["youtube.com"] == pytest.approx(102 * 12), "a host is asked for the videos of its own datasets"
+    assert {one["dataset"] for one in fetch["missing_lists"]} == {"landscape"}
+
+
+def test_a_plan_does_without_a_list_to_guard_against_and_says_so(
+    listed: Listed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_network(monkeypatch)
+    words = ["plan", "audioset:eval", *listed.words, "--set", 'guard_against=[{"kind": "landscape", "split": "test"}]']
+    fetch = listed.json(words, capsys)[0]
+    assert [(one["place"], one["name"]) for one in fetch["missing_lists"]] == [
+        ("guard_against.landscape", "landscape.csv")
+    ]
+    assert fetch["candidates"] == 5
+    code, text = said(words, capsys)
+    assert (code, "none is left out for a list to guard against" in text) == (0, True)
+    assert listed.json([*words, "--set", "leakage=allow"], capsys)[0]["missing_lists"] == []
+    folder = listed.catalog.media_dir.parent / "videos"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"x")
+    assert said(["plan", f"folder:{folder}", "--preset", "paper"], capsys)[0] == 0
+    assert "lists that are not here" not in said(["plan", f"folder:{folder}", "--preset", "paper"], capsys)[1]
+
+
+def test_a_list_of_ones_own_that_is_not_there_is_a_mistake(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(["plan", "vggsound:test", "--set", "data.index=/nowhere/list.csv"], capsys)
+    assert (code, "/nowhere/list.csv" in text) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said_so"),
+    [
+        (["data.members.0.index=/nowhere"], "leave data.members.vggsound.index out"),
+        (
+            ['guard_against=[{"kind": "audioset", "split": "eval", "index": "/nowhere"}]'],
+            "leave guard_against.audioset.index out to have it fetched. It is a list to guard against: "
+            "--set guard_against=[] goes on without any.",
+        ),
+    ],
+)
+def test_a_run_whose_list_cannot_come_stops_and_says_whose_it_is(
+    words: list[str], said_so: str, tmp_path: Path
+) -> None:
+    lay_indexes(tmp_path)
+    own = [f"data.members.{kind}.index={tmp_path}" for kind in ("vggsound", "landscape")]
+    config = build_run("nano", data="vggsound+landscape", overrides=[*own, *words])
+    with pytest.raises(ConfigError) as caught:
+        prepare_indexes(config)
+    assert said_so in str(caught.value)
+
+
+def test_terms_are_asked_for_before_any_list_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_network(monkeypatch)
+    with pytest.raises(ConfigError, match=r"say --set data\.members\.aistpp\.accept_terms=true"):
+        prepare_indexes(build_run("paper"))

@@ -91,7 +91,7 @@ def test_failures_are_listed_by_every_stage_that_has_some(home, capsys):
         assert main(["failures", "list", "--stage", stage, "--json"]) == 0
         assert [row["item"] for row in json.loads(capsys.readouterr().out)] == [f"an item of {stage}"]
     assert main(["failures", "retry", "--stage", "features", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"requested": 1, "not_due": 0}
+    assert json.loads(capsys.readouterr().out) == {"requested": 1, "not_due": 0, "next_due": None}
 
 
 def test_a_dry_run_shows_the_stages_that_were_asked_for(home, capsys):

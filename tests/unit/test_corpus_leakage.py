@@ -158,9 +158,11 @@ def test_videos_of_a_list_that_is_not_in_the_run_are_guarded_against(run: Run) -
         "ours": "train",
     }
     assert run.splits(**guarded, leakage="allow")["theirs"] == "train"
+    items = [one.item for one in run.items(run.config())]
     for empty in ((), (None, None)):
         with pytest.raises(ConfigError, match=r"guard_against, listed.*lists videos by their ids"):
-            guarded_videos(run.config(guard_against=(Listed(videos=empty),)), [])
+            guarded_videos(run.config(guard_against=(Listed(videos=empty),)), items)
+    assert guarded_videos(run.config(guard_against=(Listed(),)), []) == {}, "where there is no video, nothing is read"
 
 
 def test_the_guard_is_no_part_of_a_dump_at_its_default() -> None:

@@ -40,7 +40,7 @@ def test_clips_without_a_caption_and_no_clips_are_fine() -> None:
     ],
 )
 def test_nothing_to_train_on_says_where_the_clips_are(splits: list[str], said: str) -> None:
-    clips = pa.table({"split": pa.array(splits, pa.string())})
+    clips = pa.table({"split": pa.array(splits, pa.string()), "dataset": pa.array(["d"] * len(splits), pa.string())})
     with pytest.raises(WorkFailedError, match=said):
         require_samples(samples(), clips, split="train")
     require_samples(samples(("a", "t1", "s1")), clips, split="train")

@@ -10,7 +10,7 @@ from fetch_bench import DATASET, HOST, NOON, FetchBench, Host, bad_line, candida
 
 from tasks.fetch_results import Nowhere
 from uniform_core.catalog import Catalog
-from uniform_core.corpus.fetching import attrition, fetch_key, is_recheck_due, missing, states, without_buried_videos
+from uniform_core.corpus.fetching import attrition, fetch_key, missing, recheck_at, states, without_buried_videos
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Failed
@@ -227,11 +227,9 @@ def test_what_is_gone_is_not_due_for_another_look_until_some_months_later(bench:
     bench.host = Host(bench.time, {"clip-1": [FailureClass.DEAD], "clip-2": [FailureClass.GEO]})
     bench.run()
     dead, geo = sorted(bench.catalog.failed_items(stage="fetch"), key=lambda row: row["error_class"])
-    assert not is_recheck_due(dead, NOON + timedelta(days=89))
-    assert is_recheck_due(dead, NOON + timedelta(days=90))
-    assert is_recheck_due(geo, NOON)
-    assert is_recheck_due(dead | {"stage": "ingest"}, NOON)
-    assert is_recheck_due(dead | {"error_class": "absent"}, NOON)
+    assert recheck_at(dead) == dead["created_at"] + timedelta(days=90)
+    for at_any_time in (geo, dead | {"stage": "ingest"}, dead | {"error_class": "absent"}):
+        assert recheck_at(at_any_time) is None
 
 
 def test_a_video_that_was_taken_down_is_not_fetched_nor_counted_as_lost(bench: FetchBench) -> None:

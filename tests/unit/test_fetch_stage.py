@@ -79,8 +79,28 @@ def test_an_index_becomes_files_and_clips_and_what_is_lost_is_counted(tmp_path: 
         again = run_fetch(replace(context, ray=NoRay(context.settings)))
         assert (again[0].done, again[0].already_done, again[0].tables) == (0, 3, summary.tables)
         [ingested] = run_ingest(context)
+        videos = tmp_path / "videos"
+        videos.mkdir()
+        write(videos / "a.mp4", duration_s=2.5)
+        members = [word.replace("data.", "data.members.audioset.", 1) for word in words]
+        home, data = tmp_path / "home", f"audioset:eval+folder:{videos}"
+        union = context_of(home, ray, data=data, overrides=members)
+        [found] = run_fetch(replace(union, ray=NoRay(union.settings)))
+        assert (found.candidates, found.done, found.already_done) == (5, 0, 3), (
+            "what one dataset has is not fetched again"
+        )
+        [together] = run_ingest(union)
+        assert (together.done, together.already_done) == (1, ingested.done), "nor decoded again"
+        rows = {row["dataset"]: (row["sources"], row["ingested"]) for row in together.tables["sources by dataset"]}
+        assert rows == {
+            "audioset": (3, 3),
+            union.config.data.parts[1].name: (1, 1),
+            union.config.instrument.name: (ingested.done - 3, ingested.done - 3),
+        }
+        assert host.count() == {f"/{SHARED}.mp4": 1, f"/{GONE}.mp4": 1}
     made = [row for row in context.catalog.read("clips").to_pylist() if row["dataset"] == "audioset"]
     assert {row["source_id"] for row in made} == set(context.catalog.read("downloads")["source_id"].to_pylist())
+    assert ingested.tables == {}
     assert ingested.failed == 0, "what has no file is not ingest's failure"
     assert ray_running.is_running
 
@@ -138,7 +158,7 @@ def summary_of(candidates: int) -> StageSummary:
     [
         (6, 4, 0, 0.4, None),
         (5, 5, 90, 0.5, None),
-        (4, 6, 0, 0.5, "at most 50% of 10 clips lost; found 6 lost"),
+        (4, 6, 0, 0.5, "at most 50% of 10 clips of landscape lost; found 6 lost"),
         (0, 10, 0, 1.0, "at least one of 100 clips; found none"),
         (0, 0, 10, 1.0, "10 wait"),
     ],
@@ -147,11 +167,28 @@ def test_too_much_lost_is_a_failure_and_a_wait_is_no_loss(
     ok: int, lost: int, waiting: int, limit: float, words: str | None
 ) -> None:
     def require() -> None:
-        table = [{"ok": ok, "waiting": waiting, "absent": 90}]
-        _require_enough(summary_of(ok + lost + waiting + 90), table, limit=limit)
+        listed = ok + lost + waiting + 90
+        table = [
+            {"dataset": "landscape", "listed": listed + 7, "ok": ok, "waiting": waiting, "absent": 90, "taken_down": 7}
+        ]
+        _require_enough(summary_of(listed), table, limits={"landscape": limit})
 
     if words is None:
         require()
         return
     with pytest.raises(WorkFailedError, match=words):
         require()
+
+
+def test_each_dataset_is_held_to_its_own_limit() -> None:
+    """A dataset of which nothing came does not hide behind a large one; one that only waits is no failure."""
+    large = {"dataset": "vggsound", "split": "train", "listed": 1000, "ok": 900, "waiting": 0, "dead": 100}
+    small = {"dataset": "aistpp", "split": "train", "listed": 10, "ok": 1, "waiting": 0, "dead": 9}
+    waits = {"dataset": "landscape", "split": "test", "listed": 5, "ok": 0, "waiting": 5}
+    _require_enough(summary_of(1005), [large, waits], limits={"vggsound": 0.5, "landscape": 0.5})
+    limits = {"vggsound": 0.5, "aistpp": 0.5}
+    with pytest.raises(WorkFailedError, match="at most 50% of 10 clips of aistpp lost; found 9 lost"):
+        _require_enough(summary_of(1010), [large, small], limits=limits)
+    _require_enough(summary_of(1010), [large, small], limits={**limits, "aistpp": 0.9})
+    more = {**small, "split": "test", "ok": 10, "dead": 0}
+    _require_enough(summary_of(1020), [large, small, more], limits=limits)

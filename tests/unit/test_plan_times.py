@@ -33,7 +33,7 @@ def test_the_plan_of_the_paper_prints_the_papers_numbers(home: Path, capsys: pyt
         assert words in text
     assert "train 2084000 0 0 2084000 steps 58.5 GiB ? 3 checkpoints and the model" in text
     assert "Nobody knows the time of ingest, encode, text, train, sample, evaluate until a paper run" in text
-    assert "Times of captions are of two cores of a 2026 laptop" in text
+    assert "Times of fetch, captions are of two cores of a 2026 laptop" in text
     assert "What the model costs stands below." in text
 
 

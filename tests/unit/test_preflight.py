@@ -232,7 +232,9 @@ def test_a_run_says_them_before_it_starts(home: Path, monkeypatch: pytest.Monkey
 
 
 def arguments(stage: str) -> Any:
-    return SimpleNamespace(command=stage, preset="paper", overrides=[], data=None, dry_run=False, kind=None, json=False)
+    rendered = ["data.short_s=4.2", "data.long_s=32"]  # data without a list, which nobody has to fetch
+    words = {"preset": "paper", "overrides": rendered, "data": "procedural"}
+    return SimpleNamespace(command=stage, dry_run=False, kind=None, json=False, **words)
 
 
 def test_generate_says_them_before_it_loads_anything(

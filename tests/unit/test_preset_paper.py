@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from uniform_core.build import build_run
+from uniform_core.corpus.fetching import needed_lists
+from uniform_core.datasets import AudioSetConfig, IndexDataset
 
 PAPER = build_run("paper")
 # place in the config, value, where it comes from
@@ -20,6 +22,12 @@ VALUES: list[tuple[str, Any, str]] = [
     ("spec.frames", 68, "4 s of 17"),
     ("spec.samples", 64_000, "4 s of 16,000"),
     ("resize", "crop", "corrections.md: squashing would bend what the public weights know"),
+    ("data.kind", "union", "§4.1.1: five sets together"),
+    ("data.name", "vggsound+audioset+landscape+aistpp", "§4.1.1"),
+    ("train_split", "train", "§4.1.1: of all of them"),
+    ("evaluate.split", "vggsound:test", "§4.1.1: V2A on VGGSound"),
+    ("evaluate.reference_split", "vggsound:train", "decision 024: of the set that is scored"),
+    ("leakage", "exclude", "issue 5: by default"),
     ("video_codec.kind", "opensora_vae", "§4.1.2: VAE of Open-Sora"),
     ("video_codec.weights", "opensora-vae-1.2", "reference [41], its release 1.2"),
     ("audio_codec.kind", "audioldm_vae", "§4.1.2: VAE of AudioLDM"),
@@ -88,3 +96,15 @@ def test_a_value_is_the_papers(place: str, value: Any, source: str) -> None:
 
 def test_steps_are_the_papers_epochs() -> None:
     assert PAPER.train.steps * PAPER.train.batch == pytest.approx(230 * 290_000, rel=1e-3)
+
+
+def test_the_paper_trains_on_five_sets_and_on_no_list_that_others_score_on() -> None:
+    vggsound, audioset, landscape, aistpp = PAPER.data.parts
+    assert isinstance(audioset, AudioSetConfig)
+    assert (audioset.split, audioset.subsets) == ("train", ("balanced", "strong"))
+    for whole in (vggsound, landscape, aistpp):
+        assert isinstance(whole, IndexDataset)
+        assert (whole.split, whole.limit) == (None, None), "also what it is scored on"
+    guarded = [(one.kind, one.split) for one in PAPER.guard_against if isinstance(one, IndexDataset)]
+    assert guarded == [("vggsound", "test"), ("audioset", "eval"), ("landscape", "test")]
+    assert list(needed_lists(build_run("paper", data="folder:videos"))) == [], "a folder has no videos to guard"

@@ -20,6 +20,7 @@ from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.controls import can_be
 from uniform_core.corpus.fingerprints import VERSIONS, instruments_fingerprint, sample_fingerprint
 from uniform_core.corpus.inputs import current_clips
+from uniform_core.corpus.roles import clips_in
 from uniform_core.fingerprint import digest, set_digest, work_key
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.metrics.gate import words_needed
@@ -82,7 +83,7 @@ def clips_of(config: RunConfig, system: System) -> int:
 
 def chosen_clips(clips: pa.Table, *, split: str, count: int) -> list[dict[str, Any]]:
     """At most `count` clips of a split, the classes taking turns, in an order that depends on clip ids alone."""
-    own = [clip for clip in clips.to_pylist() if clip["split"] == split]
+    own = clips_in(clips, split).to_pylist()
     own.sort(key=lambda clip: digest(["chosen", clip["clip_id"]]))
     return in_turns(own, label_of=lambda clip: clip["label"])[:count]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from uniform_core.catalog import Catalog
-from uniform_core.config import RunConfig
+from uniform_core.config import RunConfig, placed
 from uniform_core.corpus.inputs import ListedItem, item_json
 from uniform_core.datasets.index import IndexDataset
+from uniform_core.errors import UniformError
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.policies import POLICIES
 from uniform_core.fingerprint import digest
@@ -21,6 +23,7 @@ from uniform_core.types import SourceItem
 
 STAGE = "fetch"
 ABSENT = "absent"  # the class of a clip that no source has: every run asks again, since that costs nothing
+_OF_DATA = re.compile(r"(?<![\w./-])data\.(?=[a-z])")  # a key of a dataset's config, as the dataset itself says it
 _COLUMNS = ("work_key", "item", "dataset", "source_id", "split", "video_id", "source")
 
 
@@ -39,13 +42,34 @@ def prepare_indexes(config: RunConfig, *, on_progress: Listener = silent) -> Non
 
     Raises ConfigError, ServiceError or StorageError that says which list is missing and what to do.
     """
-    for dataset in needed_lists(config):
-        dataset.prepare(on_progress=on_progress)
+    needed = needed_lists(config)
+    for place, dataset in needed.items():
+        if dataset.refused is not None:
+            raise told_at(place, dataset.refused)
+    for place, dataset in needed.items():
+        try:
+            dataset.prepare(on_progress=on_progress)
+        except UniformError as error:
+            raise told_at(place, error) from error
 
 
-def needed_lists(config: RunConfig) -> tuple[IndexDataset, ...]:
-    """The indexes whose lists a run reads: its own, and those that it guards against."""
-    return tuple(one for one in (*config.datasets, *config.guard_against) if isinstance(one, IndexDataset))
+def needed_lists(config: RunConfig) -> dict[str, IndexDataset]:
+    """The indexes whose lists a run reads, by their places in the config: its own, and those that it guards against.
+
+    A run without an index has no video to guard, and reads no list for it.
+    """
+    own = {place: one for place, one in config.named_datasets.items() if isinstance(one, IndexDataset)}
+    guards = config.guard_against if own and config.leakage == "exclude" else ()
+    also = placed("guard_against", guards)
+    return own | {place: one for place, one in also.items() if isinstance(one, IndexDataset)}
+
+
+def told_at(place: str, error: UniformError) -> UniformError:
+    """The error of a list, whose fix speaks of the place that the list has in the config."""
+    fix, found = (_OF_DATA.sub(f"{place}.", words) for words in (error.fix, error.found))
+    if place.startswith("guard_against"):
+        fix += " It is a list to guard against: --set guard_against=[] goes on without any."
+    return type(error)(error.item, expected=error.expected, found=found, fix=fix)
 
 
 def fetch_key(item: SourceItem) -> str:
@@ -145,12 +169,16 @@ def states(catalog: Catalog, candidates: pa.Table) -> pa.Table:
     )
 
 
-def is_recheck_due(failed: Mapping[str, Any], now: datetime) -> bool:
-    """Whether a person may ask for another try of what failed, a row of `attempts`; what is gone stays gone a while."""
+def recheck_at(failed: Mapping[str, Any]) -> datetime | None:
+    """When a person may ask for another try of what failed, a row of `attempts`: what is gone stays gone a while.
+
+    None: at any time.
+    """
     if failed["stage"] != STAGE or failed["error_class"] not in set(FailureClass):
-        return True
+        return None
     recheck_s = POLICIES[FailureClass(failed["error_class"])].recheck_s
-    return not recheck_s or bool(failed["created_at"] + timedelta(seconds=recheck_s) <= now)
+    looked_at: datetime = failed["created_at"]
+    return looked_at + timedelta(seconds=recheck_s) if recheck_s else None
 
 
 OPEN_STATES = ("waiting", "not_tried")  # of clips that have no file, and may still get one

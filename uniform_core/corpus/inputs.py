@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.filtering import filtered_split, screens_of
 from uniform_core.corpus.fingerprints import ingest_fingerprint
 from uniform_core.corpus.leakage import guarded_videos, twins
-from uniform_core.corpus.left_out import COPY_OF, TWIN_OF, VIDEO_OF
-from uniform_core.datasets.base import DatasetConfig
+from uniform_core.corpus.left_out import COPY_OF, TWIN_OF, has_leaked
+from uniform_core.corpus.roles import Roles
 from uniform_core.datasets.filters import Filters
 from uniform_core.fingerprint import digest
+from uniform_core.splits import INSTRUMENT
 from uniform_core.types import SourceItem, Window
 
 
@@ -54,20 +56,20 @@ def _file_stamp(path: Path) -> list[int] | None:
     return [found.st_size, found.st_mtime_ns] if stat.S_ISREG(found.st_mode) else None
 
 
-def list_items(config: RunConfig) -> Iterator[ListedItem]:
-    """Every item of every dataset of the run, with its ingest key."""
+def list_items(config: RunConfig, *, only: Container[int] | None = None) -> Iterator[ListedItem]:
+    """Every item of every dataset of the run, with its ingest key: the same alone and as part of a union.
+
+    `only` are places in `RunConfig.datasets`, where not all of them can be listed.
+    """
+    own = len(config.data.parts)
     for index, dataset in enumerate(config.datasets):
+        if only is not None and index not in only:
+            continue
         fingerprint = ingest_fingerprint(config, dataset)
-        for item in _of_splits(dataset, config, index):
-            key = digest(["ingest", item.dataset, item.source_id, fingerprint, item_revision(item)])
-            yield ListedItem(key=key, item=item, dataset_index=index)
-
-
-def _of_splits(dataset: DatasetConfig, config: RunConfig, index: int) -> Iterator[SourceItem]:
-    """The dataset's items; of the instrument dataset only its instrument split."""
-    for item in dataset.items(config.spec):
-        if index == 0 or item.split == "instrument":
-            yield item
+        for item in dataset.items(config.spec):
+            if index < own or item.split == INSTRUMENT:  # of other data than the run's own no other split
+                key = digest(["ingest", item.dataset, item.source_id, fingerprint, item_revision(item)])
+                yield ListedItem(key=key, item=item, dataset_index=index)
 
 
 def ingest_candidates(config: RunConfig, *, listed: Iterable[ListedItem] | None = None) -> pa.Table:
@@ -126,56 +128,73 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
 
     Pixels and sound are a clip's own; its split, label, attributes and event times are those that its source was last
     listed with, for a clip is decoded once and keeps the facts of that day in its row. Events end with the clip, which
-    may be shorter than its window. What is known from the evaluated split, and what a filter takes, is in no split of
+    may be shorter than its window. What is known from a held-out split, and what a filter takes, is in no split of
     the run: see `left_out`. `listed` is `list_items(config)`, for who has it already.
     """
     items = list(list_items(config) if listed is None else listed)
+    roles = Roles.of(config)
     videos = guarded_videos(config, (one.item for one in items))
-    clips = _listed_clips(catalog, config, items, videos=videos)
+    clips = _listed_clips(catalog, config, items, videos=videos, roles=roles)
     splits = clips["split"].to_pylist()
-    if config.leakage == "exclude" and config.evaluate.split in splits:
-        splits = _without_twins(clips, splits, evaluated=config.evaluate.split)
-    if not config.data.filters.is_empty:
-        splits = _filtered(catalog, config.data.filters, clips, splits)
+    if config.leakage == "exclude":
+        splits = _without_twins(clips, splits, roles)
+    filters = {part.name: part.filters for part in config.data.parts if not part.filters.is_empty}
+    if filters:
+        splits = _filtered(catalog, filters, clips, splits)
     return clips.set_column(clips.schema.get_field_index("split"), "split", pa.array(splits, pa.string()))
 
 
-def _without_twins(clips: pa.Table, splits: Sequence[str], *, evaluated: str) -> list[str]:
-    """The splits, those of clips changed that look and sound like an evaluated one."""
-    rows = clips.select(["clip_id", "picture_hash", "sound_print"]).to_pylist()
-    known = [row for row, split in zip(rows, splits, strict=True) if split == evaluated]
-    others = [row for row, split in zip(rows, splits, strict=True) if not _is_fixed(split, evaluated)]
-    alike = twins(others, known)
+def _without_twins(clips: pa.Table, splits: Sequence[str], roles: Roles) -> list[str]:
+    """The splits, those of clips changed that are learned from, and look and sound like a held-out one."""
+    rows = clips.select(["clip_id", "dataset", "picture_hash", "sound_print"]).to_pylist()
+    others: list[dict[str, Any]] = []
+    known: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row, split in zip(rows, splits, strict=True):
+        if has_leaked(split):
+            continue
+        if (name := roles.held_out(row["dataset"], split)) is not None:
+            known[name].append(row)
+        elif roles.learns(row["dataset"], split):
+            others.append(row)
+    twin_of: dict[str, str] = {}
+    for name, held_out in sorted(known.items()):
+        twin_of |= dict.fromkeys(twins([row for row in others if row["clip_id"] not in twin_of], held_out), name)
     return [
-        f"{TWIN_OF}{evaluated}" if row["clip_id"] in alike else split for row, split in zip(rows, splits, strict=True)
+        f"{TWIN_OF}{twin_of[row['clip_id']]}" if row["clip_id"] in twin_of else split
+        for row, split in zip(rows, splits, strict=True)
     ]
 
 
-def _is_fixed(split: str, evaluated: str) -> bool:
-    """Whether a clip stays in its split, or has left the run already."""
-    return split in (evaluated, "instrument") or split.startswith((COPY_OF, VIDEO_OF))
+def _filtered(catalog: Catalog, filters: Mapping[str, Filters], clips: pa.Table, splits: Sequence[str]) -> list[str]:
+    """The splits, those of clips changed that a filter of their dataset takes; `filters` are by its name.
 
-
-def _filtered(catalog: Catalog, filters: Filters, clips: pa.Table, splits: Sequence[str]) -> list[str]:
-    """The splits, those of clips changed that a filter takes; instrument clips and those that have left stay."""
-    screens = screens_of(catalog, filters)
-    names = ["clip_id", "clip_sha256", "is_silent", "is_still", "motion"]
+    Instrument clips and those that have left stay.
+    """
+    screens = {name: screens_of(catalog, own) for name, own in filters.items()}
+    names = ["clip_id", "clip_sha256", "dataset", "is_silent", "is_still", "motion"]
     return [
         split
-        if split == "instrument" or split.startswith((COPY_OF, VIDEO_OF, TWIN_OF))
-        else filtered_split(row, filters, screens.get((row["clip_id"], row["clip_sha256"]))) or split
+        if split == INSTRUMENT or has_leaked(split) or row["dataset"] not in filters
+        else filtered_split(
+            row, filters[row["dataset"]], screens[row["dataset"]].get((row["clip_id"], row["clip_sha256"]))
+        )
+        or split
         for row, split in zip(clips.select(names).to_pylist(), splits, strict=True)
     ]
 
 
 def _listed_clips(
-    catalog: Catalog, config: RunConfig, items: Sequence[ListedItem], *, videos: Mapping[str, str]
+    catalog: Catalog, config: RunConfig, items: Sequence[ListedItem], *, videos: Mapping[str, str], roles: Roles
 ) -> pa.Table:
-    """The clips of the listed items, in no split of the run where an evaluated clip has the same file or video."""
+    """The clips of the listed items, in no split of the run where a held-out clip has the same file or video."""
+    held_out = [roles.held_out(one.item.dataset, one.item.split) for one in items]
+    learns = [roles.learns(one.item.dataset, one.item.split) for one in items]
     listed_keys = pa.table(
         {
             "work_key": pa.array([one.key for one in items], pa.string()),
             "place": pa.array(range(len(items)), pa.int64()),
+            "held_out": pa.array(held_out, pa.string()),
+            "learns": pa.array(learns, pa.bool_()),
         }
     )
     guarded = pa.table(
@@ -184,14 +203,15 @@ def _listed_clips(
     return catalog.query(
         """
         WITH listed AS (
-            SELECT s.* EXCLUDE (work_key, clip_ids), k.place, unnest(s.clip_ids) AS clip_id
+            SELECT s.* EXCLUDE (work_key, clip_ids), k.place, k.held_out, k.learns, unnest(s.clip_ids) AS clip_id
             FROM sources s JOIN listed_keys k USING (work_key)
         ),
-        evaluated AS (SELECT DISTINCT source_sha256 FROM listed WHERE split = $split)
+        known AS (
+            SELECT source_sha256, min(held_out) AS of FROM listed WHERE held_out IS NOT NULL GROUP BY source_sha256
+        )
         SELECT c.* REPLACE (
-                   CASE WHEN NOT $exclude OR l.split IN ($split, 'instrument') THEN l.split
-                        WHEN c.source_sha256 IN (FROM evaluated) THEN $copy
-                        ELSE coalesce(v.split, l.split) END AS split,
+                   CASE WHEN NOT $exclude OR NOT l.learns THEN l.split
+                        ELSE coalesce($copy || f.of, v.split, l.split) END AS split,
                    l.video_id AS video_id, l.label AS label, l.attributes AS attributes,
                    list_transform(
                        list_filter(
@@ -204,14 +224,11 @@ def _listed_clips(
                ),
                l.caption AS source_caption
         FROM clips c JOIN listed l USING (dataset, source_id, source_sha256, stage_fp, clip_id)
+        LEFT JOIN known f ON f.source_sha256 = c.source_sha256
         LEFT JOIN guarded_videos v ON v.video_id = l.video_id
         QUALIFY row_number() OVER (PARTITION BY c.clip_id ORDER BY l.place) = 1
         ORDER BY c.clip_id
         """,
-        parameters={
-            "split": config.evaluate.split,
-            "copy": f"{COPY_OF}{config.evaluate.split}",
-            "exclude": config.leakage == "exclude",
-        },
+        parameters={"copy": COPY_OF, "exclude": config.leakage == "exclude"},
         tables={"listed_keys": listed_keys, "guarded_videos": guarded},
     )

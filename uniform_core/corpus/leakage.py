@@ -13,6 +13,7 @@ import numpy as np
 
 from uniform_core.config import RunConfig
 from uniform_core.corpus.left_out import VIDEO_OF
+from uniform_core.corpus.roles import Roles
 from uniform_core.errors import ConfigError
 from uniform_core.media.prints import (
     SAME_PICTURE,
@@ -33,14 +34,22 @@ COMMON: Final = 256
 def guarded_videos(config: RunConfig, items: Iterable[SourceItem]) -> dict[str, str]:
     """The videos of which no clip may be trained on, and the split that a clip of one gets instead of its own.
 
-    Those of the evaluated split, and all that `guard_against` lists. Raises ConfigError where that lists none.
+    Those of every held-out split, and all that `guard_against` lists; that is read only where items have videos at all.
+    Raises ConfigError where it lists none.
     """
     if config.leakage == "allow":
         return {}
-    split = config.evaluate.split
-    own = {item.video_id for item in items if item.video_id is not None and item.split == split}
-    videos = dict.fromkeys(own, f"{VIDEO_OF}{split}")
-    for dataset in config.guard_against:
+    roles = Roles.of(config)
+    own: dict[str, str] = {}
+    has_videos = False
+    for item in items:
+        if item.video_id is None:
+            continue
+        has_videos = True
+        if (name := roles.held_out(item.dataset, item.split)) is not None:
+            own[item.video_id] = min(own.get(item.video_id, name), name)
+    videos = {video_id: f"{VIDEO_OF}{name}" for video_id, name in own.items()}
+    for dataset in config.guard_against if has_videos else ():
         listed = {item.video_id for item in dataset.items(config.spec) if item.video_id is not None}
         if not listed:
             raise ConfigError(

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-# With the evaluated split's name: a model that had seen such a clip, or a reference that held it, would flatter scores.
-COPY_OF: Final = "copy_of_"  # of clips whose file is also one of the evaluated, to the byte
-TWIN_OF: Final = "twin_of_"  # of clips that look and sound like an evaluated one
-# With the name of the evaluated split, or of the dataset that is guarded against.
-VIDEO_OF: Final = "video_of_"  # of clips of a video of which another clip is evaluated
+# With the held-out split's name: a model that had seen such a clip, or a reference that held it, would flatter scores.
+COPY_OF: Final = "copy_of_"  # of clips whose file is also a held-out one, to the byte
+TWIN_OF: Final = "twin_of_"  # of clips that look and sound like a held-out one
+# With the name of the held-out split, or of the dataset that is guarded against.
+VIDEO_OF: Final = "video_of_"  # of clips of a video of which another clip is held out
 FILTERED: Final = "filtered_"  # with the filter that left them out
 
 _WORDS: Final = {
@@ -24,6 +24,11 @@ _WORDS: Final = {
 def is_filtered(split: str) -> bool:
     """Whether a filter has left a clip out of the run."""
     return split.startswith(FILTERED)
+
+
+def has_leaked(split: str) -> bool:
+    """Whether a clip has left the run since it would give away what is scored."""
+    return split.startswith((COPY_OF, TWIN_OF, VIDEO_OF))
 
 
 def counts_in_words(splits: Iterable[str]) -> list[str]:

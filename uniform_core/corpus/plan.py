@@ -24,6 +24,7 @@ from uniform_core.corpus.left_out import counts_in_words
 from uniform_core.corpus.model_plan import plan_model
 from uniform_core.corpus.rates import default_rates
 from uniform_core.corpus.samples import current_model_id, is_trained
+from uniform_core.corpus.unlisted import listable, plannable, unlisted_clips
 from uniform_core.settings import FETCHING, HOSTS_FILE
 
 SCORED_BYTES: Final = 40_000  # of a generated clip of preset `tiny`, shown larger than it is
@@ -48,6 +49,7 @@ class StagePlan:
     details: Mapping[str, Any] = field(default_factory=dict)  # what else a script may want
 
     def as_dict(self) -> dict[str, Any]:
+        """The same as a JSON object."""
         return asdict(self)
 
 
@@ -56,7 +58,8 @@ def plan_stages(
 ) -> list[StagePlan]:
     """The plan of every stage, in their order; `fetch` only where something is to be fetched from an index.
 
-    `rates` are seconds a piece on one core, as earlier runs took.
+    Of an index whose lists are not here it counts what was published (`unlisted`), and nothing is left out for a list
+    to guard against that is not here. `rates` are seconds a piece on one core, as earlier runs took.
     """
     plans = _Plans(catalog, config, workers=workers, rates={**default_rates(config), **(rates or {})})
     return [
@@ -73,8 +76,10 @@ def plan_stages(
 
 class _Plans:
     def __init__(self, catalog: Catalog, config: RunConfig, *, workers: int, rates: Mapping[str, float]) -> None:
+        config = plannable(config)
         self._catalog, self._config, self._workers, self._rates = catalog, config, workers, rates
-        every = tuple(list_items(config))
+        unlisted = unlisted_clips(config)
+        every = tuple(list_items(config, only=listable(config, unlisted)))
         listed = fetched_items(catalog, config, every)
         self._fetch = plan_fetch(
             catalog,
@@ -82,6 +87,7 @@ class _Plans:
             every,
             clip_s=self._rates["fetch"] / workers,
             hosts_file=catalog.media_dir / FETCHING / HOSTS_FILE,
+            unlisted=unlisted,
         )
         self._to_fetch = 0 if self._fetch is None else self._fetch.to_do
         self._clips = current_clips(catalog, config, listed=every)
@@ -115,7 +121,8 @@ class _Plans:
         ]
 
     def ingest(self) -> StagePlan:
-        note = "a file without listed windows counts as one clip" if self._config.data.kind == "folder" else ""
+        has_folder = any(part.kind == "folder" for part in self._config.data.parts)
+        note = "a file without listed windows counts as one clip" if has_folder else ""
         clip_bytes = self._clip_bytes(self._config.spec.canonical_short_side_px**2)
         return self._plan("ingest", "files", self._sources, piece_bytes=clip_bytes, coming=self._to_fetch, note=note)
 

@@ -13,6 +13,7 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.fingerprints import encode_fingerprint, model_id, text_fingerprint
 from uniform_core.corpus.inputs import current_clips
+from uniform_core.corpus.roles import clips_in
 from uniform_core.errors import WorkFailedError
 from uniform_core.fingerprint import set_digest, text_digest
 from uniform_core.types import Modality
@@ -22,6 +23,8 @@ REF_COLUMNS = ("shard", "row_group", "row_in_group", "shape", "dtype", "tensor_s
 
 def training_samples(catalog: Catalog, config: RunConfig, clips: pa.Table, *, split: str) -> pa.Table:
     """One row for each clip of a split that has both latents: `TRAIN_INDEX_SCHEMA`, plus `text_hash` and `text`.
+
+    `split` is a word of the config: `train` means that split of every dataset.
 
     The text columns are null for clips without a caption, and the features of a caption until it has been encoded; or
     always, where they are computed online, whatever another run has stored.
@@ -36,16 +39,14 @@ def training_samples(catalog: Catalog, config: RunConfig, clips: pa.Table, *, sp
         JOIN latents audio ON audio.clip_id = c.clip_id AND audio.clip_sha256 = c.clip_sha256 AND audio.stage_fp = ?
         LEFT JOIN active_captions k ON k.clip_id = c.clip_id
         LEFT JOIN text_features text ON text.text_hash = k.text_hash AND text.stage_fp = ? AND NOT ?
-        WHERE c.split = ?
         ORDER BY c.clip_id
         """,  # noqa: S608  (column names are constants above)
         parameters=[
             *(encode_fingerprint(config, m) for m in Modality),
             text_fingerprint(config),
             config.is_text_online,
-            split,
         ],
-        tables={"run_clips": clips, "active_captions": captions},
+        tables={"run_clips": clips_in(clips, split), "active_captions": captions},
     )
 
 
@@ -56,7 +57,7 @@ def require_samples(samples: pa.Table, clips: pa.Table, *, split: str) -> None:
     splits = Counter(clips["split"].to_pylist())
     if not splits.keys() - {"instrument"}:
         fix = "Ingest and encode first; see `uniform status` and `uniform failures list`."
-    elif splits[split]:
+    elif clips_in(clips, split).num_rows:
         fix = "Run `uniform encode` first; see `uniform failures list`."
     else:
         fix = "Give more files, or hold fewer out (of a folder: --set data.held_out_fraction=0)."

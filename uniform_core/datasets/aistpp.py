@@ -1,7 +1,8 @@
 """AIST++: dances to music, filmed by nine cameras; whole videos, by the split in which no music and no dance is shared.
 
 The paper's caption of a clip is its genre: captioner `class_label`. The paper cuts the centre square out of each
-picture; the video codec of a run does so where its `resize` is `crop`. Source: facts/datasets.md §1.6.
+picture. Canonical clips keep the whole of it, and whoever reads them for the model cuts: a run with these data must
+have `resize: crop` (decision 024). Source: facts/datasets.md §1.6.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-from uniform_core.datasets.index import IndexDataset, ListedClip, too_many
-from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row, shown
+from uniform_core.datasets.index import IndexDataset, too_many
+from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, shown
 from uniform_core.datasets.official import AIST_MEDIA, AIST_TERMS, AISTPP_IGNORED, AISTPP_LISTS, AISTPP_VIDEOS
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.indexes import IndexFile
 from uniform_core.fetching.sources import AnySource, HttpSource, SourceConfig
-from uniform_core.progress import Listener, silent
 
 if TYPE_CHECKING:  # the union is made of what the family imports; a type checker sees the base
     AnySource = SourceConfig
@@ -53,6 +53,7 @@ class AistppConfig(IndexDataset):
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+    needs_crop: ClassVar[bool] = True
 
     kind: Literal["aistpp"] = "aistpp"
     camera: Literal["c01", "c02", "c03", "c04", "c05", "c06", "c07", "c08", "c09"] = "c01"  # c01 is in front
@@ -73,17 +74,18 @@ class AistppConfig(IndexDataset):
         """Who has accepted the terms changes no clip."""
         return {name: value for name, value in super().fingerprint_params().items() if name != "accept_terms"}
 
+    @property
     @override
-    def prepare(self, *, on_progress: Listener = silent) -> None:
-        """The terms are accepted where the videos are to come from the database, and the lists are here."""
-        if not self.accept_terms and any(source.kind == "http" for source in self.sources):
-            raise ConfigError(
-                "data aistpp",
-                expected=f"that you accept the terms of the AIST Dance Database ({AIST_TERMS})",
-                found="data.accept_terms=false",
-                fix="Read them, and say --set data.accept_terms=true; or take http out of data.sources.",
-            )
-        super().prepare(on_progress=on_progress)
+    def refused(self) -> ConfigError | None:
+        """The terms are not accepted, and the videos are to come from the database."""
+        if self.accept_terms or all(source.kind != "http" for source in self.sources):
+            return None
+        return ConfigError(
+            "data aistpp",
+            expected=f"that you accept the terms of the AIST Dance Database ({AIST_TERMS})",
+            found="data.accept_terms=false",
+            fix="Read them, and say --set data.accept_terms=true; or take http out of data.sources.",
+        )
 
     def url_of(self, video_id: str) -> str:
         return f"{AIST_MEDIA}/{video_id}.mp4"

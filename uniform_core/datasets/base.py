@@ -24,7 +24,8 @@ class DatasetConfig(Member):
     change no file, and are left out of a dump where there are none.
     """
 
-    splits: ClassVar[tuple[str, ...] | None] = None  # those that items may have; None: only the items know
+    splits: ClassVar[tuple[str, ...] | None] = None  # those that items may have; None: only the items (or parts) know
+    needs_crop: ClassVar[bool] = False  # whether only the middle of its pictures may be looked at
 
     clip_s: PositiveFloat | None = None  # None: the duration of the spec
     stride_s: PositiveFloat | None = None  # None: equal to clip_s, no overlap
@@ -49,6 +50,11 @@ class DatasetConfig(Member):
     @abstractmethod
     def name(self) -> str:
         """The name in the tables: the same for the same data, and never that of other data."""
+
+    @property
+    def parts(self) -> tuple[DatasetConfig, ...]:
+        """The datasets that this one is made of, each by itself: for all but a union itself alone."""
+        return (self,)
 
     @abstractmethod
     def items(self, spec: AVSpec) -> Iterator[SourceItem]:

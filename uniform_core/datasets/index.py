@@ -7,8 +7,7 @@ that cannot be used is an item, too, so that it has its reason in the ledger, wi
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
@@ -16,7 +15,7 @@ from pydantic import field_validator, model_validator
 from typing_extensions import override
 
 from uniform_core.datasets.base import DatasetConfig
-from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row, read_rows
+from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, read_rows
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.entries import is_text
 from uniform_core.fetching.indexes import BY_HAND, IndexFile, ensure_index, pinned_path
@@ -37,24 +36,6 @@ INDEX: Final = "index"  # the attribute that names the list which an item stands
 MOST_BAD_LINES: Final = 1_000  # that are items of their own; more are counted in one
 MOST_CLIPS: Final = 4_000_000  # twice the largest list there is
 Read = TypeVar("Read")
-
-
-@dataclass(frozen=True)
-class ListedClip:
-    """What a line of a list says. `span` is where the clip lies in its video; None is the whole video."""
-
-    file: str
-    number: int  # of the line
-    source_id: str
-    video_id: str
-    split: str
-    span: Window | None = None
-    labels: tuple[str, ...] = ()
-    attributes: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def place(self) -> str:
-        return f"{self.file}, line {self.number}"
 
 
 class IndexDataset(DatasetConfig):
@@ -132,10 +113,39 @@ class IndexDataset(DatasetConfig):
 
         Raises ConfigError, ServiceError or StorageError that says which list is missing and what to do.
         """
+        if self.refused is not None:
+            raise self.refused
         if self.index is None:
             ensure_index((*self.lists, *self.companions), self._folder, dataset=self.name, on_progress=on_progress)
         for file in (*self.lists, *self.companions):
             self.path_of(file)
+
+    @property
+    def refused(self) -> ConfigError | None:
+        """Why nothing of it may be fetched as it is set up, whatever is here; None where nothing speaks against it."""
+        return None
+
+    @property
+    def missing_lists(self) -> tuple[IndexFile, ...]:
+        """The files that `prepare` would have to bring.
+
+        Raises ConfigError where `index` lacks one: nobody brings it there.
+        """
+        files = (*self.lists, *self.companions)
+        if self.index is None:
+            return tuple(file for file in files if not (self._folder / file.name).is_file())
+        for file in files:
+            self.path_of(file)
+        return ()
+
+    @property
+    def published_clips(self) -> int | None:
+        """How many clips its lists were published with, as many as it takes of them; None where nobody says."""
+        counts = [count for file in self.lists for split, count in file.published if self.split in (None, split)]
+        if not counts or None in counts:
+            return None
+        whole = sum(count for count in counts if count is not None)
+        return whole if self.limit is None else min(whole, self.limit)
 
     def path_of(self, file: IndexFile) -> Path:
         """Where a list stands. Raises ConfigError where it does not, or is not what it was when it came."""

@@ -7,12 +7,13 @@ the longest line that is allowed, whatever comes.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
 from uniform_core.errors import ConfigError
+from uniform_core.types import Window
 
 MAX_LINE_BYTES: Final = 64 << 10
 MAX_INDEX_BYTES: Final = 512 << 20  # the largest that is published, AudioSet's unbalanced list, has 100 MB
@@ -50,6 +51,25 @@ class BadLine:
     file: str
     number: int
     reason: str
+
+
+@dataclass(frozen=True)
+class ListedClip:
+    """What a line of a list says. `span` is where the clip lies in its video; None is the whole video."""
+
+    file: str
+    number: int  # of the line
+    source_id: str
+    video_id: str
+    split: str
+    span: Window | None = None
+    labels: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return f"{self.file}, line {self.number}"
 
 
 def read_rows(path: Path, form: Form, *, name: str) -> Iterator[Row | BadLine]:

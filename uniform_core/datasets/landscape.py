@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from uniform_core.datasets.index import IndexDataset, ListedClip
-from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row, shown
+from uniform_core.datasets.index import IndexDataset
+from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, shown
 from uniform_core.datasets.index_names import padded_name, seconds, youtube_id
 from uniform_core.datasets.official import LANDSCAPE
 from uniform_core.fetching.indexes import IndexFile

@@ -24,7 +24,7 @@ VGGSOUND: Final = IndexFile(
     "vggsound.csv",
     f"{_VGGSOUND}/vggsound.csv",
     "id, start, label, split of VGGSound; no header",
-    clips=199_467,
+    published=(("train", 183_971), ("test", 15_496)),
     labels=309,
     note=_UNSEEN,
 )
@@ -35,7 +35,7 @@ VGGSOUND_LISTS: Final = {  # by listing and split; "" is a list that names the s
             "train.csv",
             f"{_VGGSOUND}/train.csv",
             "file, label of VGGSound's training clips; no header",
-            clips=183_730,
+            published=(("train", 183_730),),
             labels=309,
             note=_BY_PLACE,
         ),
@@ -43,7 +43,7 @@ VGGSOUND_LISTS: Final = {  # by listing and split; "" is a list that names the s
             "test.csv",
             f"{_VGGSOUND}/test.csv",
             "file, label of VGGSound's test clips; no header",
-            clips=15_446,
+            published=(("test", 15_446),),
             labels=309,
         ),
     },
@@ -52,7 +52,7 @@ VGGSOUND_LISTS: Final = {  # by listing and split; "" is a list that names the s
             f"vggsound_{theirs}.txt",
             f"{_SPECVQGAN}/vggsound_{theirs}.txt",
             "clips of VGGSound as ID_STARTMS_ENDMS, one a line",
-            clips=clips,
+            published=((split, clips),),
         )
         for split, theirs, clips in (("train", "train", 156_487), ("val", "valid", 19_056), ("test", "test", 14_512))
     },
@@ -61,7 +61,7 @@ VGGSOUND_LISTS: Final = {  # by listing and split; "" is a list that names the s
             f"vgg-{split}.tsv",
             f"{_MMAUDIO}/vgg-{split}.tsv",
             "clips of VGGSound with a header: id, label",
-            clips=clips,
+            published=((split, clips),),
             note=note,
         )
         for split, clips, note in (("train", None, _BY_PLACE), ("val", 2_048, ""), ("test", 15_221, ""))
@@ -85,7 +85,7 @@ AUDIOSET_LISTS: Final = {
         "balanced_train_segments.csv",
         f"{_AUDIOSET}/v1/csv/balanced_train_segments.csv",
         "AudioSet's balanced training clips: YTID, start_seconds, end_seconds, positive_labels",
-        clips=22_160,  # the page says 22,176; the file's own head says this
+        published=(("train", 22_160),),  # the page says 22,176; the file's own head says this
         labels=527,
     ),
     "strong": IndexFile(
@@ -93,7 +93,7 @@ AUDIOSET_LISTS: Final = {
         f"{_AUDIOSET}/strong/audioset_train_strong.tsv",
         "events of AudioSet Strong's training clips with a header: segment_id, start, end, label",
         most_bytes=256 << 20,
-        clips=103_463,  # the paper's 67,000 are of the first release, of which there is no list
+        published=(("train", 103_463),),  # the paper's 67,000 are of the first release, of which there is no list
         labels=456,
         note=_UNSEEN,
     ),
@@ -101,7 +101,7 @@ AUDIOSET_LISTS: Final = {
         "eval_segments.csv",
         f"{_AUDIOSET}/v1/csv/eval_segments.csv",
         "AudioSet's evaluation clips: YTID, start_seconds, end_seconds, positive_labels",
-        clips=20_371,  # the page says 20,383
+        published=(("eval", 20_371),),  # the page says 20,383
         labels=527,
     ),
 }
@@ -110,7 +110,7 @@ LANDSCAPE: Final = IndexFile(
     "landscape.csv",
     f"{_GITHUB}/guyyariv/TempoTokens/87ed01b58b95b54ff9d8510a71ca420884a1ac70/datasets/landscape.csv",
     "Landscape as TempoTokens lists it, with a header: ytid, start_time, class, set",
-    clips=1_178,  # lines; some clips stand in two
+    published=(("train", 1_076), ("test", 102)),  # lines; some clips stand in two
     labels=9,
 )
 
@@ -129,7 +129,7 @@ AISTPP_LISTS: Final = {
         f"{_AISTPP}/20210308/splits.zip",
         f"AIST++'s cross-modal {split} sequences, one a line",
         is_zipped=True,
-        clips=clips,
+        published=((split, clips),),
         note="The address is named by one public program; it was not asked, nor was the archive seen.",
     )
     for split, clips in (("train", 980), ("val", 20), ("test", 20))

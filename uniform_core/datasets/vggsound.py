@@ -11,8 +11,8 @@ from typing import ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
 
-from uniform_core.datasets.index import IndexDataset, ListedClip
-from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, Row, shown
+from uniform_core.datasets.index import IndexDataset
+from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, shown
 from uniform_core.datasets.index_names import (
     label_of,
     padded_name,

@@ -29,7 +29,8 @@ class IndexFile:
     """One official list. `name` is what its publisher calls it, and its name in our folder.
 
     `url` is None where no address of it alone is known; `is_zipped`: the address is of a ZIP that has it under its
-    name, in whatever folder. `clips` and `labels` are how many were published; `note` says what was not verified.
+    name, in whatever folder. `published` are the clips that each split was published with (None: nobody says), `labels`
+    how many labels; `note` says what was not verified.
     """
 
     name: str
@@ -37,9 +38,22 @@ class IndexFile:
     what: str
     most_bytes: int = 64 << 20
     is_zipped: bool = False
-    clips: int | None = None
+    published: tuple[tuple[str, int | None], ...] = ()
     labels: int | None = None
     note: str = ""
+
+    @property
+    def clips(self) -> int | None:
+        """How many clips were published in all; None where nobody says."""
+        counts = [count for _, count in self.published]
+        return sum(count for count in counts if count is not None) if counts and None not in counts else None
+
+    @property
+    def comes(self) -> str:
+        """How it gets here."""
+        if self.url is None:
+            return f"by hand. {self.note}"
+        return f"by itself, out of {self.url}" if self.is_zipped else f"by itself, from {self.url}"
 
 
 def ensure_index(
