@@ -30,7 +30,7 @@ from standin_host import Asked, Reply, StandinHost
 from tasks.context import RunContext
 from tasks.fetch import run_fetch
 from tasks.fetch_results import Fetched
-from tasks.fetch_worker import FetchWorker
+from tasks.fetch_worker import FetchWorker, OpenSource
 from tasks.ray_session import ray_session
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
@@ -119,8 +119,8 @@ class LocalWorker(FetchWorker):
 
     source: LocalSource
 
-    def _sources(self, index: int) -> list[tuple[str, Source]]:
-        return [("local", self.source)]
+    def _sources(self, index: int) -> list[OpenSource]:
+        return [OpenSource("local", self.source, is_copy=False)]
 
 
 def validate_all(root: str, video: str, index_json: str, numbers: Sequence[int]) -> int:

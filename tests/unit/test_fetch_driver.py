@@ -245,10 +245,12 @@ def test_a_takedown_of_a_video_follows_it_into_every_dataset_or_into_one(tmp_pat
         path = catalog.media_dir / row["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 100)
-    with pytest.raises(ConfigError, match="1 others: z"):
-        catalog.bury_videos(["x", "z"], reason="asked", run_id="r")
+    with pytest.raises(ConfigError, match="1 others: 'http://host/z'"):
+        catalog.bury_videos(["x", "http://host/z"], reason="asked", run_id="r")
     assert catalog.read("tombstones").num_rows == 0
-    catalog.bury_videos(["x"], reason="asked", run_id="r")
+    assert catalog.unseen_videos(["x", "z"]) == ["z"]
+    assert catalog.unseen_videos(["x"], dataset="c") == ["x"]
+    assert catalog.bury_videos(["x", "z"], reason="asked", run_id="r").sources == 2
     catalog.bury_videos(["y"], dataset="b", reason="asked", run_id="r")
     assert catalog.read("downloads")["source_id"].to_pylist() == ["y_2"]
     assert sorted(path.name for path in catalog.media_dir.rglob("*.mp4")) == ["y_2.mp4"]
