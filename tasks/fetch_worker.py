@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from tasks.fetch_results import Fetched, Nowhere
-from uniform_core.corpus.inputs import item_from_json
+from uniform_core.corpus.items import item_from_json
 from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
 from uniform_core.fetching.cut import cut_clips
@@ -39,7 +39,7 @@ KEPT = "kept"  # the source of a file that was found at its place, without a row
 
 
 class OpenSource(NamedTuple):
-    """A source of a dataset in a worker, as its config has it: `kind`, and whether it gives what somebody has already."""
+    """A source of a dataset in a worker; `kind` and `is_copy` are its config's."""
 
     kind: str
     source: Source

@@ -16,7 +16,8 @@ from tasks.pool import PoolLimits
 from tasks.stage import CommitRule, Stage, StageSummary, run_stage
 from uniform_core.corpus.fetching import fetched_items
 from uniform_core.corpus.fingerprints import ingest_fingerprint
-from uniform_core.corpus.inputs import ingest_candidates, item_from_json
+from uniform_core.corpus.inputs import ingest_candidates
+from uniform_core.corpus.items import item_from_json
 from uniform_core.datasets import AnyDataset, DatasetConfig
 from uniform_core.errors import Rejection
 from uniform_core.fetching.entries import portable_path

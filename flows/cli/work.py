@@ -16,6 +16,7 @@ from flows.listing import list_data
 from flows.outcome import Outcome, column_of, nets_remark, outcome_of
 from flows.proof import proof_json, proof_text
 from tasks.preflight import require_parts
+from tasks.stage import StageFailedError
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
@@ -59,7 +60,12 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     require_model(catalog, config, only)
     say_licences(config, only)
     started = time.monotonic()
-    summaries = _as_flows(settings, only, (arguments.preset, arguments.overrides, arguments.data))
+    try:
+        summaries = _as_flows(settings, only, (arguments.preset, arguments.overrides, arguments.data))
+    except StageFailedError as error:  # what became of its items is what a person needs now
+        did = [error.summary.as_dict()]
+        print_json({"stages": did}) if arguments.json else print("\n" + stages_text(did))
+        raise
     wall_s = time.monotonic() - started
     evaluated = only is None or "evaluate" in only
     outcome = outcome_of(settings, config, ask_mlflow=evaluated)

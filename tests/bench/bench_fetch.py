@@ -35,11 +35,11 @@ from tasks.ray_session import ray_session
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.fetching import fetch_key
-from uniform_core.corpus.inputs import item_json
+from uniform_core.corpus.items import item_json
 from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
 from uniform_core.fetching.outcome import FoundVideo, Outcome
-from uniform_core.fetching.sources import HttpSource, Source
+from uniform_core.fetching.sources import HttpSource
 from uniform_core.fetching.wanted import WantedVideo
 from uniform_core.progress import silent
 from uniform_core.settings import Settings

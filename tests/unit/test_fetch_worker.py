@@ -17,7 +17,7 @@ from media_files import write
 from tasks.fetch_results import Fetched, Nowhere
 from tasks.fetch_worker import KEPT, FetchWorker, OpenSource
 from uniform_core.corpus.fetching import fetch_key
-from uniform_core.corpus.inputs import item_json
+from uniform_core.corpus.items import item_json
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
