@@ -20,7 +20,7 @@ from tasks.fetch import run_fetch
 from tasks.ingest import run_ingest
 from tasks.sample import run_sample
 from tasks.screen import run_screen
-from tasks.stage import StageSummary
+from tasks.stage import StageFailedError, StageSummary
 from tasks.text import run_text
 from tasks.train import run_train
 from uniform_core.errors import ServiceError
@@ -43,19 +43,26 @@ def _run(
             markdown=f"**{type(error).__name__}** {error}",
             description=f"Why the stage {stage} failed. What it had committed stays.",
         )
+        if isinstance(error, StageFailedError):
+            _show_tables(stage, [error.summary.as_dict()])
         raise
     create_table_artifact(
         key=f"{stage}-summary",
         table=[{name: str(value) for name, value in row.items() if name != "tables"} for row in rows],
         description=f"What the stage {stage} did.",
     )
+    _show_tables(stage, rows)
+    return rows
+
+
+def _show_tables(stage: str, rows: Summaries) -> None:
+    """The further tables of summaries, an artifact each."""
     for title, further in (pair for row in rows for pair in row["tables"].items()):
         create_markdown_artifact(
             key=f"{stage}-{title.replace(' ', '-')}",
             markdown=markdown_table(further),
             description=f"{title}, by the stage {stage}.",
         )
-    return rows
 
 
 def _work(

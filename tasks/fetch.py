@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from tasks.context import RunContext
 from tasks.fetch_results import Books
-from tasks.stage import CommitRule, StageSummary, count_done, still_wanted
+from tasks.stage import CommitRule, StageFailedError, StageSummary, count_done, still_wanted
 from uniform_core.catalog.store import utc_now
 from uniform_core.corpus.fetching import (
     ABSENT,
@@ -36,8 +36,8 @@ from uniform_core.corpus.fetching import (
     without_buried_videos,
 )
 from uniform_core.corpus.fingerprints import fetch_fingerprint
-from uniform_core.corpus.inputs import item_from_json
-from uniform_core.errors import Rejection, WorkFailedError
+from uniform_core.corpus.items import item_from_json
+from uniform_core.errors import Rejection
 from uniform_core.files import try_lock
 from uniform_core.progress import ProgressEvent
 
@@ -51,7 +51,7 @@ TABLE = "clips by split"  # the title of the table of attrition
 def run_fetch(context: RunContext, *, time_of_run: Time | None = None) -> list[StageSummary]:
     """Bring what the run's indexes list and `downloads` has not. Nothing for data without an index.
 
-    Raises ConfigError where a source cannot work as it is set up, WorkFailedError where too many clips are lost.
+    Raises ConfigError where a source cannot work as it is set up, StageFailedError where too many clips are lost.
     """
     if not has_indexes(context.config):
         return []
@@ -183,7 +183,7 @@ def _when(moment: datetime) -> str:
 
 
 def _require_enough(summary: StageSummary, table: Sequence[Mapping[str, Any]], *, limits: Mapping[str, float]) -> None:
-    """Raises WorkFailedError where clips were decided and none is ok, or too many of one dataset are lost.
+    """Raises StageFailedError where clips were decided and none is ok, or too many of one dataset are lost.
 
     A wait is no loss, nor is what is absent: nobody has said that there were such files. `limits` are by dataset.
     """
@@ -202,8 +202,8 @@ def _require_enough(summary: StageSummary, table: Sequence[Mapping[str, Any]], *
             ", ".join(f"{one.lost} lost" for one in far) + f" ({reasons})",
         )
     if words is not None:
-        raise WorkFailedError(
-            f"stage {STAGE}",
+        raise StageFailedError(
+            summary,
             expected=words[0],
             found=f"{words[1]}. {summary.note}".removesuffix(". "),
             fix="Look at `uniform failures list --stage fetch` and `uniform missing`, or allow more with "

@@ -26,10 +26,13 @@ from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
 from uniform_core.fetching.policies import POLICIES, next_try
+from uniform_core.fetching.sources import YoutubeSource
 from uniform_core.progress import Listener, ProgressEvent
 
 FAR = datetime(9000, 1, 1, tzinfo=UTC)  # when every next try is due
 TICK_S = 1.0  # how often somebody who waits is told so
+FORMATLESS = 20  # videos without a format that we take, and no file of YouTube between them: it is the set-up's fault
+YOUTUBE = YoutubeSource.model_fields["kind"].default
 Row = Mapping[str, Any]
 Result = Fetched | Failed | Deferred | Nowhere | Rejection
 
@@ -81,6 +84,7 @@ class FetchLoop:
         self._started = time.now()
         self._tries: Counter[tuple[str, str]] = Counter()
         self._known_absent: set[str] = set()
+        self._formatless: set[str] = set()  # videos, since a file of YouTube came
         self.books = Books()
 
     def run(self) -> Books:
@@ -141,6 +145,8 @@ class FetchLoop:
             case Fetched():
                 books.fetched.add(key)
                 books.failed.pop(key, None)
+                if result.row["source"] == YOUTUBE:
+                    self._formatless.clear()
                 books.bytes += result.bytes
                 rows = {"downloads": [{**result.row, "work_key": key}]}
                 committer.add(rows, (), stage_fp=self._stage_fp, dataset=row["dataset"])
@@ -174,6 +180,20 @@ class FetchLoop:
             retry_at = next_try(failed.failure, earlier, now=now, rng=self._rng, retry_after_s=failed.retry_after_s)
         rejection = Rejection(str(failed.failure), failed.message, terminal=retry_at is None)
         self._fail(row, rejection, retry_at, committer)
+        if failed.failure is FailureClass.NO_FORMAT:
+            self._formatless.add(row["video_id"])
+            self._require_formats(failed.message)
+
+    def _require_formats(self, said: str) -> None:
+        """Raises ConfigError where one video after the other has no format: yt-dlp no longer reads the site's pages."""
+        if len(self._formatless) >= FORMATLESS:
+            raise ConfigError(
+                f"stage {STAGE}",
+                expected=f"a format of at most 360 lines of one of {FORMATLESS} videos in a row",
+                found=f"none ({said})",
+                fix="Run `pip install -U 'yt-dlp[default,deno]'`, then the same command again; what has become final "
+                "is asked for by `uniform failures retry --where \"error_class = 'no_format'\"`.",
+            )
 
     def _fail(self, row: Row, rejection: Rejection, retry_at: datetime | None, committer: Committer) -> None:
         """The ledger says why a clip has no file, and when it is tried again."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from uniform_core.catalog.store import utc_now
+from uniform_core.clock import utc_now
 from uniform_core.fetching.gate import GateClient
 from uniform_core.fetching.hosts import HostGates, HostRules
 from uniform_core.fetching.outcome import Deferred, Failed

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
 from tasks.fetch_results import Fetched, Nowhere
-from uniform_core.corpus.inputs import item_from_json
+from uniform_core.corpus.items import item_from_json
 from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
 from uniform_core.fetching.classes import FailureClass
@@ -41,6 +41,14 @@ SCRATCH = "scratch"  # has a folder for each worker, whose process is in its nam
 KEPT = "kept"  # the source of a file that was found at its place, without a row
 
 
+class OpenSource(NamedTuple):
+    """A source of a dataset in a worker; `kind` and `is_copy` are its config's."""
+
+    kind: str
+    source: Source
+    is_copy: bool
+
+
 class FetchWorker:
     """Fetches the clips of one video after another. Holds the sources of each dataset, and one sandboxed decoder.
 
@@ -57,7 +65,7 @@ class FetchWorker:
         self._cuts = self._scratch / "cuts"
         self._cuts.mkdir(parents=True)
         self._tools = json.dumps(tool_versions(), sort_keys=True)
-        self._open: dict[int, list[tuple[str, Source]]] = {}
+        self._open: dict[int, list[OpenSource]] = {}
         self._sandbox = Sandbox()
 
     def process(self, batch: Sequence[Mapping[str, Any]]) -> list[Result]:
@@ -76,8 +84,8 @@ class FetchWorker:
 
     def close(self) -> None:
         """Let go of the sources, the decoder and what is left of temporary files."""
-        for source in [source for several in self._open.values() for _, source in several]:
-            source.close()
+        for one in [one for several in self._open.values() for one in several]:
+            one.source.close()
         self._open.clear()
         self._sandbox.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -93,7 +101,7 @@ class FetchWorker:
         left = {clip.source_id: clip for clip in video.clips}
         results: dict[str, Result] = {}
         damaged: dict[str, Failed] = {}
-        for kind, source in self._sources(index):
+        for kind, source, is_copy in self._sources(index):
             if not left:
                 break
             outcomes = source.fetch(replace(video, clips=tuple(left.values())))
@@ -102,25 +110,25 @@ class FetchWorker:
                 if isinstance(outcome, Absent):
                     continue
                 result = self._settle(index, items[source_id], outcome, kind)
-                if isinstance(outcome, Found) and not outcome.is_owned and isinstance(result, Failed):
-                    damaged[source_id] = result
+                if is_copy and isinstance(result, Failed):
+                    damaged.setdefault(source_id, result)
                     continue
                 results[source_id] = result
                 del left[source_id]
             self._drop(outcomes)
-        kinds = ", ".join(kind for kind, _ in self._sources(index)) or "no source at all"
+        kinds = ", ".join(one.kind for one in self._sources(index)) or "no source at all"
         nowhere = Nowhere(f"a clip in one of the sources expected, none found in {kinds}")
         return results | {
             source_id: _as_it_stays(damaged[source_id]) if source_id in damaged else nowhere for source_id in left
         }
 
-    def _sources(self, index: int) -> list[tuple[str, Source]]:
+    def _sources(self, index: int) -> list[OpenSource]:
         """The sources of a dataset, opened when its first clip is wanted. Raises ConfigError."""
         if index not in self._open:
             self._open[index] = []
             means = Means(self._scratch / "sources", self._gate, cache=self._work_dir / FETCH_CACHE)
             for config in self._datasets[index].sources:
-                self._open[index].append((config.kind, config.open(means)))
+                self._open[index].append(OpenSource(config.kind, config.open(means), config.is_copy))
         return self._open[index]
 
     def _cut(self, outcomes: Mapping[str, Outcome], clips: Mapping[str, WantedClip]) -> dict[str, Outcome]:

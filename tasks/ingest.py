@@ -19,7 +19,8 @@ from tasks.stage import CommitRule, Stage, StageSummary, count_done, run_stage, 
 from uniform_core.config import RunConfig
 from uniform_core.corpus.fetching import fetched_items
 from uniform_core.corpus.fingerprints import ingest_fingerprint
-from uniform_core.corpus.inputs import ingest_candidates, item_from_json
+from uniform_core.corpus.inputs import ingest_candidates
+from uniform_core.corpus.items import item_from_json
 from uniform_core.datasets import AnyDataset, DatasetConfig
 from uniform_core.errors import Rejection, WorkFailedError
 from uniform_core.fetching.entries import portable_path

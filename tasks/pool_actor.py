@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import psutil
 
+from tasks.cpu import CpuMeter
 from uniform_core.errors import UniformError
 
 
@@ -70,7 +71,7 @@ class PoolActor:
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
-        self._cpu_s = 0.0
+        self._meter, self._cpu_s = CpuMeter(), 0.0
 
     def load(self, worker: type[Worker], setup: Mapping[str, Any]) -> Home | Raised | OutOfMemory:
         """The process that is now ready to work, or why it is not. A worker that was loaded before is let go first."""
@@ -92,7 +93,7 @@ class PoolActor:
             return _reply_of(error)
         if len(results) != len(batch):
             return Raised(f"{len(results)} results for a batch of {len(batch)} items", "", None)
-        before, self._cpu_s = self._cpu_s, _cpu_s()
+        before, self._cpu_s = self._cpu_s, self._meter.read_s()
         return Done(results, max(0.0, self._cpu_s - before))
 
 
@@ -107,16 +108,3 @@ def _reply_of(error: Exception) -> Raised | OutOfMemory:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return OutOfMemory(summary)
     return Raised(summary, traceback.format_exc(), error if isinstance(error, UniformError) else None)
-
-
-def _cpu_s() -> float:
-    """CPU seconds of this process and its children, finished and living, since it started."""
-    own = os.times()
-    total = own.user + own.system + own.children_user + own.children_system
-    for child in psutil.Process().children(recursive=True):
-        try:
-            times = child.cpu_times()
-        except psutil.Error:
-            continue  # it has ended since, and is counted with the finished ones
-        total += times.user + times.system
-    return total

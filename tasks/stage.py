@@ -23,7 +23,7 @@ from uniform_core.catalog import Catalog
 from uniform_core.errors import Rejection, WorkFailedError
 from uniform_core.progress import Listener, ProgressEvent, silent
 
-__all__ = ["CommitRule", "ItemRows", "PartFailure", "Stage", "StageSummary", "run_stage"]
+__all__ = ["CommitRule", "ItemRows", "PartFailure", "Stage", "StageFailedError", "StageSummary", "run_stage"]
 
 
 @dataclass(frozen=True)
@@ -99,25 +99,41 @@ class StageSummary:
     def require_accepted(self, *, max_reject_fraction: float) -> StageSummary:
         """The summary itself, where its stage has done enough to go on.
 
-        Raises WorkFailedError where candidates were given and none has a result, or too many have none. Earlier
+        Raises StageFailedError where candidates were given and none has a result, or too many have none. Earlier
         runs count, so that a rerun with nothing left to do says the same as the run before it.
         """
         reasons = ", ".join(f"{n} {name}" for name, n in self.by_error_class.items()) or "all of them in earlier runs"
         if self.candidates and not self.accepted:
-            raise WorkFailedError(
-                f"stage {self.stage}",
+            raise StageFailedError(
+                self,
                 expected=f"a result for at least one of {self.candidates} items",
                 found=f"none ({reasons})",
                 fix="Look at `uniform failures list`, put the cause right, then `uniform failures retry`.",
             )
         if self.reject_fraction > max_reject_fraction:
-            raise WorkFailedError(
-                f"stage {self.stage}",
+            raise StageFailedError(
+                self,
                 expected=f"at most {max_reject_fraction:.0%} of {self.candidates} items rejected",
                 found=f"{self.candidates - self.accepted} rejected ({reasons})",
                 fix="Look at `uniform failures list`, or allow more with --max-reject-fraction.",
             )
         return self
+
+
+class StageFailedError(WorkFailedError):
+    """A stage accepted nothing, or lost too much; `summary` says what became of its items."""
+
+    def __init__(self, summary: StageSummary, *, expected: str, found: str, fix: str) -> None:
+        super().__init__(f"stage {summary.stage}", expected=expected, found=found, fix=fix)
+        self.summary = summary
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (self.summary, self.expected, self.found, self.fix))
+
+
+def _rebuild(summary: StageSummary, expected: str, found: str, fix: str) -> StageFailedError:
+    """The error again on the other side of a process border."""
+    return StageFailedError(summary, expected=expected, found=found, fix=fix)
 
 
 def run_stage(

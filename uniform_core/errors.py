@@ -10,6 +10,7 @@
     ├── ServiceError             Prefect, Ray or MLflow could not be reached or started    exit code 1
     │   └── RemoteError          a web server did not give the file (in `download`)        exit code 1
     └── WorkFailedError          a stage accepted nothing, or rejected too much            exit code 1
+        └── StageFailedError     the same, with the stage's summary (in `tasks.stage`)     exit code 1
 
 Bad *data* is not an exception: it is a `Rejection`, recorded in the `attempts` table and counted.
 

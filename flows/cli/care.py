@@ -134,7 +134,11 @@ def _bury(opened: Catalog, arguments: argparse.Namespace) -> int:
             fix="A takedown says what is taken down, and why.",
         )
     if videos:
+        unseen = opened.unseen_videos(videos, dataset=arguments.dataset)
         burial = opened.bury_videos(videos, dataset=arguments.dataset, reason=arguments.reason, run_id="command line")
+        if unseen:
+            told = ", ".join(unseen[:5]) + (", …" if unseen[5:] else "")
+            print(f"nothing was fetched of {told}: no file had to go, and none will come", file=sys.stderr)
     else:
         burial = opened.bury(arguments.dataset, sources, reason=arguments.reason, run_id="command line")
     purged = burial.as_dict()

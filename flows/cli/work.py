@@ -17,6 +17,7 @@ from flows.listing import list_data
 from flows.outcome import Outcome, column_of, nets_remark, outcome_of
 from flows.proof import proof_json, proof_text
 from tasks.preflight import require_parts
+from tasks.stage import StageFailedError
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
@@ -66,7 +67,12 @@ def _work(arguments: argparse.Namespace, only: list[str] | None, *, afterwards: 
     say_licences(config, only)
     started = time.monotonic()
     pins = [] if config.corpus is None else [f"corpus={json.dumps(config.corpus)}"]
-    summaries = _as_flows(settings, only, (arguments.preset, [*arguments.overrides, *pins], arguments.data))
+    try:
+        summaries = _as_flows(settings, only, (arguments.preset, [*arguments.overrides, *pins], arguments.data))
+    except StageFailedError as error:  # what became of its items is what a person needs now
+        did = [error.summary.as_dict()]
+        print_json({"stages": did}) if arguments.json else print("\n" + stages_text(did))
+        raise
     wall_s = time.monotonic() - started
     more, lines = ({}, []) if afterwards is None else afterwards(catalog, config)
     evaluated = only is None or "evaluate" in only

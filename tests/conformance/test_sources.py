@@ -184,6 +184,7 @@ def test_the_gate_is_asked_before_each_request_and_told_after(place: Place, tmp_
     gate = NotingGate()
     place.open(means(tmp_path, gate)).fetch(wanted(30))
     assert bool(gate.asked) == place.is_remote
+    assert place.config.is_copy is not place.is_remote, "what asks no host is somebody's own copy"
     assert gate.asked == [host for host, _ in gate.told]
 
 

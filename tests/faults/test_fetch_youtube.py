@@ -144,7 +144,7 @@ YOUTUBE_SAYS = {
     "Sign in to confirm your age. This video may be inappropriate for some users.": F.AGE,
     "Join this channel to get access to members-only content like this video": F.ACCESS,
     "Premieres in 3 hours": F.FUTURE,
-    "Requested format is not available. Use --list-formats for a list of available formats": F.CONFIG,
+    "Requested format is not available. Use --list-formats for a list of available formats": F.NO_FORMAT,
 }
 
 
@@ -218,6 +218,17 @@ def test_what_its_programs_say_tells_more_than_their_exit() -> None:
     assert of_youtube(error, said[:1]).failure is F.BAD_MEDIA
     dead = raised(ExtractorError("Video unavailable", expected=True))
     assert of_youtube(dead, ["No supported JavaScript runtime could be found"]).failure is F.DEAD
+
+
+def test_a_video_without_a_format_is_told_from_a_set_up_or_a_host_that_gives_none() -> None:
+    error = raised(ExtractorError("Requested format is not available", expected=True, video_id=ID, ie="youtube"))
+    images = "Only images are available for download. use --list-formats to see them"
+    said = ["[youtube] Unable to download a player: HTTP Error 403: Forbidden", images]
+    assert of_youtube(error, said).failure is F.NO_FORMAT, "one of the players may not answer"
+    runtime = of_youtube(error, [*said, "No supported JavaScript runtime could be found"])
+    assert (runtime.failure, "JavaScript runtime" in runtime.message) == (F.CONFIG, True)
+    wall = of_youtube(error, [*said, "Sign in to confirm you’re not a bot"])
+    assert wall.failure is F.BOTWALL
 
 
 @pytest.mark.parametrize(

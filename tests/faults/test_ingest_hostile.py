@@ -15,7 +15,8 @@ import pytest
 
 import tasks.ingest as ingest
 from tasks.commits import ItemRows
-from uniform_core.corpus.inputs import item_json, item_revision
+from uniform_core.corpus.inputs import item_revision
+from uniform_core.corpus.items import item_json
 from uniform_core.datasets import FolderConfig, ProceduralConfig
 from uniform_core.errors import Rejection
 from uniform_core.media import CanonicalClip, RejectedWindow, Sandbox

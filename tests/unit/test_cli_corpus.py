@@ -154,8 +154,24 @@ def test_a_video_is_taken_down_with_all_its_clips(listed: Listed, capsys: pytest
     ):
         code, text = said(["catalog", "bury", *words], capsys)
         assert (code, "--video ID" in text) == (2, True), words
-    code, text = said(["catalog", "bury", "--video", "nobody", "--reason", "r"], capsys)
-    assert (code, "Nothing was buried" in text) == (2, True)
+    for wrong in ("", "https://www.youtube.com/watch?v=x", "a b", "x" * 201, "\x07"):
+        code, text = said(["catalog", "bury", f"--video={VIDEOS[1]}", f"--video={wrong}", "--reason", "r"], capsys)
+        assert (code, "Nothing was buried" in text) == (2, True), wrong
+    assert listed.catalog.read("downloads")["video_id"].to_pylist() == [VIDEOS[1]]
+
+
+def test_a_video_of_which_nothing_was_fetched_yet_can_be_taken_down_and_then_never_comes(
+    listed: Listed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed.fetch(2)
+    words = ["catalog", "bury", f"--video={VIDEOS[0]}", f"--video={VIDEOS[1]}", "--reason", "asked"]
+    code, text = said(words, capsys)
+    assert (code, f"nothing was fetched of {VIDEOS[0]}: " in text) == (0, True)
+    fetch = listed.json(["plan", "ingest", "audioset:eval", *listed.words], capsys)[0]
+    assert (fetch["candidates"], fetch["details"]["videos"]) == (2, 1), "of five lines: a clip, and one that is none"
+    listed.fetch(0)  # of a writer that was at work meanwhile
+    assert listed.catalog.purge().sources == 1
+    assert listed.catalog.read("downloads").num_rows == 0
 
 
 def test_a_damaged_file_is_taken_out_so_that_it_is_fetched_anew(

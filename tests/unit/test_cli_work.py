@@ -1,14 +1,18 @@
-"""What the commands that work are told before any service starts."""
+"""What the commands that work are told before any service starts, and what is told where a stage loses too much."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from catalog_rows import open_catalog, sha, stamp
 
+from flows.cli import work
+from flows.cli.main import main
 from flows.cli.work import require_model
 from flows.context import run_context
+from tasks.stage import StageFailedError, StageSummary
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.samples import current_model_id, is_trained
@@ -58,3 +62,27 @@ def test_a_flow_leaves_a_root_of_a_newer_format_alone(home: Path) -> None:
     with pytest.raises(FormatTooNewError, match="999"):
         run_context("nano", [], None).__enter__()
     assert home.stat().st_mtime_ns == before
+
+
+def test_of_a_stage_that_loses_too_much_its_tables_are_shown_all_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attrition = [{"split": "eval", "listed": 10, "ok": 4, "dead": 6}]
+    lost = {"by_error_class": {"dead": 6}, "note": "2 clips wait", "tables": {"clips by split": attrition}}
+    summary = StageSummary("ingest", 10, 0, 4, 6, 0, wall_s=1.0, cpu_s=1.0, **lost)
+
+    def fail(*_given: object) -> None:
+        summary.require_accepted(max_reject_fraction=0.5)
+
+    monkeypatch.setattr(work, "_as_flows", fail)
+    assert main(["ingest", "--preset", "nano"]) == StageFailedError.exit_code == 1
+    said = capsys.readouterr()
+    assert [line.split() for line in said.out.splitlines() if line.startswith(("eval", "ingest"))] == [
+        ["ingest", "10", "0", "4", "6", "0", "B", "1", "1", "6", "dead"],
+        ["eval", "10", "4", "6"],
+    ]
+    assert "clips by split" in said.out
+    assert "2 clips wait" in said.out
+    assert "at most 50% of 10 items rejected" in " ".join(said.err.split())
+    assert main(["ingest", "--preset", "nano", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["stages"][0]["tables"] == {"clips by split": attrition}

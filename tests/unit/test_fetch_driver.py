@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fetch_bench import DATASET, HOST, NOON, FetchBench, Host, bad_line, candidates_of, clip
+from fetch_bench import DATASET, HOST, NOON, FetchBench, Host, bad_line, candidates_of, clip, download_row
 
-from tasks.fetch_results import Nowhere
+from tasks.fetch_driver import Result
+from tasks.fetch_results import Fetched, Nowhere
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.fetching import attrition, fetch_key, missing, recheck_at, states, without_buried_videos
 from uniform_core.errors import ConfigError, Rejection
@@ -140,6 +141,32 @@ def test_a_source_that_cannot_work_stops_the_run_and_what_came_before_stays(benc
     assert len(bench.run().fetched) == 3
 
 
+def test_a_video_without_a_format_is_tried_again_and_then_given_up_and_stops_nobody(bench: FetchBench) -> None:
+    bench.host = Host(bench.time, {"clip-3": [FailureClass.NO_FORMAT] * 9})
+    books = bench.run()
+    assert bench.downloaded() == ["clip-0", "clip-1", "clip-2", "clip-4", "clip-5"]
+    assert bench.ledger() == [(f"{DATASET}/clip-3", "no_format")] * 3
+    assert len(books.final) == 1
+
+
+def test_one_video_after_the_other_without_a_format_stops_the_run(tmp_path: Path) -> None:
+    """They have two clips each. A file of a copy between them says nothing of YouTube, one of YouTube does."""
+    videos = [[clip(2 * n), clip(2 * n + 1)] for n in range(30)]
+    bench = FetchBench(tmp_path, [one for video in videos for one in video])
+    scripts: dict[str, list[Result | FailureClass]] = {
+        one.source_id: [FailureClass.NO_FORMAT] for video in videos for one in video
+    }
+    rows = {row["source_id"]: row for row in bench.candidates.to_pylist()}
+    came = {one: [Fetched(download_row(rows[one], source="youtube"), 100)] for one in ("clip-10", "clip-11")}
+    bench.host = Host(bench.time, scripts | came | {"clip-20": []})
+    with pytest.raises(ConfigError, match=r"one of 20 videos in a row; found none.*pip install -U 'yt-dlp"):
+        bench.run()
+    assert bench.host.requests[-1] == "clip-51", "it is of the twentieth video after one that came"
+    assert len(bench.ledger()) == 52 - 3 - 1, "what has failed until then is in the ledger"
+    bench.time.sleep(120)
+    assert len(bench.run().fetched) == 60 - 3, "each waits for its next try, and comes"
+
+
 def test_a_worker_that_was_lost_to_a_clip_is_a_failure_that_passes(bench: FetchBench) -> None:
     bench.host = Host(bench.time, {"clip-0": [Rejection("crash", "its worker died")]})
     bench.run()
@@ -244,8 +271,6 @@ def test_a_video_that_was_taken_down_is_not_fetched_nor_counted_as_lost(bench: F
 
 
 def test_a_takedown_of_a_video_follows_it_into_every_dataset_or_into_one(tmp_path: Path) -> None:
-    from fetch_bench import download_row
-
     catalog: Catalog = FetchBench(tmp_path, CLIPS).catalog
     stamp = {"stage_fp": "0" * 32, "run_id": "r", "created_at": NOON}
     rows = [
@@ -261,10 +286,12 @@ def test_a_takedown_of_a_video_follows_it_into_every_dataset_or_into_one(tmp_pat
         path = catalog.media_dir / row["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 100)
-    with pytest.raises(ConfigError, match="1 others: z"):
-        catalog.bury_videos(["x", "z"], reason="asked", run_id="r")
+    with pytest.raises(ConfigError, match="1 others: 'http://host/z'"):
+        catalog.bury_videos(["x", "http://host/z"], reason="asked", run_id="r")
     assert catalog.read("tombstones").num_rows == 0
-    catalog.bury_videos(["x"], reason="asked", run_id="r")
+    assert catalog.unseen_videos(["x", "z"]) == ["z"]
+    assert catalog.unseen_videos(["x"], dataset="c") == ["x"]
+    assert catalog.bury_videos(["x", "z"], reason="asked", run_id="r").sources == 2
     catalog.bury_videos(["y"], dataset="b", reason="asked", run_id="r")
     assert catalog.read("downloads")["source_id"].to_pylist() == ["y_2"]
     assert sorted(path.name for path in catalog.media_dir.rglob("*.mp4")) == ["y_2.mp4"]

@@ -17,12 +17,12 @@ from fetch_index import short_index
 from media_files import write
 
 from tasks.fetch_results import Fetched, Nowhere
-from tasks.fetch_worker import KEPT, FetchWorker
+from tasks.fetch_worker import KEPT, FetchWorker, OpenSource
 from uniform_core.corpus.fetching import fetch_key
-from uniform_core.corpus.inputs import item_json
+from uniform_core.corpus.items import item_json
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
-from uniform_core.fetching.sources import FolderSource, Means, Source
+from uniform_core.fetching.sources import FolderSource, Means
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
 from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
@@ -43,6 +43,7 @@ class StandinSource:
 
     def fetch(self, video: WantedVideo) -> Mapping[str, Outcome]:
         self.asked.append([clip.source_id for clip in video.clips])
+        self._scratch.mkdir(exist_ok=True)  # which goes when it is empty
         return {clip.source_id: self._answer(clip, self._scratch) for clip in video.clips}
 
     def close(self) -> None:
@@ -50,12 +51,13 @@ class StandinSource:
 
 
 class Worker(FetchWorker):
-    """A worker with stand-ins for its sources, by their kinds."""
+    """A worker with stand-ins for its sources, by their kinds; those of `copies` give what somebody has already."""
 
     standins: dict[str, StandinSource]
+    copies: int
 
-    def _sources(self, index: int) -> list[tuple[str, Source]]:
-        return list(self.standins.items())
+    def _sources(self, index: int) -> list[OpenSource]:
+        return [OpenSource(kind, one, n < self.copies) for n, (kind, one) in enumerate(self.standins.items())]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,9 @@ class Desk:
         self.scratch = next((self.media / "fetching" / "scratch").iterdir()) / "sources"
         self.scratch.mkdir()
 
-    def fetch(self, *answers: Answer, items: Sequence[SourceItem] | None = None) -> list[Any]:
+    def fetch(self, *answers: Answer, items: Sequence[SourceItem] | None = None, copies: int = 0) -> list[Any]:
+        """What comes of clips, of all where none are given, asked of sources of which the first so many are copies."""
+        self.worker.copies = copies
         self.worker.standins = {f"source{n}": StandinSource(a, self.scratch) for n, a in enumerate(answers)}
         chosen = self.items if items is None else items
         rows = [
@@ -169,14 +173,37 @@ def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(
 ) -> None:
     own = tmp_path / "own.mp4"
     own.write_bytes(b"not a video")
-    result = desk.fetch(always(Found(own, str(own), is_owned=False)), whole(video), items=desk.items[:1])[0]
+    result = desk.fetch(always(Found(own, str(own), is_owned=False)), whole(video), items=desk.items[:1], copies=1)[0]
     assert isinstance(result, Fetched)
     assert result.row["source"] == "source1"
     assert not desk.place(desk.items[0]).is_symlink()
-    alone = desk.fetch(always(Found(own, str(own), is_owned=False)), items=desk.items[1:])[0]
+    alone = desk.fetch(always(Found(own, str(own), is_owned=False)), items=desk.items[1:], copies=1)[0]
     assert isinstance(alone, Failed)
     assert (alone.failure, alone.is_final) == (FailureClass.BAD_MEDIA, True)
     assert own.read_bytes() == b"not a video", "it is its owner's"
+
+
+def test_a_member_that_an_archive_gives_damaged_or_refuses_is_asked_of_the_next_source(desk: Desk, video: Path) -> None:
+    refused = Failed(FailureClass.TOO_LARGE, "copies.tar, member x: a bomb")
+
+    def damaged(clip: WantedClip, scratch: Path) -> Outcome:
+        path = scratch / f"tar-{clip.source_id}.mp4"
+        path.write_bytes(b"not a video")
+        return Found(path, "copies.tar#x.mp4")
+
+    def archive(clip: WantedClip, scratch: Path) -> Outcome:
+        return damaged(clip, scratch) if clip.source_id == desk.items[0].source_id else refused
+
+    results = desk.fetch(archive, always(Absent()), whole(video), copies=1)
+    assert [type(result) for result in results] == [Fetched, Fetched]
+    assert {result.row["source"] for result in results} == {"source2"}
+    for item in desk.items:
+        desk.place(item).unlink()
+    first, second = desk.fetch(archive, always(refused), copies=2)
+    assert (first.failure, second) == (FailureClass.BAD_MEDIA, refused), "where all copies are bad: what the first was"
+    dead = Failed(FailureClass.DEAD, "removed")
+    assert desk.fetch(archive, always(dead), copies=1) == [dead, dead], "what may still come of it, its host says"
+    assert desk.left_over() == []
 
 
 def test_what_no_source_has_is_said_to_be_nowhere(desk: Desk) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, VideoReformatter
+from media_files import write
 
 from uniform_core.media import CanonicalForm, CutRule
 from uniform_core.media.forms import MAX_OVERLAP, batches
 from uniform_core.media.geometry import canonical_size, place, shown_size
 from uniform_core.media.mono import channel_weights, to_float, to_mono
-from uniform_core.media.picture import Motion
+from uniform_core.media.picture import Motion, Scaler, plane
 from uniform_core.media.sound import SoundTrack, resample
 from uniform_core.media.timeline import Ticks
 from uniform_core.spec import AVSpec
@@ -165,3 +169,37 @@ def test_batches_bound_overlap_and_lose_nothing() -> None:
     for group in groups:
         for window in group:
             assert sum(w.start_s <= window.start_s < w.end_s for w in group) <= MAX_OVERLAP
+
+
+def noise(colorspace: int, color_range: ColorRange) -> av.VideoFrame:
+    frame = av.VideoFrame(48, 32, "yuv420p")
+    for piece in frame.planes:
+        piece.update(np.random.default_rng(0).integers(0, 256, piece.buffer_size, np.uint8).tobytes())
+    frame.colorspace, frame.color_range = colorspace, color_range
+    return frame
+
+
+@pytest.mark.parametrize("color_range", [ColorRange.UNSPECIFIED, ColorRange.MPEG, ColorRange.JPEG])
+@pytest.mark.parametrize("colorspace", [1, 2, 4, 5, 6, 7, 9])
+def test_a_picture_that_needs_no_scaling_is_not_copied_and_any_other_is_as_ffmpeg_makes_it(
+    colorspace: int, color_range: ColorRange
+) -> None:
+    frame = noise(colorspace, color_range)
+    told = noise(colorspace, ColorRange.JPEG if color_range == ColorRange.JPEG else ColorRange.MPEG)
+    full = VideoReformatter().reformat(told, 48, 32, "yuv420p", dst_colorspace=5, dst_color_range=ColorRange.MPEG)
+    scaled = Scaler("yuv420p").scale(frame, (48, 32))
+    assert all(np.array_equal(plane(scaled, index), plane(full, index)) for index in range(3))
+    is_so = colorspace in (2, 5, 6) and color_range != ColorRange.JPEG
+    assert not is_so or scaled is frame
+    assert Scaler("yuv420p").scale(frame, (24, 16)) is not frame
+    assert Scaler("rgb24").scale(frame, (48, 32)) is not frame
+
+
+@pytest.mark.parametrize("turned", [{"rotation": 180}, {"rotation": 180, "mirrored": True}], ids=str)
+def test_a_picture_that_is_shown_turned_is_turned_whatever_its_size(turned: dict[str, Any], tmp_path: Path) -> None:
+    with av.open(str(write(tmp_path / "v.mp4", **turned))) as file:
+        frame = list(file.decode(video=0))[1]  # its number makes it unlike its mirror image
+        upright = Scaler("yuv420p").scale(frame, (frame.width, frame.height))
+        shown = plane(frame, 0)[::-1] if "mirrored" in turned else np.rot90(plane(frame, 0), 2)
+        assert not np.array_equal(shown, plane(frame, 0))
+        assert np.array_equal(plane(upright, 0), shown)

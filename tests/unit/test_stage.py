@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from catalog_rows import source_row
 from tasks.commits import CommitRule
 from tasks.pool import PoolLimits
 from tasks.ray_session import RaySession, ray_session
-from tasks.stage import ItemRows, PartFailure, Stage, StageSummary, run_stage
+from tasks.stage import ItemRows, PartFailure, Stage, StageFailedError, StageSummary, run_stage
 from uniform_core.catalog import Catalog
 from uniform_core.errors import Rejection, SchemaError, WorkFailedError
 from uniform_core.fingerprint import digest, text_digest
@@ -230,8 +231,10 @@ def test_rejects_above_the_limit_are_a_failure(bench: Bench) -> None:
     for _ in range(2):
         summary = bench.run("a", "b", "c", "bad d")
         assert summary.require_accepted(max_reject_fraction=0.25) is summary
-        with pytest.raises(WorkFailedError, match="at most 20% of 4 items rejected; found 1 rejected"):
+        with pytest.raises(StageFailedError, match="at most 20% of 4 items rejected; found 1 rejected") as caught:
             summary.require_accepted(max_reject_fraction=0.2)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (again.summary, str(again)) == (summary, str(caught.value))
 
 
 def test_a_summary_is_json(bench: Bench) -> None:

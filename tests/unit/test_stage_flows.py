@@ -17,7 +17,7 @@ from flows import nightly, stages
 from flows.proof_of_seeds import proof_of_seeds
 from flows.server import PrefectServer
 from tasks.context import RunContext
-from tasks.stage import StageSummary
+from tasks.stage import StageFailedError, StageSummary
 from uniform_core.errors import ServiceError, StorageError, UniformError, WorkFailedError
 
 
@@ -92,6 +92,16 @@ def test_what_trying_again_cannot_mend_is_not_tried_and_leaves_the_reason(
     assert (left.key, left.type) == ("ingest-summary", "markdown")
     assert str(error(kind)) in left.data
     assert kind.__name__ in left.data
+
+
+def test_a_stage_that_loses_too_much_leaves_its_tables_too(ingest: Callable[[Work], Any]) -> None:
+    table = [{"split": "eval", "listed": 3, "ok": 0}]
+    lost = StageSummary("ingest", 3, 0, 0, 3, 0, wall_s=1.0, cpu_s=1.0, tables={"clips by split": table})
+    state = ingest(Work(StageFailedError(lost, expected="one", found="none", fix="Mend it.")))
+    assert state.is_failed()
+    left = {artifact.key: artifact.data for artifact in artifacts(state)}
+    assert left.keys() == {"ingest-summary", "ingest-clips-by-split"}
+    assert "eval" in left["ingest-clips-by-split"]
 
 
 def test_a_wrong_config_leaves_the_reason_too(home: Path) -> None:

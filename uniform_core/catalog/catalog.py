@@ -120,11 +120,15 @@ class Catalog(Store):
     def bury_videos(
         self, video_ids: Sequence[str], *, dataset: str | None = None, reason: str, run_id: str, clock: Clock = utc_now
     ) -> Burial:
-        """What is gone: whole videos, with all their clips, of one dataset or of every one (None).
+        """What is gone: whole videos, with all their clips, those to come too, of one dataset or of every one (None).
 
-        Raises ConfigError, before any of them is buried, where nothing was ever fetched of one.
+        Raises ConfigError, before any of them is buried, for what cannot be the id of a video.
         """
         return takedown.bury_videos(self, video_ids, dataset=dataset, reason=reason, run_id=run_id, clock=clock)
+
+    def unseen_videos(self, video_ids: Sequence[str], *, dataset: str | None = None) -> list[str]:
+        """Those of the videos of which nothing was ever fetched."""
+        return takedown.unseen_videos(self, video_ids, dataset=dataset)
 
     def purge(self) -> Burial:
         """What was still to be removed of what has a tombstone (a killed takedown, a late writer)."""

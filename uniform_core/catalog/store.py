@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from uniform_core.catalog.delta import DeltaTables
 from uniform_core.catalog.session import beyond_the_views, fetch, open_session, run, sql_error, tables_in
 from uniform_core.catalog.tables import Table, all_tables, table_named
+from uniform_core.clock import Clock as Clock
+from uniform_core.clock import utc_now as utc_now
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 from uniform_core.files import lock
 
@@ -21,14 +22,9 @@ if TYPE_CHECKING:
     from uniform_core.catalog.batch import Rows
     from uniform_core.catalog.bounds import Bounds
 
-Clock = Callable[[], datetime]
 Parameters = Sequence[Any] | Mapping[str, Any]
 Result = TypeVar("Result")
 _READ_TRIES: Final = 8  # a reader loses a race only where compaction and vacuum both pass between two of its steps
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Store:

@@ -6,9 +6,10 @@ which rows are hidden. A writer that was at work meanwhile may add a clip: it ge
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from uniform_core.catalog import shard_care
 from uniform_core.catalog.session import TOMBSTONES
@@ -18,7 +19,8 @@ from uniform_core.errors import ConfigError
 if TYPE_CHECKING:
     from uniform_core.catalog.store import Clock, Store
 
-EVERY_DATASET = ""
+EVERY_DATASET: Final = ""
+_ID: Final = re.compile(r"[^\s/]{1,200}")
 
 # Clips of buried videos that have no tombstone of their own.
 _LATE = """
@@ -34,26 +36,32 @@ def bury_videos(
 ) -> Burial:
     """What is gone: the videos of one dataset, or of every one (None), with all their clips.
 
-    Raises ConfigError, before any of them is buried, where nothing was ever fetched of one.
+    A video of which nothing was fetched yet (`unseen_videos`) is buried too: what lists it later leaves it out. Raises
+    ConfigError, before any of them is buried, for what cannot be the id of a video, as an address or nothing cannot.
     """
     ids = list(dict.fromkeys(video_ids))
-    where = "" if dataset is None else " AND dataset = $dataset"
-    rows = store.rows(
-        f"SELECT DISTINCT video_id FROM stored.downloads WHERE list_contains($ids, video_id){where}",  # noqa: S608  (a text of ours)
-        parameters={"ids": ids, **({} if dataset is None else {"dataset": dataset})},
-    )
-    known = {row["video_id"] for row in rows}
-    if unknown := [video_id for video_id in ids if video_id not in known]:
+    if wrong := [one for one in ids if not (_ID.fullmatch(one) and one.isprintable())]:
         raise ConfigError(
-            "takedown of videos" if dataset is None else f"takedown of videos from dataset {dataset}",
-            expected="videos of which clips were fetched",
-            found=f"{len(unknown)} others: " + ", ".join(unknown[:5]) + (", …" if unknown[5:] else ""),
-            fix='Nothing was buried. `uniform query "SELECT DISTINCT dataset, video_id FROM downloads"` lists them.',
+            "takedown of videos",
+            expected="ids of videos, as indexes write them",
+            found=f"{len(wrong)} others: " + ", ".join(repr(one[:60]) for one in wrong[:5]),
+            fix='Nothing was buried. `uniform query "SELECT DISTINCT dataset, video_id FROM downloads"` lists ids.',
         )
     place = EVERY_DATASET if dataset is None else dataset
     store.insert(TOMBSTONES, [tombstone(place, i, reason=reason, run_id=run_id, clock=clock) for i in ids])
     clips = _bury_late(store)
     return replace(shard_care.purge(store), sources=clips)
+
+
+def unseen_videos(store: Store, video_ids: Sequence[str], *, dataset: str | None) -> list[str]:
+    """Those of the videos of which nothing was ever fetched, in one dataset or in any (None): maybe a wrong id."""
+    where = "" if dataset is None else " AND dataset = $dataset"
+    rows = store.rows(
+        f"SELECT DISTINCT video_id FROM stored.downloads WHERE list_contains($ids, video_id){where}",  # noqa: S608  (a text of ours)
+        parameters={"ids": list(video_ids), **({} if dataset is None else {"dataset": dataset})},
+    )
+    known = {row["video_id"] for row in rows}
+    return [video_id for video_id in dict.fromkeys(video_ids) if video_id not in known]
 
 
 def purge(store: Store) -> Burial:

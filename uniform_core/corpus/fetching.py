@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig, placed
-from uniform_core.corpus.inputs import ListedItem, item_json
+from uniform_core.corpus.inputs import ListedItem
+from uniform_core.corpus.items import item_json
 from uniform_core.datasets.index import IndexDataset
 from uniform_core.errors import UniformError
 from uniform_core.fetching.classes import FailureClass

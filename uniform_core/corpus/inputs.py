@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -25,7 +24,7 @@ from uniform_core.corpus.roles import Roles
 from uniform_core.datasets.filters import Filters
 from uniform_core.fingerprint import digest
 from uniform_core.splits import INSTRUMENT
-from uniform_core.types import SourceItem, Window
+from uniform_core.types import SourceItem
 
 
 @dataclass(frozen=True)
@@ -99,28 +98,6 @@ def ingest_candidates(config: RunConfig, *, listed: Iterable[ListedItem] | None 
         ]
     )
     return pa.Table.from_pylist(rows, schema=schema)
-
-
-def item_json(item: SourceItem) -> dict[str, Any]:
-    """The item as JSON-able values; `item_from_json` is the inverse."""
-    values = asdict(item) | {"attributes": dict(item.attributes)}
-    values["path"] = None if item.path is None else str(item.path)
-    return values
-
-
-def item_from_json(values: Mapping[str, Any]) -> SourceItem:
-    """The item of `item_json`."""
-    windows, span, events = values["windows"], values["span"], values["event_times_s"]
-    return SourceItem(
-        **{
-            name: values[name]
-            for name in ("dataset", "source_id", "split", "label", "caption", "video_id", "attributes")
-        },
-        path=None if values["path"] is None else Path(values["path"]),
-        span=None if span is None else Window(**span),
-        windows=None if windows is None else tuple(Window(**window) for window in windows),
-        event_times_s=None if events is None else tuple(events),
-    )
 
 
 def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[ListedItem] | None = None) -> pa.Table:

@@ -19,6 +19,7 @@ class FailureClass(StrEnum):
     EXPIRED_URL = "expired_url"  # 403 mid-stream: asked for anew, once
     TRANSIENT = "transient"  # 5xx, timeouts, cut connections, DNS
     CONFIG = "config"  # no JS runtime, no ffmpeg, terms not accepted: stops the run, and says what to do
+    NO_FORMAT = "no_format"  # no format that we take: the video's own, unless one after the other says so
     BAD_MEDIA = "bad_media"  # not media, empty, shorter than 95 %, without picture or sound, damaged
     RANGE = "range"  # the clip begins after the video's end
     DENIED = "denied"  # 401 or 403 of a plain host that is no expired address

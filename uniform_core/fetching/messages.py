@@ -14,7 +14,7 @@ from uniform_core.fetching.classes import FailureClass
 _TABLE: Final[tuple[tuple[FailureClass, str], ...]] = (
     (
         FailureClass.CONFIG,
-        r"requested format is not available|no supported javascript runtime|only images are available"
+        r"no supported javascript runtime"
         r"|ff(mpeg|probe)\b.{0,40}(is not installed|not found|could not be found)|failed to load cookies",
     ),
     (FailureClass.BOTWALL, r"confirm you.?re not a bot|captcha challenge|http error 429|too many requests"),
@@ -35,6 +35,7 @@ _TABLE: Final[tuple[tuple[FailureClass, str], ...]] = (
         r"|copyright (claim|grounds)|no longer available"
         r"|video is not available|(video|recording) (does not exist|is not available)|http error (404|410)",
     ),
+    (FailureClass.NO_FORMAT, r"requested format is not available|only images are available"),
     (FailureClass.EXPIRED_URL, r"http error 403|(returned|error) 403 forbidden|403 forbidden"),
     (FailureClass.TOO_LARGE, r"larger than max-filesize|file too large|exited with code -25\b|more bytes than"),
     (

@@ -64,6 +64,7 @@ POLICIES: Final[Mapping[FailureClass, Policy]] = {
         waits_s=(*(30.0 * 2**n for n in range(5)), HOUR_S, DAY_S, 7 * DAY_S),
     ),
     FailureClass.CONFIG: Policy(stops_run=True),
+    FailureClass.NO_FORMAT: Policy(waits_s=(MINUTE_S, HOUR_S)),  # as bad media: a video without what we need
     FailureClass.BAD_MEDIA: Policy(waits_s=(MINUTE_S, HOUR_S)),
     FailureClass.RANGE: Policy(),
     FailureClass.DENIED: Policy(),

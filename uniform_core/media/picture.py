@@ -15,6 +15,8 @@ from uniform_core.media.geometry import shown_size
 GREY_PER_LUMA = 255 / 219  # luma lies in 16..235
 STILL_RANGE = 6.0
 BLOCK = 8
+BT601 = (2, 5, 6)
+"""FFmpeg's numbers for colours of BT.601: nothing said, BT.470BG, SMPTE 170M."""
 DOZEN = 12
 
 
@@ -51,7 +53,9 @@ class Scaler:
         """The frame upright at `size_WH`; BT.601 limited range where the format is YUV."""
         if self._memo is not None and self._memo[0] is frame and self._memo[1] == size_WH:
             return self._memo[2]
-        turns = quarter_turns(frame)
+        turns, mirrored = quarter_turns(frame), is_mirrored(frame)
+        if not turns and not mirrored and self._is_so(frame, size_WH):
+            return frame
         width, height = size_WH[::-1] if turns % 2 else size_WH
         to_yuv = self._format.startswith("yuv")
         scaled = self._reformatter.reformat(
@@ -65,10 +69,18 @@ class Scaler:
             dst_color_range=ColorRange.MPEG if to_yuv else ColorRange.JPEG,
             threads=1,
         )
-        mirrored = is_mirrored(frame)
         upright = turn(scaled, turns, mirrored=mirrored) if turns or mirrored else scaled
         self._memo = (frame, size_WH, upright)
         return upright
+
+    def _is_so(self, frame: av.VideoFrame, size_WH: tuple[int, int]) -> bool:
+        """Whether a frame already is what would become of it, so that no copy of its planes is made."""
+        return (
+            self._format == "yuv420p" == frame.format.name
+            and size_WH == (frame.width, frame.height)
+            and frame.colorspace in BT601
+            and source_range(frame) == ColorRange.MPEG
+        )
 
 
 def source_range(frame: av.VideoFrame) -> ColorRange:

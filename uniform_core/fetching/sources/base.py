@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from uniform_core.families import Member
 from uniform_core.fetching.gate import Gate
@@ -48,7 +48,12 @@ class Source(Protocol):
 
 
 class SourceConfig(Member):
-    """A place that media come from. No place enters a fingerprint: the file's own sha256 does."""
+    """A place that media come from. No place enters a fingerprint: the file's own sha256 does.
+
+    `is_copy` says that it hands out what somebody has already: a clip that is damaged there may be whole elsewhere.
+    """
+
+    is_copy: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, means: Means) -> Source:

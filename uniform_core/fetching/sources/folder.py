@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from typing_extensions import override
 
@@ -22,6 +22,7 @@ MEDIA: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv
 class FolderSource(SourceConfig):
     """A folder; a clip is the file that is called `<source_id>.mp4`, or with another suffix of media."""
 
+    is_copy: ClassVar[bool] = True
     kind: Literal["folder"] = "folder"
     path: Path
     most_files: Count = 5_000_000  # a folder with more is the root of a disk, and no dataset

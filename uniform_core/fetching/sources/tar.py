@@ -7,7 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -33,6 +33,7 @@ class TarSource(SourceConfig):
     A compressed archive is unpacked once, into the cache: it takes as much room again.
     """
 
+    is_copy: ClassVar[bool] = True
     kind: Literal["tar"] = "tar"
     paths: tuple[Path, ...] = Field(min_length=1)
     most_member_bytes: Count = 512 << 20

@@ -19,6 +19,7 @@ from uniform_core.download import retry_after_s
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.messages import of_message, plain
 from uniform_core.fetching.outcome import Failed
+from uniform_core.fetching.policies import POLICIES
 from uniform_core.fetching.statuses import of_status
 
 MOST_LINKS: Final = 12  # of a chain of exceptions
@@ -51,13 +52,22 @@ def of_youtube(error: BaseException, said: Sequence[str] = ()) -> Failed:
     status = None if answer is None else int(answer.status)
     message = plain(str(error) or type(error).__name__)
     failure = _class_of(chain, status)
-    if failure in (None, FailureClass.BAD_MEDIA):  # "ffmpeg exited with code 8": its own words say more
-        told = next(((line, found) for line in said if (found := of_message(line)) is not None), None)
+    if failure in (None, FailureClass.BAD_MEDIA, FailureClass.NO_FORMAT):  # "ffmpeg exited with code 8"
+        told = _told(said, of_video=failure is not FailureClass.NO_FORMAT)
         if told is not None:
             message, failure = plain(f"{message} ({told[0]})"), told[1]
     if failure is None:
         message, failure = plain(f"unknown: {message}"), FailureClass.TRANSIENT
     return Failed(failure, message, http_status=status, retry_after_s=_retry_after_s(answer))
+
+
+def _told(said: Sequence[str], *, of_video: bool) -> tuple[str, FailureClass] | None:
+    """The first line that was said before and says more; not `of_video`: only of what is no video's fault.
+
+    Where no format is left, lines before it may tell of the formats that one of YouTube's players did not give.
+    """
+    classes = ((line, of_message(line)) for line in said)
+    return next(((line, found) for line, found in classes if found and (of_video or not POLICIES[found].counts)), None)
 
 
 def _class_of(chain: Sequence[BaseException], status: int | None) -> FailureClass | None:
