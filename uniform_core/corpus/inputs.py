@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.filtering import filtered_split, screens_of
 from uniform_core.corpus.fingerprints import ingest_fingerprint
+from uniform_core.corpus.items import item_json
 from uniform_core.corpus.leakage import guarded_videos, twins
 from uniform_core.corpus.left_out import COPY_OF, TWIN_OF, has_leaked
 from uniform_core.corpus.roles import Roles
