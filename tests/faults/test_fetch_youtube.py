@@ -469,7 +469,7 @@ def test_real_yt_dlp_fetches_a_video_and_its_seconds_from_a_host(host: StandinHo
 
         expected = {
             "404": (Reply(status=404), F.DEAD),
-            "403": (Reply(status=403), F.EXPIRED_URL),
+            "403": (Reply(status=403), F.TRANSIENT),  # of the first question: nothing has begun
             "503": (Reply(status=503, retry_after="60"), F.TRANSIENT),
             "page": (Reply(PAGE, kind="text/html"), F.BAD_MEDIA),
         }
