@@ -253,7 +253,7 @@ def test_a_name_that_is_no_text_is_written_as_text(desk: Desk, tmp_path: Path) -
     copies = FolderSource(path=tmp_path / "copies").open(Means(desk.scratch, NotingGate()))
     for source in ("source0", KEPT):
         [result] = desk.fetch(
-            lambda clip, _: copies.fetch(WantedVideo("d", VIDEO, (clip,)))[name], items=desk.items[:1]
+            lambda clip, _: copies.fetch(WantedVideo("d", VIDEO, (clip,)))[name], items=desk.items[:1], copies=1
         )
         assert isinstance(result, Fetched), result
         assert result.row["source"] == source
