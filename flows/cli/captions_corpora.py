@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -127,7 +128,10 @@ def _newest(catalog: Catalog, name: str) -> CorpusVersion:
 
 
 def _selector_row(selector: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: ", ".join(value) if isinstance(value, list) else value for name, value in selector.items()}
+    return {
+        name: ", ".join(value) if isinstance(value, list) else json.dumps(value) if isinstance(value, dict) else value
+        for name, value in selector.items()
+    }
 
 
 def activated(arguments: argparse.Namespace) -> int:
@@ -171,7 +175,7 @@ def diff(arguments: argparse.Namespace) -> int:
     a, b = (corpus_version(catalog, name) for name in names)
     if arguments.page is not None:
         return _diff_page(catalog, a, b, arguments)
-    found = diff_corpora(catalog, a, b, vocabulary=not arguments.by_hash)
+    found = diff_corpora(catalog, a, b, by_hash=arguments.by_hash)
     examples = diff_rows(catalog, a, b, limit=arguments.examples).to_pylist() if arguments.examples else []
     if arguments.json:
         print_json({**found.as_dict(), "examples": examples})
@@ -204,7 +208,7 @@ def _side_row(side: SideOf) -> dict[str, Any]:
         "agreement": side.mean_agreement,
         "duplicates": side.duplicates,
         "most copies": side.most_copies,
-        "flags": ", ".join(f"{count} {flag}" for flag, count in side.flags.items()),
+        "flags": None if side.flags is None else ", ".join(f"{n} {flag}" for flag, n in side.flags.items()),
     }
 
 

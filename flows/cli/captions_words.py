@@ -41,7 +41,7 @@ def add_captions_words(command: argparse.ArgumentParser, *, choice: Callable[...
     option(command, "--select-only", of=("build",), action="store_true", help=words)
     option(command, "--activate", of=("build",), action="store_true", help="make the version the active one")
     option(command, "--corpora", of=("list",), action="store_true", help="versions of corpora instead of captioners")
-    words = "leave the vocabulary out: texts are not read, only compared by their hashes"
+    words = "compare hashes alone: no lengths, agreement, flags and words"
     option(command, "--by-hash", of=("diff",), action="store_true", help=words)
     least = {"type": number("--examples", int, least=0), "default": 5, "metavar": "N"}
     option(command, "--examples", of=("diff",), help="changed clips to show (default: 5)", **least)

@@ -35,6 +35,16 @@ def test_features_have_the_width_and_never_too_many_or_no_tokens(config: TextEnc
         assert torch.isfinite(features.features_LD).all()
 
 
+def test_tokens_are_counted_as_the_encoder_makes_them(config: TextEncoderConfig):
+    count = config.token_counter()
+    for text_, features in zip(TEXTS, config.build().encode(TEXTS), strict=True):
+        if features.is_truncated:
+            assert count(text_) > config.max_tokens
+        else:
+            assert count(text_) == len(features.features_LD)
+    assert config.counter_name.startswith(config.kind)
+
+
 def test_null_text_is_one_token(config: TextEncoderConfig):
     (null,) = config.build().encode([""])
     assert len(null.features_LD) == 1

@@ -82,12 +82,14 @@ def test_of_several_captions_of_one_selector_the_last_written_stands(catalog):
         ({"prompt": "ab12cd"}, {1: "small"}),
         ({"without": ["repetitive"]}, {0: "large"}),
         ({"statuses": ["refused"]}, {3: "i cannot"}),
+        ({"bounds": {"n_words": {"least": 2}}}, {1: "small"}),
+        ({"bounds": {"n_words": {"least": 1, "most": 1}, "agreement": {"most": 0.5}}}, {0: "large"}),
     ],
 )
 def test_a_selector_takes_what_fits_every_word_of_it(catalog, selector, said):
-    say(catalog, 0, "large", "vlm", captioner_revision="pllava-x13b", flags=["too_short"])
+    say(catalog, 0, "large", "vlm", captioner_revision="pllava-x13b", flags=["too_short"], n_words=1, agreement=0.5)
     prompt = "ab12cd" + "0" * 26
-    say(catalog, 1, "small", "vlm", captioner_revision="pllava-7b", prompt_hash=prompt, flags=["repetitive"])
+    say(catalog, 1, "small", "vlm", captioner_revision="pllava-7b", prompt_hash=prompt, flags=["repetitive"], n_words=2)
     say(catalog, 2, "unmeasured", "vlm", captioner_revision="other", flags=None, status="truncated")
     say(catalog, 3, "i cannot", "vlm", captioner_revision="other", flags=["refusal"], status="refused")
     assert texts_of(catalog, build(catalog, policy({"captioner": "vlm", **selector}))) == said
@@ -205,6 +207,8 @@ def test_unknown_corpora_prompts_names_and_columns_are_said(catalog):
         ('{"selectors": []}', "selectors"),
         ('{"selectors": [{"captioner": "a", "without": ["ugly"]}]}', "without"),
         ('{"selectors": [{"captioner": "a", "statuses": ["empty"]}]}', "leave out empty"),
+        ('{"selectors": [{"captioner": "a", "bounds": {"n_words": {}}}]}', "a least, a most"),
+        ('{"selectors": [{"captioner": "a", "bounds": {"colour": {"least": 1}}}]}', "bounds.colour"),
         ("{", "policy"),
     ],
 )

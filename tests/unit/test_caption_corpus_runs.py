@@ -12,6 +12,7 @@ from caption_table import CLIPS, build, policy, say_all
 from catalog_rows import START, clip_row, latent_rows, open_catalog, sha
 
 from tasks.results import _config_tags
+from tasks.train import _notes, _Read
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
@@ -104,6 +105,15 @@ def test_the_record_of_a_run_names_the_corpus_and_the_versions_that_it_read(cata
         == f"main@{version.version}"
         == json.loads(config.model_dump_json())["corpus"]
     )
+
+
+def test_training_says_which_corpus_it_reads_and_of_how_many_clips(catalog):
+    version = build(catalog, policy({"captioner": "vlm"}))
+    config = pinned(catalog, run_of(version.name))
+    index = training_samples(catalog, config, RUN_CLIPS, split="train")
+    read = _Read(index, index, {}, None)
+    assert _notes(config, read) == [f"captions: corpus main@{version.version}, of 2 of 3 clips"]
+    assert _notes(build_run("nano"), read) == []
 
 
 def test_a_caption_of_frames_that_are_no_longer_the_clips_is_not_taken(catalog):

@@ -1,13 +1,16 @@
 """Two versions of caption corpora beside each other: what changed, by SQL over their selections.
 
-A caption is the same where its text is, by its hash. Both are read at their own Delta versions, in one statement.
+A caption is the same where its text is, by its hash. Both are read at their own Delta versions, in one statement for
+each range of clips: what a range takes of memory does not grow with the corpora.
 """
 
 # ruff: noqa: S608  (names are constants of this package; values are parameters)
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from uniform_core.captions.flags import DUPLICATE, FLAGS
@@ -23,11 +26,16 @@ Kind = Literal["same", "changed", "added", "removed"]
 KINDS: Final[tuple[Kind, ...]] = ("same", "changed", "added", "removed")
 SIDES: Final = ("a", "b")
 TOP_WORDS: Final = 20
+MEASURED: Final = ("n_words", "agreement", "flags")
+RANGE_CLIPS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
 class SideOf:
-    """One corpus of a diff, as numbers. Means are of the captions that were measured; None where none was."""
+    """One corpus of a diff, as numbers. Means are of the captions that were measured; None where none was.
+
+    `texts` are different ones, as they were counted when the version was made. A diff by hash has no means and flags.
+    """
 
     name: str
     clips: int
@@ -36,7 +44,7 @@ class SideOf:
     mean_agreement: float | None
     duplicates: int  # clips whose text another clip has too
     most_copies: int  # clips with the commonest text; 0 without captions
-    flags: dict[str, int]  # captions by flag, those of none left out
+    flags: dict[str, int] | None  # captions by flag, those of none left out
 
 
 @dataclass(frozen=True)
@@ -65,22 +73,31 @@ class CorpusDiff:
         return asdict(self)
 
 
-def diff_corpora(catalog: Catalog, a: CorpusVersion, b: CorpusVersion, *, vocabulary: bool = True) -> CorpusDiff:
-    """What became of A's captions in B. The vocabulary reads every text of both; the rest reads hashes alone."""
-    sql, words = _pairs(a, b, columns=("n_words", "agreement", "flags"))
-    rows = catalog.query(
-        f"""
-        WITH {sql}
-        SELECT {", ".join(f"count(*) FILTER (kind = '{kind}') AS {kind}" for kind in KINDS)},
-               {", ".join(_side_sql(side) for side in SIDES)}
-        FROM pairs
-        """,
-        **words,
-    ).to_pylist()
-    [row] = rows
-    gained, lost = _vocabulary(catalog, a, b) if vocabulary else (None, None)
-    counts = {kind: row[kind] for kind in KINDS}
-    return CorpusDiff(**counts, a=_side(row, "a", a.name), b=_side(row, "b", b.name), gained=gained, lost=lost)
+def diff_corpora(catalog: Catalog, a: CorpusVersion, b: CorpusVersion, *, by_hash: bool = False) -> CorpusDiff:
+    """What became of A's captions in B. `by_hash` leaves out what is told by measures, flags and texts."""
+    measured = () if by_hash else MEASURED
+    total: Counter[str] = Counter()
+    most = dict.fromkeys(SIDES, 0)
+    for among in _ranges(max(a.clips, b.clips)):
+        sql, words = _pairs(a, b, columns=measured, among=among)
+        counts = ", ".join(f"count(*) FILTER (kind = '{kind}') AS {kind}" for kind in KINDS)
+        sides = ", ".join(_side_sql(side, is_measured=not by_hash) for side in SIDES)
+        [row] = catalog.query(f"WITH {sql} SELECT {counts}, {sides} FROM pairs", **words).to_pylist()
+        most = {side: max(most[side], row.pop(f"most_copies_{side}")) for side in SIDES}
+        total.update({name: value or 0 for name, value in row.items()})
+    gained, lost = (None, None) if by_hash else _vocabulary(catalog, a, b)
+    one, other = (
+        _side(total, side, version, most=most[side], is_measured=not by_hash)
+        for side, version in zip(SIDES, (a, b), strict=True)
+    )
+    return CorpusDiff(**{kind: total[kind] for kind in KINDS}, a=one, b=other, gained=gained, lost=lost)
+
+
+def _ranges(clips: int) -> list[Range]:
+    """All clips in ranges of about a million; their ids are spread evenly over hex digits."""
+    count = 1 << max(0, (clips // RANGE_CLIPS).bit_length())
+    ends = [None, *(f"{place * (1 << 32) // count:08x}" for place in range(1, count)), None]
+    return [Range(after, until) for after, until in pairwise(ends)]
 
 
 def diff_rows(
@@ -152,7 +169,8 @@ def _pairs(
         parameters |= one.parameters
         named = {**tables, "caption_texts": f"texts_{side}"}
         others |= {name: (table, version.versions[table]) for table, name in named.items()}
-        parts.append(f"{side} AS (SELECT * REPLACE ({flags_sql(version.policy, 's')} AS flags) FROM {side}_selected s)")
+        flagged = f"REPLACE ({flags_sql(version.policy, 's')} AS flags) " if "flags" in columns else ""
+        parts.append(f"{side} AS (SELECT * {flagged}FROM {side}_selected s)")
     both = ", ".join(f"{side}.{name} AS {name}_{side}" for side in SIDES for name in ("text_hash", "copies", *columns))
     parts.append(
         f"""pairs AS (
@@ -165,28 +183,45 @@ def _pairs(
     return ",\n".join(parts), {"parameters": parameters, "others": others}
 
 
-def _side_sql(side: str) -> str:
-    """SQL of the numbers of one side, with the side behind their names."""
+def _side_sql(side: str, *, is_measured: bool) -> str:
+    """SQL of the numbers of one side, with the side behind their names; all but the last of the first add up."""
+    plain = (
+        f"count(text_hash_{side}) AS clips_{side}, count(*) FILTER (copies_{side} > 1) AS duplicates_{side},"
+        f" coalesce(max(copies_{side}), 0) AS most_copies_{side}"
+    )
+    if not is_measured:
+        return plain
+    sums = ", ".join(
+        f"sum({name}_{side}) AS {name}_{side}, count({name}_{side}) AS n_{name}_{side}" for name in MEASURED[:2]
+    )
     flags = ", ".join(
         f"count(*) FILTER (list_contains(flags_{side}, '{flag}')) AS {flag}_{side}" for flag in (*FLAGS, DUPLICATE)
     )
-    return (
-        f"count(text_hash_{side}) AS clips_{side}, count(DISTINCT text_hash_{side}) AS texts_{side},"
-        f" avg(n_words_{side}) AS mean_words_{side}, avg(agreement_{side}) AS mean_agreement_{side},"
-        f" count(*) FILTER (copies_{side} > 1) AS duplicates_{side},"
-        f" coalesce(max(copies_{side}), 0) AS most_copies_{side}, {flags}"
+    return f"{plain}, {sums}, {flags}"
+
+
+def _side(total: Counter[str], side: str, version: CorpusVersion, *, most: int, is_measured: bool) -> SideOf:
+    flags = {flag: total[f"{flag}_{side}"] for flag in (*FLAGS, DUPLICATE) if total[f"{flag}_{side}"]}
+    words, agreement = (_mean(total[f"{name}_{side}"], total[f"n_{name}_{side}"]) for name in MEASURED[:2])
+    return SideOf(
+        name=version.name,
+        clips=total[f"clips_{side}"],
+        texts=version.texts,
+        mean_words=words,
+        mean_agreement=agreement,
+        duplicates=total[f"duplicates_{side}"],
+        most_copies=most,
+        flags=flags if is_measured else None,
     )
 
 
-def _side(row: dict[str, Any], side: str, name: str) -> SideOf:
-    names = ("clips", "texts", "mean_words", "mean_agreement", "duplicates", "most_copies")
-    flags = {flag: row[f"{flag}_{side}"] for flag in (*FLAGS, DUPLICATE) if row[f"{flag}_{side}"]}
-    return SideOf(name=name, flags=flags, **{column: row[f"{column}_{side}"] for column in names})
+def _mean(total: float, count: int) -> float | None:
+    return float(total) / count if count else None
 
 
 def _vocabulary(catalog: Catalog, a: CorpusVersion, b: CorpusVersion) -> tuple[Vocabulary, Vocabulary]:
     """The words that only B's texts have, and those that only A's have, each counted once a text."""
-    sql, words = _pairs(a, b, columns=("flags",))
+    sql, words = _pairs(a, b, columns=())
     parts = ", ".join(
         f"""words_{side} AS (
             SELECT word, count(*) AS texts FROM (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from uniform_core.captioners.base import CaptionStatus
 from uniform_core.captions.flags import AnyFlag
@@ -20,12 +20,30 @@ if TYPE_CHECKING:
 Words = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
+# Measures that a selector may bound; where one is null, a caption is not known to be within.
+Measure = Literal["n_words", "n_text_tokens", "distinct_4grams", "prompt_overlap", "english_share", "agreement"]
+
+
+class Bound(Frozen):
+    """From `least` to `most`, both included; one of them may be left out."""
+
+    least: float | None = None
+    most: float | None = None
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Bound:
+        if self.least is None and self.most is None:
+            raise ValueError("a bound has a least, a most, or both")
+        return self
+
+
 class Selector(Frozen):
     """Captions that fit every word that is given; of several of one clip, the one that was written last.
 
     `revision` may have `*` for any run of letters. `prompt` is the beginning of a prompt's hash, `stage_fp` that of the
     fingerprint that `uniform captions list` shows. `without` are flags that a caption must not have; a caption that was
-    never measured (format 2) is not known to be without them.
+    never measured (format 2) is not known to be without them. `bounds` are thresholds of the policy's own, on measures:
+    flags are by those of the run that wrote a caption.
     """
 
     captioner: Words
@@ -34,6 +52,7 @@ class Selector(Frozen):
     stage_fp: Annotated[str, Field(pattern="^[0-9a-f]{6,32}$")] | None = None
     statuses: tuple[CaptionStatus, ...] = Field(default=("success", "truncated"), min_length=1)
     without: tuple[AnyFlag, ...] = ()
+    bounds: dict[Measure, Bound] = Field(default={}, exclude_if=lambda value: value == {})
 
     @field_validator("statuses")
     @classmethod
@@ -55,7 +74,9 @@ POLICIES: Final[Mapping[str, CorpusPolicy]] = {
     "paper-pllava-13b": CorpusPolicy(
         selectors=(
             Selector(
-                captioner="pllava", revision="*13b*", without=("too_short", "repetitive", "prompt_echo", "refusal")
+                captioner="pllava",
+                revision="*pllava-13b@*",
+                without=("too_short", "repetitive", "prompt_echo", "refusal"),
             ),
             Selector(captioner="class_label"),
         )

@@ -1,7 +1,8 @@
 """The SQL of a corpus: of the captions of a clip, the one that a policy selects.
 
 It is parts of a WITH, whose names begin with a `side` of the caller's, so that two corpora fit into one statement:
-`<side>candidates` has one row for each clip and selector that has a caption for it, `<side>selected` one for each clip.
+`<side>candidates` has one row for each clip and selector that has a caption for it (the first alone, where no other can
+come to be needed), `<side>selected` one for each clip.
 """
 
 # ruff: noqa: S608  (names are constants of this package; values are parameters)
@@ -64,27 +65,40 @@ def selection(
     """
     parameters: dict[str, Any] = {}
     within = _within(among, side, parameters)
-    cases = ", ".join(
-        f"CASE WHEN {_fits(selector, f'{side}s{place}', parameters)} THEN {place} END"
-        for place, selector in enumerate(policy.selectors)
-    )
-    names = ", ".join(dict.fromkeys((*ALWAYS, *columns)))
+    fits = [_fits(selector, f"{side}s{place}", parameters) for place, selector in enumerate(policy.selectors)]
+    # Where a text may take a caption away, the next selector must have one ready; elsewhere the first decides at once.
+    is_first_enough = relations.copied is not None and not _strict(policy)
+    names = ", ".join(f"c.{name}" for name in dict.fromkeys((*ALWAYS, *columns)))
     parts = [
         *_contents(side, relations, within),
         f"""{side}matched AS (
-            SELECT {names}, unnest([{cases}]) AS place FROM {relations.captions} c
-            WHERE {within} AND text_hash IS NOT NULL AND (frame_indices IS NULL OR NOT EXISTS (
-                FROM {side}stale x WHERE x.clip_id = c.clip_id AND x.clip_sha256 = c.clip_sha256
-            ))
+            SELECT {names}, {_first_place(fits) if is_first_enough else _every_place(fits)} AS place
+            FROM {relations.captions} c
+            LEFT JOIN {side}stale x ON x.clip_id = c.clip_id AND x.clip_sha256 = c.clip_sha256
+            WHERE {within} AND c.text_hash IS NOT NULL AND (c.frame_indices IS NULL OR x.clip_id IS NULL)
         )""",
         f"""{side}candidates AS (
-            SELECT * FROM {side}matched WHERE place IS NOT NULL
-            QUALIFY row_number() OVER (PARTITION BY clip_id, place ORDER BY created_at DESC, work_key) = 1
+            SELECT * FROM {side}matched WHERE place IS NOT NULL QUALIFY row_number() OVER (
+                PARTITION BY clip_id{"" if is_first_enough else ", place"} ORDER BY place, created_at DESC, work_key
+            ) = 1
         )""",
     ]
     if relations.copied is not None:
         parts.append(_selected(policy, side, relations.copied))
     return Selection(",\n".join(parts), parameters)
+
+
+def _first_place(fits: Sequence[str]) -> str:
+    return f"CASE {' '.join(f'WHEN {fit} THEN {place}' for place, fit in enumerate(fits))} END"
+
+
+def _every_place(fits: Sequence[str]) -> str:
+    return f"unnest([{', '.join(f'CASE WHEN {fit} THEN {place} END' for place, fit in enumerate(fits))}])"
+
+
+def _strict(policy: CorpusPolicy) -> list[int]:
+    """The places of the selectors that take no duplicates."""
+    return [place for place, selector in enumerate(policy.selectors) if DUPLICATE in selector.without]
 
 
 def flags_sql(policy: CorpusPolicy, row: str) -> str:
@@ -96,20 +110,19 @@ def flags_sql(policy: CorpusPolicy, row: str) -> str:
 
 
 def _contents(side: str, relations: Relations, within: str) -> list[str]:
-    """`<side>stale`: contents of clips that are no longer theirs. Few clips have ever had more than one."""
-    current = relations.current
-    if current is None:
-        now = f"""
-            SELECT clip_id, source_sha256 FROM {side}contents SEMI JOIN (
-                SELECT clip_id FROM {side}contents GROUP BY clip_id HAVING min(source_sha256) <> max(source_sha256)
-            ) USING (clip_id)
+    """`<side>stale`: contents of clips that are no longer theirs."""
+    rows = f"SELECT clip_id, clip_sha256, source_sha256, created_at, work_key FROM {relations.clips} c"
+    if relations.current is None:  # few clips were ever cut more than once: of the others nothing is held
+        several = f"SELECT clip_id FROM {relations.clips} c WHERE {within} GROUP BY clip_id HAVING count(*) > 1"
+        contents = f"{rows} SEMI JOIN ({several}) USING (clip_id) WHERE {within}"
+        now = f"""SELECT clip_id, source_sha256 FROM {side}contents
             QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY created_at DESC, work_key) = 1"""
     else:
-        now = f"SELECT clip_id, source_sha256 FROM {current}"
+        contents = f"{rows} WHERE {within}"
+        now = f"SELECT clip_id, source_sha256 FROM {relations.current}"
     own = f"JOIN {side}now n ON n.clip_id = c.clip_id AND n.source_sha256"
     return [
-        f"{side}contents AS (SELECT clip_id, clip_sha256, source_sha256, created_at, work_key"
-        f" FROM {relations.clips} c WHERE {within})",
+        f"{side}contents AS ({contents})",
         f"{side}now AS ({now})",
         f"""{side}stale AS (
             SELECT c.clip_id, c.clip_sha256 FROM {side}contents c {own} <> c.source_sha256
@@ -120,14 +133,13 @@ def _contents(side: str, relations: Relations, within: str) -> list[str]:
 
 def _selected(policy: CorpusPolicy, side: str, copied: str) -> str:
     """The first selector that has a caption; those that forbid duplicates have none where its text is one."""
-    strict = [place for place, selector in enumerate(policy.selectors) if DUPLICATE in selector.without]
+    strict = _strict(policy)
     is_duplicate = f"coalesce(d.copies, 1) >= {policy.duplicate_copies}"
     where = f" WHERE NOT (k.place IN ({', '.join(map(str, strict))}) AND {is_duplicate})"
     first = " QUALIFY row_number() OVER (PARTITION BY k.clip_id ORDER BY k.place) = 1"
     return (
         f"{side}selected AS (SELECT k.*, coalesce(d.copies, 1) AS copies FROM {side}candidates k"
-        f" LEFT JOIN {copied} d ON d.place = k.place AND d.text_hash = k.text_hash"
-        f"{where if strict else ''}{first if len(policy.selectors) > 1 else ''})"
+        f" LEFT JOIN {copied} d ON d.place = k.place AND d.text_hash = k.text_hash{where + first if strict else ''})"
     )
 
 
@@ -157,6 +169,11 @@ def _fits(selector: Selector, name: str, parameters: dict[str, Any]) -> str:
     if own:
         parameters[f"{name}_without"] = own
         conditions.append(f"c.flags IS NOT NULL AND NOT list_has_any(c.flags, ${name}_without)")
+    for measure, bound in selector.bounds.items():
+        for end, sign in (("least", ">="), ("most", "<=")):
+            if (value := getattr(bound, end)) is not None:
+                parameters[f"{name}_{measure}_{end}"] = value
+                conditions.append(f"c.{measure} {sign} ${name}_{measure}_{end}")
     return " AND ".join(conditions)
 
 
