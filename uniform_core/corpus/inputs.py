@@ -17,6 +17,7 @@ from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.filtering import filtered_split, screens_of
 from uniform_core.corpus.fingerprints import ingest_fingerprint
+from uniform_core.corpus.items import item_json
 from uniform_core.corpus.leakage import guarded_videos, twins
 from uniform_core.corpus.left_out import COPY_OF, TWIN_OF, VIDEO_OF
 from uniform_core.datasets.base import DatasetConfig
