@@ -16,9 +16,12 @@ from tasks.context import RunContext
 from tasks.ray_session import ray_session
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
+from uniform_core.config import RunConfig
+from uniform_core.corpus.caption_pointer import pinned
 from uniform_core.settings import ensure_home, load_settings
 
-_OPEN: ContextVar[RunContext | None] = ContextVar("uniform_run_context", default=None)
+# With the config that was asked for: that of the context names its corpus by its version.
+_OPEN: ContextVar[tuple[RunConfig, RunContext] | None] = ContextVar("uniform_run_context", default=None)
 
 
 @contextlib.contextmanager
@@ -29,8 +32,8 @@ def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iter
     """
     config = build_run(preset, overrides=seeded(preset, overrides, data), data=data)
     outer = _OPEN.get()
-    if outer is not None and outer.config == config:
-        yield outer
+    if outer is not None and config in (outer[0], outer[1].config):
+        yield outer[1]
         return
     settings = load_settings()
     list_data(settings, config)
@@ -39,13 +42,13 @@ def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iter
     with ray_session(settings) as ray, ProgressPrinter() as printer:
         context = RunContext(
             settings=settings,
-            config=config,
+            config=pinned(catalog, config),
             catalog=catalog,
             ray=ray,
             run_id=flow_run.get_id() or f"local-{uuid.uuid4()}",
             listener=printer,
         )
-        token = _OPEN.set(context)
+        token = _OPEN.set((config, context))
         try:
             yield context
         finally:

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter
 
 from tasks.commits import ItemRows
 from tasks.context import RunContext, item_name
 from tasks.pool import PoolLimits
 from tasks.stage import Stage, StageSummary, run_stage
-from uniform_core.captioners import AnyCaptioner, CaptionerConfig, CaptionInput, CaptionResult
+from uniform_core.captioners import AnyCaptioner, CaptionerConfig, CaptionInput
+from uniform_core.captions import cleaning
+from uniform_core.captions.asking import Answer, Asker, TokenCount, quality_columns
+from uniform_core.captions.quality import CaptionQuality
 from uniform_core.corpus.candidates import captions_candidates
 from uniform_core.corpus.fingerprints import captions_fingerprint
-from uniform_core.errors import IntegrityError, Rejection
-from uniform_core.fingerprint import text_digest
+from uniform_core.errors import ConfigError, IntegrityError, Rejection
+from uniform_core.fingerprint import canonical_json, text_digest
 from uniform_core.media import CanonicalReader
-
-CLEANING_VERSION = 1  # white space is folded; nothing else is touched
+from uniform_core.text import AnyTextEncoder, TextEncoderConfig
 
 
 class CaptionWorker:
-    """One captioner, loaded once. Clips are opened only for captioners that look at frames."""
+    """One captioner, loaded once, and what its texts are held against. Clips are opened only for those that look.
 
-    def __init__(self, *, captioner_json: str, media_dir: str) -> None:
+    `encoder_json` is the text encoder whose tokens are counted; None to count none.
+    """
+
+    def __init__(self, *, captioner_json: str, media_dir: str, quality_json: str, encoder_json: str | None) -> None:
         self._config: CaptionerConfig = TypeAdapter(AnyCaptioner).validate_json(captioner_json)
-        self._captioner = self._config.build()
+        self._quality = CaptionQuality.model_validate_json(quality_json)
+        self._tokens = (
+            None if encoder_json is None else token_count(TypeAdapter(AnyTextEncoder).validate_json(encoder_json))
+        )
+        self._asker = Asker(self._config, self._quality, self._tokens)
         self._media_dir = Path(media_dir)
         self._reader = CanonicalReader() if self._config.frames else None
 
@@ -36,7 +45,7 @@ class CaptionWorker:
         """One row each; a clip of which nothing can be said has a row too, with its status."""
         inputs = {row["work_key"]: self._input(row) for row in batch}
         readable = {key: value for key, value in inputs.items() if isinstance(value, CaptionInput)}
-        said = dict(zip(readable, self._captioner.caption(list(readable.values())), strict=True)) if readable else {}
+        said = dict(zip(readable, self._asker.ask(list(readable.values())), strict=True))
         results: list[ItemRows | Rejection] = []
         for row in batch:
             found = inputs[row["work_key"]]
@@ -47,36 +56,48 @@ class CaptionWorker:
         return results
 
     def _input(self, row: Mapping[str, Any]) -> CaptionInput | Rejection:
-        words = {"clip_id": row["clip_id"], "label": row["label"], "source_caption": row["source_caption"]}
+        names = ("clip_id", "label", "source_caption", "source_id", "video_id")
+        seen: dict[str, Any] = {**{name: row[name] for name in names}, "start_ms": int(row["start_ms"])}
         if self._reader is None:
-            return CaptionInput(**words)
+            return CaptionInput(**seen)
         try:
-            frames_THWC = self._reader.frames(self._media_dir / row["path"], None)
+            picked = self._reader.picked(self._media_dir / row["path"], self._config.pick_frames)
         except IntegrityError as error:  # a canonical clip that was damaged after it was made
             return Rejection("damaged_clip", str(error), terminal=False)
-        indices = np.linspace(0, len(frames_THWC) - 1, self._config.frames).round().astype(int)
-        return CaptionInput(**words, frames_THWC=frames_THWC[indices], frame_indices=tuple(indices.tolist()))
+        return CaptionInput(
+            **seen,
+            frames_THWC=picked.frames_THWC,
+            frame_indices=picked.indices,
+            rate_hz=picked.rate_hz,
+            clip_frames=picked.clip_frames,
+        )
 
-    def _produced(self, row: Mapping[str, Any], seen: CaptionInput, result: CaptionResult) -> ItemRows | Rejection:
+    def _produced(self, row: Mapping[str, Any], seen: CaptionInput, answer: Answer) -> ItemRows | Rejection:
+        result, config = answer.kept.result, self._config
         if result.status == "error":
             return Rejection("captioner_error", result.message, terminal=False)
-        raw = result.text
-        clean = None if raw is None else " ".join(raw.split())
-        texts = {text_digest(text): text for text in (raw, clean) if text is not None}
-        prompt = self._config.prompt
+        raw, clean, prompt = result.text, answer.kept.text, config.prompt
+        others = [one.result.text for one in answer.others if one.result.text is not None]
+        texts = {text_digest(text): text for text in (raw, clean, *others) if text is not None}
         caption = {
             **{name: row[name] for name in ("work_key", "stage_fp", "clip_id", "clip_sha256")},
-            "captioner": self._config.kind,
-            "captioner_revision": self._config.revision,
+            "captioner": config.kind,
+            "captioner_revision": config.revision,
             "prompt_hash": None if prompt is None else text_digest(prompt),
+            "sampling": canonical_json(config.sampling) if config.sampling else None,
+            "frame_policy": config.frame_policy if config.frames else None,
             "frame_indices": None if seen.frame_indices is None else list(seen.frame_indices),
             "raw_text_hash": None if raw is None else text_digest(raw),
             "text_hash": None if clean is None else text_digest(clean),
-            "cleaning_version": CLEANING_VERSION,
+            "cleaning_version": cleaning.VERSION,
             "tokens_in": result.tokens_in,
             "tokens_out": result.tokens_out,
             "finish_reason": result.finish_reason,
             "status": result.status,
+            "seed": result.seed,
+            "tries": answer.tries,
+            "other_raw_text_hashes": [text_digest(text) for text in others],
+            **quality_columns(answer, tokens=self._tokens, quality=self._quality),
         }
         rows: dict[str, Sequence[Mapping[str, Any]]] = {"captions": [caption]}
         if texts:
@@ -87,30 +108,80 @@ class CaptionWorker:
         return ItemRows(rows=rows)
 
 
+def token_count(encoder: TextEncoderConfig) -> TokenCount:
+    """How an encoder's tokens are counted. Raises ConfigError where what that takes is not here."""
+    return TokenCount(encoder.token_counter(), encoder.counter_name, encoder.max_tokens)
+
+
 def run_captions(context: RunContext) -> list[StageSummary]:
     """Let every captioner of the run caption the clips that it has not captioned yet; one summary each."""
-    clips = context.clips()
+    clips, config = context.clips(), context.config
+    uncounted = why_uncounted(config.text)
     return [
-        run_stage(
-            Stage(
-                name="captions",
-                table="captions",
-                stage_fp=captions_fingerprint(captioner),
-                worker=CaptionWorker,
-                setup={
-                    "captioner_json": captioner.model_dump_json(),
-                    "media_dir": str(context.settings.media_dir),
-                },
-                workers=context.settings.worker_cpus if captioner.frames else 0,
-                batch=64 if captioner.frames else 512,
-                describe=item_name,
-                limits=PoolLimits(recycle_after=40),
+        _with_quality(
+            context,
+            captioner,
+            run_stage(
+                Stage(
+                    name="captions",
+                    table="captions",
+                    stage_fp=captions_fingerprint(captioner),
+                    worker=CaptionWorker,
+                    setup={
+                        "captioner_json": captioner.model_dump_json(),
+                        "media_dir": str(context.settings.media_dir),
+                        "quality_json": config.caption_quality.model_dump_json(),
+                        "encoder_json": config.text.model_dump_json() if uncounted is None else None,
+                    },
+                    workers=context.settings.worker_cpus if captioner.frames else 0,
+                    batch=captioner.batch_clips,
+                    describe=item_name,
+                    limits=PoolLimits(recycle_after=40),
+                ),
+                captions_candidates(captioner, clips),
+                catalog=context.catalog,
+                ray=context.ray,
+                run_id=context.run_id,
+                listener=context.listener,
             ),
-            captions_candidates(captioner, clips),
-            catalog=context.catalog,
-            ray=context.ray,
-            run_id=context.run_id,
-            listener=context.listener,
+            uncounted,
         )
-        for captioner in context.config.captioners
+        for captioner in config.captioners
     ]
+
+
+def why_uncounted(encoder: TextEncoderConfig) -> str | None:
+    """Why tokens of captions cannot be counted here; None where they can. Captioning needs no encoder's weights."""
+    try:
+        encoder.token_counter()
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+FLAGGED = """
+    SELECT flag, count(*) AS captions FROM (
+        SELECT unnest(flags) AS flag FROM captions WHERE stage_fp = $stage_fp AND run_id = $run_id
+    ) GROUP BY flag ORDER BY captions DESC, flag
+"""
+ASKED_AGAIN = """
+    SELECT count(*) FILTER (tries > 1) AS asked_again, count(*) FILTER (len(flags) > 0) AS flagged FROM captions
+    WHERE stage_fp = $stage_fp AND run_id = $run_id
+"""
+
+
+def _with_quality(
+    context: RunContext, captioner: CaptionerConfig, summary: StageSummary, uncounted: str | None
+) -> StageSummary:
+    """The summary, with what is wrong with the captions of this run, where something is."""
+    if not summary.done:
+        return summary
+    which = {"stage_fp": captions_fingerprint(captioner), "run_id": context.run_id}
+    [count] = context.catalog.rows(ASKED_AGAIN, parameters=which)
+    lines = [] if uncounted is None else [f"captions of {captioner.kind}: tokens not counted: {uncounted}"]
+    said = [f"{count['asked_again']} of {summary.done} asked for again"] if count["asked_again"] else []
+    if count["flagged"]:
+        flags = ", ".join(f"{row['captions']} {row['flag']}" for row in context.catalog.rows(FLAGGED, parameters=which))
+        said.append(f"{count['flagged']} flagged ({flags})")
+    lines += [f"captions of {captioner.kind}: {', '.join(said)}"] if said else []
+    return replace(summary, note="\n".join(lines))

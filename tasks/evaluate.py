@@ -17,6 +17,7 @@ from tasks.instruments import run_instruments
 from tasks.results import is_logged, log_evaluation
 from tasks.stage import StageSummary
 from tasks.train import trained_model
+from uniform_core.corpus.captions import caption_versions
 from uniform_core.corpus.evaluation import WantedScore, evaluation_digest, kept_scores, wanted_scores
 from uniform_core.corpus.lineup import RETRIEVED_BY, Lineup
 from uniform_core.fingerprint import canonical_json
@@ -105,7 +106,7 @@ class Evaluation:
         stamp = {
             "stage_fp": evaluation_digest(catalog, self._config, model_id=self._model_id, clips=self._context.clips()),
             "data_digest": catalog.content_digest(READ),
-            "versions": json.dumps(catalog.versions(READ)),
+            "versions": json.dumps(caption_versions(catalog, self._config, catalog.versions(READ))),
             "run_id": self._context.run_id,
             "created_at": datetime.now(UTC),
         }

@@ -143,7 +143,8 @@ def _name(config: RunConfig, model_id: str) -> str:
 
 
 def _config_tags(config: RunConfig) -> dict[str, str]:
-    return {"uniform.preset": config.preset, "uniform.data": config.data.name}
+    corpus = {} if config.corpus is None else {"uniform.corpus": config.corpus}
+    return {"uniform.preset": config.preset, "uniform.data": config.data.name, **corpus}
 
 
 def _model_tags(model_id: str) -> dict[str, str]:

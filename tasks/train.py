@@ -28,6 +28,7 @@ from tasks.tracking import Tracker
 from tasks.train_worker import HELD_OUT, HISTORY, INDEX, TrainSetup, init_account, train_on_worker
 from uniform_core.catalog.shards import ref_of
 from uniform_core.config import RunConfig
+from uniform_core.corpus.captions import caption_versions, count_captioned
 from uniform_core.corpus.fingerprints import model_id, train_fingerprint
 from uniform_core.corpus.parts import weight_facts
 from uniform_core.corpus.samples import (
@@ -78,13 +79,22 @@ def run_train(context: RunContext) -> list[StageSummary]:
     done, cpu_s, note = 0, 0.0, ""
     if not is_trained(context.catalog, key):
         read = _what_is_read(context, index)
-        note = "" if read.init is None else read.init.text()
+        note = "\n".join(_notes(context.config, read))
         Tracker.open(context.settings)  # what rank 0 would find out only after the workers have started
         with lock(context.settings.checkpoints_dir / key / LOCK, shared=False):  # one driver at a time writes there
             if not is_trained(context.catalog, key):
                 done, cpu_s = steps, _train(context, read, key)
     wall_s = time.monotonic() - started
     return [StageSummary.complete("train", steps, done=done, wall_s=wall_s, cpu_s=cpu_s, note=note)]
+
+
+def _notes(config: RunConfig, read: _Read) -> list[str]:
+    """What a person should know of what is read: the weights that are started from, the corpus of the captions."""
+    said = [] if read.init is None else [read.init.text()]
+    if config.corpus is not None:
+        captioned = count_captioned(read.index)
+        said.append(f"captions: corpus {config.corpus}, of {captioned} of {read.index.num_rows} clips")
+    return said
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def _train(context: RunContext, read: _Read, key: str) -> float:
         fingerprint=train_fingerprint(config),
         settings_json=context.settings.model_dump_json(),
         run_id=context.run_id,
-        versions=context.catalog.versions(READ),
+        versions=caption_versions(context.catalog, config, context.catalog.versions(READ)),
         data_digest=samples_digest(read.index),
         init=None if read.init is None else read.init.as_json(),
         init_weights=config.train.init.located().weights,
@@ -291,6 +301,7 @@ def _record(context: RunContext, key: str, folder: Path, *, setup: TrainSetup) -
         "steps": card.steps,
         "data_digest": setup.data_digest,
         "versions": json.dumps(setup.versions),
+        "corpus": context.config.corpus,
         "metrics": json.dumps({"last_loss": last.get("loss"), "validation": last_validation(folder / HISTORY)}),
         "stage_fp": setup.fingerprint,
         "run_id": context.run_id,

@@ -58,6 +58,7 @@ def clip_row(n: int, **columns: Any) -> dict[str, Any]:
         "clip_id": digest(["clip", n]),
         "dataset": "drawn",
         "source_id": f"source-{n}",
+        "video_id": None,
         "source_sha256": sha("source", n),
         "split": "train",
         "label": "bounce",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from uniform_core.captioners import AnyCaptioner, CaptionerConfig
+from uniform_core.captions.quality import CaptionQuality
 from uniform_core.codecs import (
     AnyAudioCodec,
     AnyVideoCodec,
@@ -105,6 +106,12 @@ class RunConfig(Frozen):
     sound: SoundForm = SoundForm()  # how the audio codec is shown a sound
     vocoder: AnyVocoder
     captioners: tuple[AnyCaptioner, ...] = Field(min_length=1)  # the first that has a caption for a clip is used
+    # What is wrong with a caption, and how often it is asked for again. Left out of a dump at these values.
+    caption_quality: CaptionQuality = Field(
+        default=CaptionQuality(), exclude_if=lambda value: value == CaptionQuality()
+    )
+    # The named corpus that captions are taken from: its active version, or `name@version`. None: the captioners' own.
+    corpus: str | None = Field(default=None, min_length=1, max_length=200, exclude_if=lambda value: value is None)
     text: AnyTextEncoder
     # Whether training reads features that the stage `text` has stored, or computes those of a batch as it comes, once
     # each while memory lasts: XXL's of 200,000 captions take 311 GB. Left out of a dump where it is as it was before.

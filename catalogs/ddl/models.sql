@@ -10,6 +10,7 @@ CREATE TABLE models (
     steps BIGINT NOT NULL CHECK (steps >= 0),  -- optimizer steps
     data_digest VARCHAR NOT NULL,  -- content digest of the tables that it was trained on
     versions VARCHAR NOT NULL,  -- Delta version of each table that was read, a JSON object
+    corpus VARCHAR,  -- the version of a corpus that its captions came from, name@version; null where the run's captioners said them
     metrics VARCHAR NOT NULL,  -- final numbers of the training, a JSON object
     stage_fp VARCHAR NOT NULL CHECK (length(stage_fp) = 32),  -- fingerprint of the stage that wrote the row: version, parameters, weights, upstream
     run_id VARCHAR NOT NULL,  -- the run that wrote the row (Prefect flow run id, or a local id)

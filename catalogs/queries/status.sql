@@ -7,6 +7,12 @@ SELECT 'captions' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strfti
 UNION ALL
 SELECT 'clips' AS table_name, count(*) AS rows, sum(bytes)::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM clips
 UNION ALL
+SELECT 'corpora' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM corpora
+UNION ALL
+SELECT 'corpus_events' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM corpus_events
+UNION ALL
+SELECT 'corpus_texts' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM corpus_texts
+UNION ALL
 SELECT 'downloads' AS table_name, count(*) AS rows, sum(bytes)::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM downloads
 UNION ALL
 SELECT 'features' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM features

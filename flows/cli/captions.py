@@ -1,13 +1,20 @@
-"""The command about captions: build them, list whose there are, show those of a clip. Only building needs torch."""
+"""The command about captions: build them, list whose there are, show those of a clip. Only building needs torch.
+
+What it does with corpora of them is in `captions_corpora`.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
+from flows.cli.captions_words import HANDLERS
 from flows.cli.show import print_json, table
 from uniform_core.catalog import Catalog
+from uniform_core.corpus.caption_versions import corpus_versions
 from uniform_core.errors import ConfigError
 from uniform_core.settings import load_settings
 
@@ -22,7 +29,7 @@ CLIPS = """
     WHERE starts_with(clip_id, ?) ORDER BY clip_id
 """
 OF_CLIP = """
-    SELECT c.captioner, c.captioner_revision, c.status, t.text, c.stage_fp,
+    SELECT c.captioner, c.captioner_revision, c.status, c.flags, c.tries, c.seed, c.n_words, t.text, c.stage_fp,
            strftime(c.created_at, '%Y-%m-%d %H:%M:%S') AS written
     FROM captions c LEFT JOIN caption_texts t USING (text_hash)
     WHERE c.clip_id = ? ORDER BY c.created_at, c.captioner, c.work_key
@@ -30,16 +37,33 @@ OF_CLIP = """
 
 
 def captions(arguments: argparse.Namespace) -> int:
-    """Build, list or show. Raises ConfigError for a clip that is missing, unknown or not the only one."""
-    if arguments.action == "build":
-        from flows.cli.work import stage
+    """Do what the action says. Raises ConfigError for names that are missing or wrong."""
+    module, _, function = HANDLERS[arguments.action].partition(":")
+    result: int = getattr(import_module(module), function)(arguments)
+    return result
 
-        return stage(arguments)
+
+def build(arguments: argparse.Namespace) -> int:
+    """Caption what is left to caption; then, where a corpus is named, make a version of it."""
+    from flows.cli.captions_corpora import select_only, then_version, wanted_of
+
+    wanted = wanted_of(arguments)
+    if wanted is not None and wanted.select_only:
+        return select_only(arguments, wanted)
+    from flows.cli.work import stage
+
+    # Captioning asks no corpus: one that is built for the first time may be named in the words of the run.
+    arguments.overrides = [word for word in arguments.overrides if word.partition("=")[0] != "corpus"]
+    return stage(arguments, afterwards=None if wanted is None else then_version(wanted))
+
+
+def listed(arguments: argparse.Namespace) -> int:
+    """Whose captions there are, and which corpora."""
     catalog = Catalog.open(load_settings())
-    return _list(catalog, arguments) if arguments.action == "list" else _show(catalog, arguments)
-
-
-def _list(catalog: Catalog, arguments: argparse.Namespace) -> int:
+    versions = [one.as_dict() for one in corpus_versions(catalog)]
+    if arguments.corpora:
+        print_json(versions) if arguments.json else print(versions_table(versions))
+        return 0
     rows = corpora(catalog)
     if arguments.json:
         print_json(rows)
@@ -56,8 +80,29 @@ def _list(catalog: Catalog, arguments: argparse.Namespace) -> int:
         }
         for row in rows
     ]
-    print(table(shown))
+    print(table(shown) + (f"\n\n{versions_table(versions)}" if versions else ""))
     return 0
+
+
+def versions_table(versions: Sequence[Mapping[str, Any]]) -> str:
+    """Versions of corpora, the active ones marked."""
+    return table(
+        [
+            {
+                "corpus": row["name"],
+                "active": row["is_active"],
+                "clips": row["clips"],
+                "texts": row["texts"],
+                "flagged": row["flagged"],
+                "by selector": ", ".join(
+                    f"{count} {selector['captioner']}"
+                    for count, selector in zip(row["by_selector"], row["policy"]["selectors"], strict=True)
+                ),
+                "built": row["created_at"][:19].replace("T", " "),
+            }
+            for row in versions
+        ]
+    )
 
 
 def corpora(catalog: Catalog) -> list[dict[str, Any]]:
@@ -80,15 +125,22 @@ def corpora(catalog: Catalog) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["last_write"])
 
 
-def _show(catalog: Catalog, arguments: argparse.Namespace) -> int:
-    clip = one_clip(catalog, arguments.clip)
+def show(arguments: argparse.Namespace) -> int:
+    """All that was said of one clip; or what a corpus is."""
+    if arguments.corpus is not None:
+        from flows.cli.captions_corpora import show_corpus
+
+        return show_corpus(arguments)
+    catalog = Catalog.open(load_settings())
+    clip = one_clip(catalog, arguments.names[0] if len(arguments.names) == 1 else None)
     said = catalog.rows(OF_CLIP, parameters=[clip["clip_id"]])
     if arguments.json:
         print_json({**clip, "captions": said})
         return 0
     span = f"{clip['start_ms'] / 1000:g}-{clip['end_ms'] / 1000:g} s"
     print(f"{clip['clip_id']}  {clip['dataset']}/{clip['source_id']} {span}, class {clip['label'] or '–'}\n")
-    print(table(said, ("captioner", "captioner_revision", "status", "written")))
+    rows = [row | {"flags": None if row["flags"] is None else ", ".join(row["flags"])} for row in said]
+    print(table(rows, ("captioner", "captioner_revision", "status", "flags", "tries", "n_words", "written")))
     for row in said:
         print(f"\n{row['captioner']} {row['captioner_revision']}: {_plain(row['text'])}")
     return 0
@@ -103,7 +155,10 @@ def one_clip(catalog: Catalog, beginning: str | None) -> dict[str, Any]:
     """The clip whose id begins so. Raises ConfigError where there is none, or more than one."""
     if not beginning:
         raise ConfigError(
-            "uniform captions show", expected="a clip id, or the beginning of one", found="none", fix=HOW_TO_LIST
+            "uniform captions show",
+            expected="a clip id, or the beginning of one",
+            found="none, or several",
+            fix=HOW_TO_LIST,
         )
     found = catalog.rows(CLIPS, parameters=[beginning])
     ids = sorted({row["clip_id"] for row in found})

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
+from flows.cli.captions_words import add_captions_words
 from flows.cli.words import number, one_of, option, right_words, stage_or_data
 from uniform_core import __version__
 from uniform_core.errors import StorageError, UniformError
@@ -93,7 +94,17 @@ def _termination_unwinds() -> Iterator[None]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors also say where the help is."""
+    """An argument parser whose errors also say where the help is, and that takes `names` wherever they stand."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse does it, which leaves names behind that come after a flag."""
+        found, left = super().parse_known_args(args, namespace)
+        if not any(action.dest == "names" and not action.option_strings for action in self._actions):
+            return found, left
+        late = [word for word in left if not word.startswith("-")]
+        if late:
+            found.names = [*getattr(found, "names", []), *late]
+        return found, [word for word in left if word.startswith("-")]
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")
@@ -148,10 +159,7 @@ def _run_commands(commands: Commands) -> None:
     _work_words(run)
     for stage in STAGES:
         if stage == "captions":
-            captions = _command(commands, "captions", "flows.cli.captions:captions", "Build and look at captions.")
-            _choice(captions, "action", ("build", "list", "show"))
-            option(captions, "clip", of=("show",), nargs="?", help="a clip id, or the beginning of one")
-            _work_words(captions, of=("build",))
+            _captions_command(commands)
             continue
         words = f"The stage {stage} alone." + MORE_OF_STAGES.get(stage, "")
         command = _command(commands, stage, "flows.cli.work:stage", words)
@@ -184,6 +192,13 @@ def _run_commands(commands: Commands) -> None:
     option(nightly, "--seeds", type=number("--seeds", int, least=1), default=3, metavar="N", help="seeds (default: 3)")
     option(nightly, "--set", action="append", default=[], metavar="K=V", dest="overrides", help="as for run")
     _json_word(nightly)
+
+
+def _captions_command(commands: Commands) -> None:
+    words = "Captions: build them, and corpora of them; look at both, compare corpora, put an old one back."
+    captions = _command(commands, "captions", "flows.cli.captions:captions", words)
+    add_captions_words(captions, choice=_choice)
+    _work_words(captions, of=("build",))
 
 
 # What a stage's name does not say.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,7 @@ from tasks.preflight import require_parts
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
+from uniform_core.corpus.caption_pointer import pinned
 from uniform_core.corpus.fetching import has_indexes
 from uniform_core.corpus.samples import current_model_id, require_trained
 from uniform_core.errors import WorkFailedError
@@ -29,6 +31,8 @@ from uniform_core.settings import Settings, ensure_home, load_settings
 QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
 
 RUN_HAS = {"evaluation": "these scores", "model": "the training of their model"}  # by the names of `mlflow_runs`
+# What is done after the stages with what they have made: more for the JSON value, and lines for people.
+Afterwards = Callable[[Catalog, RunConfig], tuple[dict[str, Any], list[str]]]
 AFTER_TRAINING = frozenset({"sample", "evaluate"})
 ANY_MODEL = "SELECT 1 FROM models WHERE kind = 'uniform' LIMIT 1"
 
@@ -38,12 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
     return _work(arguments, arguments.only)
 
 
-def stage(arguments: argparse.Namespace) -> int:
-    """One stage alone; of an index, `ingest` has the files fetched first."""
-    return _work(arguments, ["fetch", "ingest"] if arguments.command == "ingest" else [arguments.command])
+def stage(arguments: argparse.Namespace, *, afterwards: Afterwards | None = None) -> int:
+    """One stage alone; of an index, `ingest` has the files fetched first. `afterwards` is done once the stage is."""
+    only = ["fetch", "ingest"] if arguments.command == "ingest" else [arguments.command]
+    return _work(arguments, only, afterwards=afterwards)
 
 
-def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
+def _work(arguments: argparse.Namespace, only: list[str] | None, *, afterwards: Afterwards | None = None) -> int:
     config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
     if only == ["fetch", "ingest"] and not has_indexes(config):
         only = ["ingest"]
@@ -56,18 +61,21 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
     require_parts(config, stages=only)
     catalog = Catalog.open(settings)
     ensure_home(settings)
+    config = pinned(catalog, config)
     require_model(catalog, config, only)
     say_licences(config, only)
     started = time.monotonic()
-    summaries = _as_flows(settings, only, (arguments.preset, arguments.overrides, arguments.data))
+    pins = [] if config.corpus is None else [f"corpus={json.dumps(config.corpus)}"]
+    summaries = _as_flows(settings, only, (arguments.preset, [*arguments.overrides, *pins], arguments.data))
     wall_s = time.monotonic() - started
+    more, lines = ({}, []) if afterwards is None else afterwards(catalog, config)
     evaluated = only is None or "evaluate" in only
     outcome = outcome_of(settings, config, ask_mlflow=evaluated)
     remark = nets_remark(config)
     if arguments.json:
         proof = {"gate": proof_json(outcome.proof), "remark": remark} if outcome.scores else {}
         said = {"scores": outcome.scores, **proof, "paths": outcome.paths, "mlflow_runs": outcome.mlflow_runs}
-        print_json({"wall_s": wall_s, "stages": summaries, **said})
+        print_json({"wall_s": wall_s, "stages": summaries, **said, **more})
         return 0
     print("\n" + stages_text(summaries))
     if outcome.scores and evaluated:
@@ -79,7 +87,7 @@ def _work(arguments: argparse.Namespace, only: list[str] | None) -> int:
         print(f"{'':<9} run {run_id}: {RUN_HAS[name]}")
     if not any(summary["done"] or summary["failed"] for summary in summaries):
         print("\nnothing was left to do: everything is as the last run made it")
-    print(f"\ndone in {seconds(wall_s)}")
+    print("\n".join(["", *lines, f"done in {seconds(wall_s)}"]))
     return 0
 
 

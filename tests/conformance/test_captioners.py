@@ -32,7 +32,17 @@ def inputs_for(config: CaptionerConfig) -> list[CaptionInput]:
         ("x" * 5000, "y " * 5000),
     ]
     return [
-        CaptionInput(f"{number:032x}", label, caption, frames_THWC=frames_THWC, frame_indices=indices)
+        CaptionInput(
+            f"{number:032x}",
+            label,
+            caption,
+            frames_THWC=frames_THWC,
+            frame_indices=indices,
+            rate_hz=8.0,
+            clip_frames=max(config.frames, 1),
+            source_id=f"clip{number}.mp4",
+            start_ms=0,
+        )
         for number, (label, caption) in enumerate(texts)
     ]
 
@@ -60,6 +70,29 @@ def test_results_do_not_depend_on_the_batch(config: CaptionerConfig):
     together = captioner.caption(inputs)
     assert [captioner.caption([item])[0] for item in inputs] == together
     assert captioner.caption(inputs[::-1]) == together[::-1]
+
+
+def test_a_result_says_its_seed_and_varies_only_where_the_config_says_so(config: CaptionerConfig):
+    captioner, inputs = config.build(), inputs_for(config)
+    first, again = captioner.caption(inputs), captioner.caption(inputs, seed=5)
+    assert {result.seed for result in first} == {0}
+    assert {result.seed for result in again} == {5}
+    if not config.can_vary:
+        assert [result.text for result in again] == [result.text for result in first]
+
+
+def test_frames_are_picked_within_the_clip_and_in_order(config: CaptionerConfig):
+    for clip_frames in (1, 2, 17, 68):
+        picked = config.pick_frames(clip_frames)
+        assert len(picked) == config.frames
+        assert list(picked) == sorted(picked)
+        assert not picked or 0 <= picked[0] <= picked[-1] < clip_frames
+    assert config.frame_policy
+    assert config.batch_clips > 0
+
+
+def test_what_is_asked_can_be_written_as_json(config: CaptionerConfig):
+    assert canonical_json(config.sampling)
 
 
 def test_identity_is_stable(config: CaptionerConfig):

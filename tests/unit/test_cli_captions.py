@@ -75,7 +75,7 @@ def test_show_prints_no_control_characters_and_names_a_missing_text(catalog, cap
         (["show", "aa"], "2 that begin so"),
         (["show", "ff"], "none that begins so"),
         (["show"], "a clip id"),
-        (["list", "aa1"], "clip, which is of show"),
+        (["list", "aa1"], "names, which is of show"),
     ],
 )
 def test_a_wrong_clip_is_a_wrong_call(catalog, capsys, words, said):
@@ -87,9 +87,14 @@ def test_build_is_the_stage(monkeypatch):
     import flows.cli.work
 
     seen = []
-    monkeypatch.setattr(flows.cli.work, "stage", lambda arguments: seen.append(arguments.command) or 0)
-    assert captions_command.captions(argparse.Namespace(action="build", clip=None, command="captions")) == 0
-    assert seen == ["captions"]
+    monkeypatch.setattr(
+        flows.cli.work,
+        "stage",
+        lambda arguments, afterwards: seen.append((arguments.command, arguments.overrides, afterwards)) or 0,
+    )
+    words = {"corpus": None, "policy": None, "activate": False, "select_only": False, "overrides": ["corpus=x", "a=b"]}
+    assert captions_command.captions(argparse.Namespace(action="build", command="captions", **words)) == 0
+    assert seen == [("captions", ["a=b"], None)]
 
 
 def test_looking_needs_no_torch(catalog):

@@ -63,12 +63,26 @@ OF_ACTIONS = {
     ("catalog", "bury"): ["--dataset", "--source", "--video", "--reason"],
     ("failures", "list"): ["--stage", "--error-class", "--dataset", "--where", "--limit"],
     ("failures", "retry"): ["--stage", "--error-class", "--dataset", "--where", "--early", "--dry-run"],
-    ("captions", "build"): ["--preset", "--data", "--set", "--dry-run", "--max-reject-fraction", "--limit"],
-    ("captions", "list"): [],
-    ("captions", "show"): ["clip"],
+    ("captions", "build"): [
+        *("--preset", "--data", "--set", "--dry-run", "--max-reject-fraction", "--limit"),
+        *("--corpus", "--policy", "--select-only", "--activate"),
+    ],
+    ("captions", "list"): ["--corpora"],
+    ("captions", "show"): ["names", "--corpus"],
+    ("captions", "diff"): ["names", "--by-hash", "--examples"],
+    ("captions", "activate"): ["names"],
+    ("captions", "rollback"): ["names"],
+    ("captions", "sample"): ["names", "--count", "--seed"],
 }
 VALUES = {
     "--repair": [],
+    "--select-only": [],
+    "--activate": [],
+    "--corpora": [],
+    "--by-hash": [],
+    "--examples": ["5"],
+    "--count": ["10"],
+    "--seed": ["0"],
     "--early": [],
     "--dry-run": [],
     "--keep-hours": ["168"],
@@ -87,7 +101,7 @@ FOREIGN = {
 @pytest.mark.parametrize(("action", "word"), sorted(FOREIGN), ids=str)
 def test_a_word_of_another_action_is_refused(action, word, home, capsys):
     """Also where its value is the default's."""
-    given = ["aa11"] if word == "clip" else [word, *VALUES.get(word, ["x"])]
+    given = ["aa11"] if word == "names" else [word, *VALUES.get(word, ["x"])]
     code, text = said([*action, *given], capsys)
     assert code == 2
     assert text.startswith(f"error: uniform {' '.join(action)}: expected no other words than ")
@@ -102,7 +116,7 @@ def test_words_of_other_actions_are_told_with_everything_else(home, capsys):
     code, text = said(["captions", "list", "aa11", "--preset", "foo", "--max-reject-fraction", "2"], capsys)
     assert code == 2
     assert text.count("which is of build") == 2
-    assert "clip, which is of show" in text
+    assert "names, which is of show" in text
     assert "Did you mean" not in text, "a config that is not asked for is not looked at"
     code, text = said(["catalog", "vacuum", "--table", "clips", "--keep-hours", "-1"], capsys)
     assert (code, "(a) uniform catalog vacuum" in text, "(b) --keep-hours" in text) == (2, True, True)
@@ -118,11 +132,11 @@ def test_what_all_mistakes_have_in_common_is_said_once(home, capsys):
         assert not {"..", "?.", ".)"} & {text[n : n + 2] for n in range(len(text))}
 
 
-@pytest.mark.parametrize("words", ["weigh list", "compare a b", "table 1", "captions diff"])
+@pytest.mark.parametrize("words", ["weigh list", "compare a b", "table 1", "captions explain"])
 def test_a_command_that_is_not_there_names_those_that_are(words, home, capsys):
     code, text = said(words.split(), capsys)
     assert code == 2
-    assert ("build, list, show" if words == "captions diff" else "'status', 'query', 'doctor'") in text
+    assert ("build, list, show" if words == "captions explain" else "'status', 'query', 'doctor'") in text
 
 
 def parsed(*words):

@@ -42,6 +42,7 @@ def held_out_clips(labels: str = "ab", each: int = 2, *, caption: str | None = N
                 "label": label,
                 "dataset": "toy",
                 "source_id": f"{label}-{n}",
+                "video_id": None,
                 "source_caption": caption,
                 "attributes": "{}",
                 "event_times_s": [0.5],

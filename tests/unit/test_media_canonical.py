@@ -131,6 +131,16 @@ def test_frames_are_the_last_ones_shown_at_each_tick(sandbox: Sandbox, tmp_path:
     assert not clip.is_still
 
 
+def test_picked_frames_say_which_they_are(sandbox: Sandbox, tmp_path: Path) -> None:
+    clip = only_clip(clips_of(sandbox, media_files.write(tmp_path / "a.mp4")))
+    asked: list[int] = []
+    picked = CanonicalReader().picked(clip.path, lambda frames: asked.append(frames) or (0, 4, 4, 9))
+    assert asked == [picked.clip_frames] == [34]
+    assert picked.indices == (0, 4, 4, 9)
+    assert numbers(picked.frames_THWC) == [IDS_25_AT_17[index] for index in picked.indices]
+    assert picked.rate_hz == pytest.approx(17)
+
+
 def test_a_variable_rate_holds_the_frame_over_a_hole(sandbox: Sandbox, tmp_path: Path) -> None:
     kept = [i for i in range(75) if not 20 <= i < 40]
     clip = only_clip(clips_of(sandbox, media_files.write(tmp_path / "a.mp4", kept=kept)))

@@ -18,19 +18,29 @@ CaptionStatus = Literal["success", "truncated", "refused", "empty", "error"]
 
 @dataclass(frozen=True)
 class CaptionInput:
-    """What a captioner may look at. `frames_THWC` (uint8) is given only to captioners that ask for frames."""
+    """What a captioner may look at, or look up.
+
+    The frames are given only to captioners that ask for some: those at `frame_indices` of a clip that has `clip_frames`
+    of them at `rate_hz`. `source_id`, `video_id` and `start_ms` (of the clip within its source) say which clip it is.
+    """
 
     clip_id: str
     label: str | None
     source_caption: str | None
-    frames_THWC: np.ndarray | None = None
+    frames_THWC: np.ndarray | None = None  # uint8
     frame_indices: tuple[int, ...] | None = None
+    rate_hz: float | None = None
+    clip_frames: int | None = None
+    source_id: str | None = None
+    video_id: str | None = None
+    start_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class CaptionResult:
     """What was said. `text` is None exactly where `status` is `empty` or `error`; then `message` says why.
 
+    `seed` is the one that the captioner was asked with.
     Raises ValueError for a result that breaks this: a caption without words would pass for the null text.
     """
 
@@ -40,6 +50,7 @@ class CaptionResult:
     tokens_in: int | None = None
     tokens_out: int | None = None
     finish_reason: str | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
         has_text = self.text is not None and bool(self.text.strip())
@@ -53,8 +64,13 @@ class Captioner(ABC):
     """A captioner ready to work: loaded once per worker."""
 
     @abstractmethod
-    def caption(self, inputs: Sequence[CaptionInput]) -> list[CaptionResult]:
-        """One result for each input, in order."""
+    def caption(self, inputs: Sequence[CaptionInput], *, seed: int = 0) -> list[CaptionResult]:
+        """One result for each input, in order.
+
+        With seed 0 it says what its config asks for. Another seed asks again, where `CaptionerConfig.can_vary` says
+        that something else may be said; elsewhere it changes nothing. What is wrong with one input is a result of
+        status `error`; exceptions are of the captioner as a whole.
+        """
 
 
 class CaptionerConfig(Member):
@@ -71,6 +87,41 @@ class CaptionerConfig(Member):
     def prompt(self) -> str | None:
         """The prompt, where the captioner has one; it enters the fingerprint of captions."""
         return None
+
+    @property
+    def sampling(self) -> dict[str, object]:
+        """What decides the words besides the revision, the prompt and the frames: values that JSON can hold."""
+        return {}
+
+    @property
+    def frame_policy(self) -> str:
+        """Which frames are looked at and how, in words that tell one policy from another."""
+        return f"even:{self.frames}" if self.frames else "none"
+
+    @property
+    def can_vary(self) -> bool:
+        """Whether another seed may bring another text."""
+        return False
+
+    @property
+    def batch_clips(self) -> int:
+        """How many clips are best given at once."""
+        return 64 if self.frames else 512
+
+    def pick_frames(self, clip_frames: int) -> tuple[int, ...]:
+        """The indices of the frames to look at, of a clip that has so many: never descending, some twice where it has
+        fewer than are asked for.
+
+        >>> from uniform_core.captioners import ClassLabelConfig
+        >>> ClassLabelConfig().pick_frames(68)
+        ()
+        """
+        return tuple(np.linspace(0, clip_frames - 1, self.frames).round().astype(int).tolist())
+
+    def require_ready(self) -> None:
+        """It could be built now and would answer: looked at before any work is queued. Raises ConfigError or
+        ServiceError that names all that is missing.
+        """
 
     @abstractmethod
     def build(self) -> Captioner:

@@ -28,14 +28,16 @@ class ClassLabelCaptioner(Captioner):
     def __init__(self, template: str) -> None:
         self._template = template
 
-    def caption(self, inputs: Sequence[CaptionInput]) -> list[CaptionResult]:
-        return [self._one(item) for item in inputs]
+    def caption(self, inputs: Sequence[CaptionInput], *, seed: int = 0) -> list[CaptionResult]:
+        return [self._one(item, seed) for item in inputs]
 
-    def _one(self, item: CaptionInput) -> CaptionResult:
+    def _one(self, item: CaptionInput, seed: int) -> CaptionResult:
         words = label_words(item.label or "")
         if not words:
-            return CaptionResult("empty", message=f"{item.clip_id}: expected a class label; found {item.label!r}")
-        return CaptionResult("success", self._template.replace(_SLOT, words))
+            return CaptionResult(
+                "empty", message=f"{item.clip_id}: expected a class label; found {item.label!r}", seed=seed
+            )
+        return CaptionResult("success", self._template.replace(_SLOT, words), seed=seed)
 
 
 class ClassLabelConfig(WordsCaptionerConfig):

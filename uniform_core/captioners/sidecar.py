@@ -17,16 +17,18 @@ class SidecarCaptioner(Captioner):
     def __init__(self, max_chars: int) -> None:
         self._max_chars = max_chars
 
-    def caption(self, inputs: Sequence[CaptionInput]) -> list[CaptionResult]:
-        return [self._one(item) for item in inputs]
+    def caption(self, inputs: Sequence[CaptionInput], *, seed: int = 0) -> list[CaptionResult]:
+        return [self._one(item, seed) for item in inputs]
 
-    def _one(self, item: CaptionInput) -> CaptionResult:
+    def _one(self, item: CaptionInput, seed: int) -> CaptionResult:
         text = " ".join((item.source_caption or "").split())
         if not text:
-            return CaptionResult("empty", message=f"{item.clip_id}: expected a caption beside the source; found none")
+            return CaptionResult(
+                "empty", message=f"{item.clip_id}: expected a caption beside the source; found none", seed=seed
+            )
         if len(text) > self._max_chars:
-            return CaptionResult("truncated", _cut_at_word(text, self._max_chars), finish_reason="max_chars")
-        return CaptionResult("success", text)
+            return CaptionResult("truncated", _cut_at_word(text, self._max_chars), finish_reason="max_chars", seed=seed)
+        return CaptionResult("success", text, seed=seed)
 
 
 def _cut_at_word(text: str, max_chars: int) -> str:

@@ -3,13 +3,17 @@
 # ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from uniform_core.catalog.store import Store
 from uniform_core.catalog.tables import table_named
 from uniform_core.errors import CatalogError
 
 _LIMBS = 8  # of 32 bits: a sha256 is added up in pieces that DuckDB's integers hold
+# SQL of the sum of sha256, a column `h` of hex digits, as a list of texts: see `sum_of`.
+LIMBS = "[{}]".format(
+    ", ".join(f"coalesce(sum(('0x' || substr(h, {8 * i + 1}, 8))::UBIGINT), 0)::VARCHAR" for i in range(_LIMBS))
+)
 
 
 def content_digest(store: Store, tables: Iterable[str], *, versions: Mapping[str, int] | None = None) -> str:
@@ -30,12 +34,18 @@ def content_digest(store: Store, tables: Iterable[str], *, versions: Mapping[str
                 fix="Leave it out: it says what happened, not what there is.",
             )
         parts = ", ".join(_member_part(column) for column in ("work_key", *table.output))
-        limbs = ", ".join(
-            f"coalesce(sum(('0x' || substr(h, {8 * i + 1}, 8))::UBIGINT), 0)::VARCHAR" for i in range(_LIMBS)
-        )
-        sql = f"SELECT [{limbs}] AS limbs FROM (SELECT sha256(concat_ws(chr(10), '{name}', {parts})) AS h FROM {name})"
-        sums = [int(limb) for limb in store.rows(sql, versions=_only(versions, name))[0]["limbs"]]
-        total += sum(limb << 32 * (_LIMBS - 1 - i) for i, limb in enumerate(sums))
+        sql = f"SELECT {LIMBS} AS limbs FROM (SELECT sha256(concat_ws(chr(10), '{name}', {parts})) AS h FROM {name})"
+        total += sum_of(store.rows(sql, versions=_only(versions, name))[0]["limbs"])
+    return as_digest(total)
+
+
+def sum_of(limbs: Sequence[str]) -> int:
+    """The sum of sha256 that `LIMBS` has added up in pieces."""
+    return sum(int(limb) << 32 * (_LIMBS - 1 - i) for i, limb in enumerate(limbs))
+
+
+def as_digest(total: int) -> str:
+    """A sum of sha256 as 64 hex digits, as `fingerprint.set_digest` writes it."""
     return f"{total % (1 << 256):064x}"
 
 

@@ -121,25 +121,25 @@ class DeltaTables:
 
         return self._racing(table.name, remove)
 
-    def add_texts(self, table: str, columns: Sequence[str]) -> list[str]:
-        """The columns of these that a table lacked and has now: of text, null in every row. None where it was not made.
+    def add_columns(self, table: Table, names: Sequence[str]) -> list[str]:
+        """The columns of these that a table lacked and has now: null in every row. None where it was not made.
 
         Raises what `insert` raises.
         """
 
         def add() -> list[str]:
-            from deltalake.schema import Field, PrimitiveType
+            from deltalake.schema import Field
 
-            opened = self.open(table)
+            opened = self.open(table.name)
             if opened is None:
                 return []
             known = {field.name for field in opened.schema().fields}
-            fresh = [Field(name, PrimitiveType("string")) for name in columns if name not in known]
+            fresh = [Field.from_arrow(table.arrow_schema.field(name)) for name in names if name not in known]
             if fresh:
                 opened.alter.add_columns(fresh, commit_properties=_once())
             return [field.name for field in fresh]
 
-        return [] if self.open(table) is None else self._racing(table, add)
+        return [] if self.open(table.name) is None else self._racing(table.name, add)
 
     def compact(self, table: str) -> int:
         """How many files were rewritten as fewer, larger ones. Rows stay the same."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uniform_core.catalog.delta import DeltaTables
 from uniform_core.catalog.delta_errors import too_new
 from uniform_core.catalog.store import Clock
+from uniform_core.catalog.tables import table_named
 from uniform_core.errors import CatalogError, StorageError
 from uniform_core.files import lock, write_text
 from uniform_core.settings import Settings
@@ -35,13 +36,41 @@ def _nothing(_root: Path) -> None:
 def _prints_and_videos(root: Path) -> None:
     """Clips written before have no prints, and no source came from an index: the new columns are null there."""
     tables = DeltaTables(root)
-    tables.add_texts("clips", ("video_id", "picture_hash", "sound_print"))
-    tables.add_texts("sources", ("video_id",))
+    tables.add_columns(table_named("clips"), ("video_id", "picture_hash", "sound_print"))
+    tables.add_columns(table_named("sources"), ("video_id",))
+
+
+CAPTION_COLUMNS: Final = (
+    "sampling",
+    "frame_policy",
+    "seed",
+    "tries",
+    "other_raw_text_hashes",
+    "n_words",
+    "n_text_tokens",
+    "token_counter",
+    "distinct_4grams",
+    "prompt_overlap",
+    "is_refusal",
+    "language",
+    "english_share",
+    "agreement",
+    "agreement_by",
+    "flags",
+)
+
+
+def _measures_of_captions(root: Path) -> None:
+    """Captions written before were not measured, and no model was trained on a named corpus: null again."""
+    tables = DeltaTables(root)
+    tables.add_columns(table_named("captions"), CAPTION_COLUMNS)
+    tables.add_columns(table_named("models"), ("corpus",))
 
 
 MIGRATIONS: Final = (
     Migration(1, "Delta Lake tables on work_key", _nothing),
     Migration(2, "prints of clips, and the videos that they are of", _prints_and_videos),
+    Migration(3, "measures of captions, and named corpora of them", _measures_of_captions),
 )
 FORMAT: Final = MIGRATIONS[-1].number
 

@@ -46,7 +46,8 @@ CREATE TABLE latest.gone_files AS
     EXCEPT SELECT source_sha256 FROM latest.sources ANTI JOIN gone USING (dataset, source_id)
     EXCEPT SELECT file_sha256 FROM latest.generations ANTI JOIN latest.gone_clips USING (clip_id);
 CREATE TEMP TABLE named_texts AS
-    SELECT clip_id, text_hash FROM latest.captions UNION ALL SELECT clip_id, raw_text_hash FROM latest.captions;
+    SELECT clip_id, text_hash FROM latest.captions UNION ALL SELECT clip_id, raw_text_hash FROM latest.captions
+    UNION ALL SELECT clip_id, unnest(other_raw_text_hashes) FROM latest.captions;
 CREATE TABLE latest.gone_texts AS
     SELECT text_hash FROM named_texts SEMI JOIN latest.gone_clips USING (clip_id) WHERE text_hash IS NOT NULL
     EXCEPT SELECT text_hash FROM named_texts ANTI JOIN latest.gone_clips USING (clip_id);
@@ -73,23 +74,25 @@ def open_session(
     tables: Iterable[str],
     *,
     versions: Mapping[str, int] | None = None,
+    others: Mapping[str, tuple[str, int]] | None = None,
     registered: Mapping[str, pa.Table] | None = None,
     read_only: bool = False,
     own: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in which these tables are views at these versions (the newest where not named).
 
+    `others` are further views by their names: of a table, at another version.
     `own` is for results that are read over a long time. `read_only` also takes the file system away, but for the files
     of the tables, and locks the configuration.
     """
-    wanted = sorted(set(tables))
-    snapshots = [delta.snapshot(name, (versions or {}).get(name)) for name in wanted]
+    wanted = {name: (name, (versions or {}).get(name)) for name in sorted(set(tables))} | dict(others or {})
+    snapshots = {name: delta.snapshot(table, version) for name, (table, version) in wanted.items()}
     with memory_connection(own=own or read_only) as con:
         con.execute("CREATE SCHEMA stored; CREATE SCHEMA latest")
-        for snapshot in snapshots:
-            _attach(con, "stored", snapshot)
-        files = [file for snapshot in snapshots for file in snapshot.files]
-        files += _attach_visible(con, delta, wanted)
+        for name, snapshot in snapshots.items():
+            _attach(con, "stored", snapshot, name=name)
+        files = [file for snapshot in snapshots.values() for file in snapshot.files]
+        files += _attach_visible(con, delta, {name: snapshot.table for name, snapshot in snapshots.items()})
         for name, table in (registered or {}).items():
             con.register(name, table)
         if read_only:
@@ -142,23 +145,24 @@ def _no_condition(text: str, found: str) -> CatalogError:
     )
 
 
-def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> None:
+def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot, *, name: str | None = None) -> None:
     """The table is in the schema: a view over the snapshot's files, or the empty table of its definition."""
     table = all_tables()[snapshot.table]
+    place = f"{schema}.{name or table.name}"
     if not snapshot.files:
-        con.execute(table.ddl.replace("CREATE TABLE ", f"CREATE TABLE {schema}.", 1))
+        con.execute(table.ddl.replace(f"CREATE TABLE {table.name}", f"CREATE TABLE {place}", 1))
         return
     columns = ", ".join(f"{c.name}::{c.type} AS {c.name}" for c in table.columns)
     none = ", ".join(f"NULL::{c.type} AS {c.name}" for c in table.columns)  # a later column may be in no file at all
     stored = f"FROM read_parquet({_listed(snapshot.files)}, union_by_name = true)"
     every = f"{stored} UNION ALL BY NAME (SELECT {none} WHERE false)"
-    con.execute(f"CREATE VIEW {schema}.{table.name} AS SELECT {columns} FROM ({every})")
+    con.execute(f"CREATE VIEW {place} AS SELECT {columns} FROM ({every})")
 
 
-def _attach_visible(con: duckdb.DuckDBPyConnection, delta: DeltaTables, wanted: list[str]) -> list[str]:
-    """The views of `main`; returns the further files that they read."""
+def _attach_visible(con: duckdb.DuckDBPyConnection, delta: DeltaTables, wanted: Mapping[str, str]) -> list[str]:
+    """The views of `main`, their tables by their names; returns the further files that they read."""
     tombstones = delta.snapshot(TOMBSTONES)
-    rules = {name: gone_rule(all_tables()[name]) for name in wanted}
+    rules = {name: gone_rule(all_tables()[table]) for name, table in wanted.items()}
     hidden: list[Snapshot] = []
     if tombstones.files and any(rules.values()):
         hidden = [tombstones, *(delta.snapshot(name) for name in _LINEAGE)]

@@ -99,12 +99,14 @@ class Store:
         *,
         parameters: Parameters = (),
         versions: Mapping[str, int] | None = None,
+        others: Mapping[str, tuple[str, int]] | None = None,
         tables: Mapping[str, pa.Table] | None = None,
         read_only_sql: bool = False,
         max_rows: int | None = None,
     ) -> pa.Table:
         """What one SQL statement returns over the tables (without what was taken down) and the given Arrow `tables`.
 
+        `others` are further views by their names: of a table, at another version than `versions` says.
         `read_only_sql` is for SQL that a person typed: one SELECT, no files, no settings. With `max_rows` the first
         ones alone, and no others are computed. Raises CatalogError.
         """
@@ -112,6 +114,7 @@ class Store:
             sql,
             lambda con: fetch(con, sql, parameters, max_rows=max_rows),
             versions=versions,
+            others=others,
             registered=tables,
             read_only=read_only_sql,
         )
@@ -163,18 +166,24 @@ class Store:
         fetch: Callable[[duckdb.DuckDBPyConnection], Result],
         *,
         versions: Mapping[str, int] | None = None,
+        others: Mapping[str, tuple[str, int]] | None = None,
         registered: Mapping[str, pa.Table] | None = None,
         read_only: bool = False,
     ) -> Result:
         """What `fetch` makes of a session; opened anew where compaction and vacuum took files away in between."""
         import duckdb
 
-        for name in versions or {}:
+        for name in [*(versions or {}), *(table for table, _ in (others or {}).values())]:
             table_named(name)
         for last in [False] * (_READ_TRIES - 1) + [True]:
             try:
                 with open_session(
-                    self.delta, tables_in(sql), versions=versions, registered=registered, read_only=read_only
+                    self.delta,
+                    tables_in(sql),
+                    versions=versions,
+                    others=others,
+                    registered=registered,
+                    read_only=read_only,
                 ) as con:
                     if read_only:
                         _only_select(con, sql)

@@ -64,8 +64,10 @@ def captions_candidates(captioner: CaptionerConfig, clips: pa.Table) -> pa.Table
         words = text_digest(f"{clip['label']}\n{clip['source_caption']}")
         seen = clip["clip_sha256"] if captioner.frames else words
         key = work_key(clip["clip_id"], stage_fp=fp, source_sha256=seen)
-        rows.append(clip | {"work_key": key, "stage_fp": fp, "item": _name_of(clip)})
-    names = ("work_key", "item", "dataset", "stage_fp", "clip_id", "clip_sha256", "path", "label", "source_caption")
+        start = {"start_ms": str(clip["start_ms"])}
+        rows.append(clip | start | {"work_key": key, "stage_fp": fp, "item": _name_of(clip)})
+    seen = ("label", "source_caption", "source_id", "video_id", "start_ms")
+    names = ("work_key", "item", "dataset", "stage_fp", "clip_id", "clip_sha256", "path", *seen)
     return _text_table([{name: row[name] for name in names} for row in rows], names)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from uniform_core.captioners.base import CaptionerConfig
+from uniform_core.captions import cleaning
 from uniform_core.config import RunConfig
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.fingerprint import digest, stage_fingerprint
@@ -57,12 +58,18 @@ def encode_fingerprint(config: RunConfig, modality: Modality) -> str:
 
 
 def captions_fingerprint(captioner: CaptionerConfig) -> str:
-    """The captioner with its revision and prompt, and what of the config enters its words."""
-    return stage_fingerprint(
-        "captions",
-        version=VERSIONS["captions"],
-        params={**captioner.fingerprint_params(), "revision": captioner.revision, "prompt": captioner.prompt},
-    )
+    """The captioner with its revision and prompt, what of the config enters its words, its frames, and the cleaning.
+
+    What did not exist when the first captions were made is left out where it is as it was then.
+    """
+    params = {**captioner.fingerprint_params(), "revision": captioner.revision, "prompt": captioner.prompt}
+    if captioner.sampling:
+        params["sampling"] = captioner.sampling
+    if captioner.frames:
+        params["frame_policy"] = captioner.frame_policy
+    if cleaning.VERSION != 1:
+        params["cleaning"] = cleaning.VERSION
+    return stage_fingerprint("captions", version=VERSIONS["captions"], params=params)
 
 
 def text_fingerprint(config: RunConfig) -> str:
@@ -79,7 +86,8 @@ def train_fingerprint(config: RunConfig) -> str:
         "objective": config.objective.fingerprint_params(),
         "train": config.train.fingerprint_params(),
         "workers": config.train_workers,
-        "captioners": [captions_fingerprint(c) for c in config.captioners],
+        # Captions of a corpus are in the data's digest, text by text, whoever said them.
+        **({"captioners": [captions_fingerprint(c) for c in config.captioners]} if config.corpus is None else {}),
         **({"text_features": config.text_features} if config.is_text_online else {}),
     }
     return stage_fingerprint("train", version=VERSIONS["train"], params=params, upstream=upstream)

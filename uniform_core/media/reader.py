@@ -7,9 +7,11 @@ of clips replaces its process at times all the same (the task pools do).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,16 @@ from uniform_core.media.forms import ResizeRule
 from uniform_core.media.geometry import place
 
 CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class PickedFrames:
+    """Some frames of a clip, uint8 [T, H, W, 3], and which they are of how many at which rate."""
+
+    frames_THWC: np.ndarray
+    indices: tuple[int, ...]
+    clip_frames: int
+    rate_hz: float
 
 
 class CanonicalReader:
@@ -42,11 +54,18 @@ class CanonicalReader:
     def frames(self, path: Path, indices: Sequence[int] | None) -> np.ndarray:
         """The frames at these indices (None: all), uint8 [T, H, W, 3] at the clip's size. Raises IntegrityError."""
         with _translated(path):
-            video = self._decord.VideoReader(str(path), ctx=self._decord.cpu(0), num_threads=1)
-            wanted = list(range(len(video)) if indices is None else indices)
-            if wanted and video[wanted[0]].shape[-1] != CHANNELS:
-                return np.stack([_without_padding(video[index].asnumpy()) for index in wanted])
-            return np.asarray(video.get_batch(wanted).asnumpy())
+            video = self._opened(path)
+            return _taken(video, list(range(len(video)) if indices is None else indices))
+
+    def picked(self, path: Path, pick: Callable[[int], Sequence[int]]) -> PickedFrames:
+        """The frames that `pick` names of a clip with so many. Raises IntegrityError."""
+        with _translated(path):
+            video = self._opened(path)
+            indices = tuple(pick(len(video)))
+            return PickedFrames(_taken(video, list(indices)), indices, len(video), float(video.get_avg_fps()))
+
+    def _opened(self, path: Path) -> Any:
+        return self._decord.VideoReader(str(path), ctx=self._decord.cpu(0), num_threads=1)
 
     def sound(self, path: Path) -> np.ndarray:
         """The sound, float32 [N] in -1..1, exactly as written. Raises IntegrityError."""
@@ -73,6 +92,12 @@ class CanonicalReader:
         for index, frame_HWC in enumerate(frames_THWC):
             out_THWC[index] = placement.apply(self._cv2.resize(frame_HWC, size_WH, interpolation=method), size_px)
         return out_THWC
+
+
+def _taken(video: Any, wanted: list[int]) -> np.ndarray:
+    if wanted and video[wanted[0]].shape[-1] != CHANNELS:
+        return np.stack([_without_padding(video[index].asnumpy()) for index in wanted])
+    return np.asarray(video.get_batch(wanted).asnumpy())
 
 
 def _without_padding(rows_HWX: np.ndarray) -> np.ndarray:

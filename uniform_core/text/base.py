@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,18 @@ class TextEncoderConfig(Member):
     def typical_bytes(self) -> int:
         """Bytes of the features of a text, about: for plans."""
         return 4 * self.width * 10
+
+    @property
+    @abstractmethod
+    def counter_name(self) -> str:
+        """What `token_counter` counts by, beside its numbers in the catalog."""
+
+    @abstractmethod
+    def token_counter(self) -> Callable[[str], int]:
+        """What counts the tokens of a text as the encoder reads it, the end token included, before any is cut off.
+
+        Raises ConfigError where what that takes is not here.
+        """
 
     @abstractmethod
     def build(self) -> TextEncoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
@@ -85,6 +86,18 @@ class FlanT5Config(TextEncoderConfig):
             "dtype": self.dtype,
             "cleaning": cleaning,
         }
+
+    @property
+    def counter_name(self) -> str:
+        return f"{self.kind}:{self.weights}"
+
+    def token_counter(self) -> Callable[[str], int]:
+        from uniform_core.text.t5_encoder import token_ids
+        from uniform_core.text.t5_weights import load_tokenizer, require_t5
+
+        found = find_weights(self.weights)
+        tokenizer = load_tokenizer(found, require_t5(found, width=self.width).config)
+        return lambda text: len(token_ids(text, tokenizer, cleaning=self.cleaning))
 
     def weight_facts(self) -> dict[str, Any]:
         from uniform_core.text.t5_weights import load_tokenizer, require_t5

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,6 +84,13 @@ class HashingTextConfig(TextEncoderConfig):
     @property
     def max_tokens(self) -> int:
         return self.token_limit
+
+    @property
+    def counter_name(self) -> str:
+        return f"{self.kind}-{VERSION}"
+
+    def token_counter(self) -> Callable[[str], int]:
+        return lambda text: len(words_of(text)) + 1
 
     def fingerprint_params(self) -> dict[str, Any]:
         return {**super().fingerprint_params(), "version": VERSION}

@@ -62,8 +62,7 @@ class FlanT5Encoder(TextEncoder):
         return [TextFeatures(features[tokens[text].ids].clone(), tokens[text].is_truncated) for text in texts]
 
     def _tokens(self, text: str) -> Tokens:
-        seen = clean_caption_twice(text) if self._config.cleaning == "pixart" else text[:MAX_CHARS]
-        ids = tuple(self._tokenizer.encode(without_lone_surrogates(seen)).ids)
+        ids = token_ids(text, self._tokenizer, cleaning=self._config.cleaning)
         limit = self._config.token_limit
         if len(ids) > limit:
             return Tokens((*ids[: limit - 1], self._end), is_truncated=True)
@@ -76,6 +75,12 @@ class FlanT5Encoder(TextEncoder):
         with torch.inference_mode():
             states_BLD = self._model(input_ids=ids_BL.to(device), attention_mask=mask_BL.to(device)).last_hidden_state
         return [states_LD[: len(ids)] for ids, states_LD in zip(batch, states_BLD.cpu(), strict=True)]
+
+
+def token_ids(text: str, tokenizer: Tokenizer, *, cleaning: str) -> tuple[int, ...]:
+    """Every token of a text as the encoder reads it, its end token last; of a text only the first MAX_CHARS count."""
+    seen = clean_caption_twice(text) if cleaning == "pixart" else text[:MAX_CHARS]
+    return tuple(tokenizer.encode(without_lone_surrogates(seen)).ids)
 
 
 def padded(batch: Sequence[Sequence[int]], *, pad: int) -> tuple[Int[Tensor, "B L"], Bool[Tensor, "B L"]]:
