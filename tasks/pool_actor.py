@@ -189,7 +189,8 @@ class PoolActor:
         return self._done(tuple(results), {DECODE: read_s - started_s, MODEL: time.monotonic() - read_s})
 
     def _done(self, results: Sequence[Any], wall_s: Mapping[str, float]) -> Done:
-        before, self._cpu_s = self._cpu_s, _cpu_s()
+        has_children = isinstance(self._worker, Closes) or isinstance(self._reader, Closes)
+        before, self._cpu_s = self._cpu_s, _cpu_s(look_for_children=has_children)
         return Done(tuple(results), max(0.0, self._cpu_s - before), wall_s)
 
 
@@ -214,11 +215,14 @@ def _reply_of(error: Exception) -> Raised | OutOfMemory:
     return Raised(summary, traceback.format_exc(), error if isinstance(error, UniformError) else None)
 
 
-def _cpu_s() -> float:
-    """CPU seconds of this process and its children, finished and living, since it started."""
+def _cpu_s(*, look_for_children: bool) -> float:
+    """CPU seconds of this process and its children, finished and living, since it started.
+
+    Looking for those that live reads something of every process of the machine: not for workers that start none.
+    """
     own = os.times()
     total = own.user + own.system + own.children_user + own.children_system
-    for child in psutil.Process().children(recursive=True):
+    for child in psutil.Process().children(recursive=True) if look_for_children else ():
         try:
             times = child.cpu_times()
         except psutil.Error:

@@ -92,7 +92,7 @@ class Crew:
         starting = sum(not member.is_ready for member in self._members)
         while self._staying < self._duty.size.most and self._has_waiting(starting + 1):
             self._start()
-            starting += 1
+            starting, expected = starting + 1, expected + 1
         # While suspects wait, queues run empty: each suspect gets an actor of its own.
         while not self._suspects and (free := self._free(below=self._limits.queued)):
             if not self._has_waiting(expected + 1):

@@ -103,6 +103,7 @@ def clips_of(paths: Sequence[str], count: int, *, salt: str) -> pa.Table:
             "path": paths[n % len(paths)],
             "dataset": "bench",
             "source_id": f"{salt}/{n}",
+            "video_id": None,
             "start_ms": 0,
             "end_ms": 1500,
             "split": "train",

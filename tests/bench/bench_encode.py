@@ -27,7 +27,7 @@ from uniform_core.config import RunConfig
 from uniform_core.progress import ProgressEvent
 from uniform_core.settings import Settings
 
-WARM_UP = 16  # clips, after which the actors have imported what they need
+WARM_UP = 256  # clips, after which every actor has imported what it needs
 
 
 def by_engine(config: RunConfig, settings: Settings, paths: list[str], count: int, ray: RaySession) -> Cost:
