@@ -13,7 +13,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -212,11 +213,29 @@ def _shut_down(temp_dir: str) -> None:
     daemons = [child for child in psutil.Process().children() if temp_dir in " ".join(_command(child))]
     family = daemons + [process for daemon in daemons for process in _descendants(daemon)]
     ray.shutdown()
-    _, alive = psutil.wait_procs(family, timeout=5)
-    for process in alive:
+    for process in _left_after(family, limit_s=5.0):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=5)
+    _left_after(family, limit_s=5.0)
+
+
+def _left_after(processes: Sequence[psutil.Process], *, limit_s: float) -> list[psutil.Process]:
+    """Those that still run when all have ended or the time is over; children of ours that ended are collected.
+
+    Not psutil.wait_procs: where a process ends while it asks, some kernels answer with an error that it passes on, and
+    a run that had done its work failed in its last second.
+    """
+    until = time.monotonic() + limit_s
+    while (left := [process for process in processes if _is_alive(process)]) and time.monotonic() < until:
+        time.sleep(0.02)
+    return left
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(ChildProcessError):  # it is a child's child, or another thread has collected it
+        if os.waitpid(process.pid, os.WNOHANG) != (0, 0):
+            return False
+    return process.is_running()
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -48,6 +48,7 @@ class Asked:
     path: str
     start: int
     headers: dict[str, str] = field(hash=False)
+    body: bytes = b""
 
 
 class StandinHost(ThreadingHTTPServer):
@@ -60,6 +61,7 @@ class StandinHost(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.replies: dict[str, list[Reply]] = {}
         self.otherwise: Callable[[str], Reply] = lambda _path: Reply(status=404)
+        self.answers: dict[str, Callable[[Asked], Reply]] = {}  # for paths whose reply is of what was asked
         self.asked: list[Asked] = []
         self.lock = threading.Lock()
 
@@ -84,7 +86,8 @@ class StandinHost(ThreadingHTTPServer):
             self.asked.append(asked)
             script = self.replies.get(asked.path)
             if not script:
-                return self.otherwise(asked.path)
+                answer = self.answers.get(asked.path)
+                return self.otherwise(asked.path) if answer is None else answer(asked)
             return script.pop(0) if len(script) > 1 else script[0]
 
 
@@ -102,11 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(is_head=False)
 
-    def _answer(self, *, is_head: bool) -> None:
+    def do_POST(self) -> None:
+        self._answer(is_head=False, body=self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+    def _answer(self, *, is_head: bool, body: bytes = b"") -> None:
         wanted = self.headers.get("Range", "")
         start = int(wanted.removeprefix("bytes=").partition("-")[0] or 0) if wanted else 0
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.server.next_reply(Asked(time.monotonic(), self.path, start, headers))
+        reply = self.server.next_reply(Asked(time.monotonic(), self.path, start, headers, body))
         self.close_connection = True
         if reply.status != 200:
             self._begin(reply, reply.status, length=len(reply.data))

@@ -17,7 +17,7 @@ from uniform_core.config import RunConfig
 from uniform_core.corpus.parts import members_read, words_read
 from uniform_core.datasets import MEMBERS as DATASETS
 from uniform_core.datasets import DatasetConfig
-from uniform_core.errors import ConfigError
+from uniform_core.errors import ConfigError, ServiceError, UniformError
 from uniform_core.presets import PRESETS
 from uniform_core.weights import find_weights, weights_digest
 
@@ -81,13 +81,21 @@ def require_weights(config: RunConfig, *, stages: Iterable[str] | None = None) -
     _each(weights_digest, words)
 
 
+def require_captioners(config: RunConfig) -> None:
+    """Every captioner could be built and would answer. Raises ConfigError that lists all that is wrong with any.
+
+    A single server that does not answer is a ServiceError.
+    """
+    _each(lambda captioner: captioner.require_ready(), config.captioners)
+
+
 def _each(look: Callable[[Any], object], items: Iterable[Any]) -> None:
-    """Every item is looked at. Raises what was wrong with any of them as one ConfigError."""
-    mistakes = []
+    """Every item is looked at. Raises what was wrong: a single error itself, several as one ConfigError."""
+    mistakes: list[ConfigError | ServiceError] = []
     for item in items:
         try:
             look(item)
-        except ConfigError as error:
+        except (ConfigError, ServiceError) as error:
             mistakes.append(error)
     if mistakes:
         raise _all_of(mistakes)
@@ -99,7 +107,7 @@ def _unknown_preset(name: str) -> ConfigError:
     )
 
 
-def _all_of(mistakes: Sequence[ConfigError], values: Sequence[str] = ()) -> ConfigError:
+def _all_of(mistakes: Sequence[UniformError], values: Sequence[str] = ()) -> UniformError:
     """One error for all words that are wrong and all values that do not fit; a single one is itself."""
     if len(mistakes) == 1 and not values:
         return mistakes[0]

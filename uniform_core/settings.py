@@ -231,3 +231,16 @@ def ensure_home(settings: Settings) -> None:
             found=error.strerror or str(error),
             fix="Set UNIFORM_HOME to a writable folder with enough room.",
         ) from error
+
+
+def secret(name: str, environ: Mapping[str, str] | None = None) -> str:
+    """The secret in an environment variable, which a config names and never holds. Raises ConfigError without it."""
+    value = (os.environ if environ is None else environ).get(name, "").strip()
+    if not value or not value.isascii() or not value.isprintable():
+        raise ConfigError(
+            f"the environment variable {name}",
+            expected="a key of printable ASCII",
+            found="something else" if value else "nothing",
+            fix=f"Set {name} where the run is started.",
+        )
+    return value

@@ -18,6 +18,7 @@ from uniform_core.corpus.caption_policy import POLICIES, CorpusPolicy, policy_na
 from uniform_core.corpus.caption_sample import sample_captions
 from uniform_core.corpus.caption_versions import SHORT, CorpusVersion, corpus_version, corpus_versions
 from uniform_core.errors import ConfigError
+from uniform_core.files import expanded, write_text
 from uniform_core.settings import load_settings
 
 
@@ -132,13 +133,13 @@ def _selector_row(selector: Mapping[str, Any]) -> dict[str, Any]:
 def activated(arguments: argparse.Namespace) -> int:
     """Make a version the active one."""
     catalog = Catalog.open(load_settings())
-    return _say(arguments, activate(catalog, _one_name(arguments), run_id=_run_id()))
+    return _say(arguments, activate(catalog, one_name(arguments), run_id=_run_id()))
 
 
 def rolled_back(arguments: argparse.Namespace) -> int:
     """Make the version active that was so before."""
     catalog = Catalog.open(load_settings())
-    return _say(arguments, rollback(catalog, _one_name(arguments), run_id=_run_id()))
+    return _say(arguments, rollback(catalog, one_name(arguments), run_id=_run_id()))
 
 
 def _say(arguments: argparse.Namespace, version: CorpusVersion) -> int:
@@ -146,7 +147,8 @@ def _say(arguments: argparse.Namespace, version: CorpusVersion) -> int:
     return 0
 
 
-def _one_name(arguments: argparse.Namespace) -> str:
+def one_name(arguments: argparse.Namespace) -> str:
+    """The one corpus that a call names. Raises ConfigError for none, or more."""
     return _names(arguments, 1)[0]
 
 
@@ -167,6 +169,8 @@ def diff(arguments: argparse.Namespace) -> int:
     names = _names(arguments, 2)
     catalog = Catalog.open(load_settings())
     a, b = (corpus_version(catalog, name) for name in names)
+    if arguments.page is not None:
+        return _diff_page(catalog, a, b, arguments)
     found = diff_corpora(catalog, a, b, vocabulary=not arguments.by_hash)
     examples = diff_rows(catalog, a, b, limit=arguments.examples).to_pylist() if arguments.examples else []
     if arguments.json:
@@ -177,6 +181,17 @@ def diff(arguments: argparse.Namespace) -> int:
     print(_words(found))
     for row in examples:
         print(f"\n{row['clip_id'][:16]} {row['kind']}\n  - {_text(row['text_a'])}\n  + {_text(row['text_b'])}")
+    return 0
+
+
+def _diff_page(catalog: Catalog, a: CorpusVersion, b: CorpusVersion, arguments: argparse.Namespace) -> int:
+    """The same as a page in one file; says where."""
+    from flows.browse.diff_page import film_inside, gather_diff, render_diff
+
+    path = expanded(arguments.page).resolve()
+    page = gather_diff(catalog, a, b, film=film_inside(catalog.media_dir))
+    write_text(path, render_diff(page, is_file=True))
+    print_json({"page": str(path)}) if arguments.json else print(path)
     return 0
 
 
@@ -205,7 +220,7 @@ def _words(found: CorpusDiff) -> str:
 def sample(arguments: argparse.Namespace) -> int:
     """Some captions of a corpus, of each class in turn."""
     catalog = Catalog.open(load_settings())
-    version = corpus_version(catalog, _one_name(arguments))
+    version = corpus_version(catalog, one_name(arguments))
     rows = sample_captions(catalog, version, count=arguments.count, seed=arguments.seed).to_pylist()
     if arguments.json:
         print_json(rows)

@@ -16,7 +16,13 @@ HANDLERS: Final = {
     "activate": "flows.cli.captions_corpora:activated",
     "rollback": "flows.cli.captions_corpora:rolled_back",
     "sample": "flows.cli.captions_corpora:sample",
+    "browse": "flows.cli.captions_browse:browse",
+    "export": "flows.cli.captions_export:export",
 }
+
+NAMED: Final = ("show", "diff", "activate", "rollback", "sample", "browse", "export")
+
+FORMS: Final = ("parquet", "csv", "hf", "webdataset")  # as uniform_core/corpus/exports has them
 
 
 def add_captions_words(command: argparse.ArgumentParser, *, choice: Callable[..., None]) -> None:
@@ -24,7 +30,7 @@ def add_captions_words(command: argparse.ArgumentParser, *, choice: Callable[...
     choice(command, "action", tuple(HANDLERS))
     several: dict[str, Any] = {"nargs": "*", "metavar": "NAME"}
     words = "show: the beginning of a clip's id; the others: corpora, as name or name@version"
-    option(command, "names", of=("show", "diff", "activate", "rollback", "sample"), default=[], help=words, **several)
+    option(command, "names", of=NAMED, default=[], help=words, **several)
     named = {"metavar": "NAME", "help": "afterwards make a version of this corpus (build); show this corpus (show)"}
     option(command, "--corpus", of=("build", "show"), **named)
     words = (
@@ -42,3 +48,11 @@ def add_captions_words(command: argparse.ArgumentParser, *, choice: Callable[...
     many = {"type": number("--count", int, least=1), "default": 10, "metavar": "N"}
     option(command, "--count", of=("sample",), help="captions to print (default: 10)", **many)
     option(command, "--seed", of=("sample",), type=number("--seed", int), default=0, help="which ones (default: 0)")
+    option(command, "--page", of=("diff",), metavar="FILE", help="write it as an HTML page, with films, instead")
+    port = {"type": number("--port", int, least=0), "default": 0, "metavar": "N"}
+    option(
+        command, "--port", of=("browse",), help="the page's port on this machine (default: any that is free)", **port
+    )
+    option(command, "--to", of=("export",), metavar="DIR", help="the folder that the files go to")
+    words = "what the files are (default: parquet); webdataset alone holds the films"
+    choice(command, "--form", FORMS, of=("export",), default="parquet", help=words)

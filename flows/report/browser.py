@@ -43,7 +43,7 @@ Promise.all([...document.querySelectorAll("video")].map(video => new Promise(don
 )))
 """
 ENDS_S = 10.0
-SETTLES_S = 1.0  # players put their waiting sign away by a timer of their own
+SETTLES_S, STILL_S = 20.0, 0.8  # players put their waiting sign away by a timer of their own
 
 
 def find_chromium() -> str:
@@ -166,18 +166,29 @@ class Browser:
 
     def open(self, page: Path) -> None:
         """Load a file and wait until all of it is there."""
+        self.open_url(page.resolve().as_uri())
+
+    def open_url(self, url: str) -> None:
+        """Load what lies at an address of this machine, and wait until all of it is there."""
         self._events.clear()
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=url)
         if not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             for event in self._messages("the load of a page"):
                 self._events.append(event)
                 if event.get("method") == "Page.loadEventFired":
                     break
 
-    def settle(self) -> None:
-        """Wait for the first frames of films, and give what moves the time to come to rest."""
+    def settle(self) -> bytes:
+        """The window as PNG, once all films have their first frames and nothing moves. Raises ServiceError."""
         self.run(FILMS_READY)
-        time.sleep(SETTLES_S)
+        until = time.monotonic() + SETTLES_S
+        seen = self.picture()
+        while time.monotonic() < until:
+            time.sleep(STILL_S)
+            before, seen = seen, self.picture()
+            if seen == before:
+                return seen
+        raise _gone("a page at rest", f"it still moved after {SETTLES_S:g} s")
 
     def run(self, script: str) -> Any:
         """The value of an expression of JavaScript, of a promise what it comes to."""
@@ -188,7 +199,7 @@ class Browser:
 
     def press(self, key: str, *, text: str = "") -> None:
         """Press a key and let it go; `text` is what it types."""
-        code = {"Tab": 9, "Enter": 13, " ": 32}[key]
+        code = {"Tab": 9, "Enter": 13, " ": 32}.get(key) or ord(key.upper())
         named = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": code}
         self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
         self.call("Input.dispatchKeyEvent", type="keyUp", **named)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flows.cli.show import seconds
 from flows.outcome import nets_remark
@@ -90,14 +91,15 @@ def _facts(
     clips: pa.Table, config: RunConfig, model: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
 ) -> list[Fact]:
     """The headline of what was run."""
-    own = [split for split in clips["split"].to_pylist() if split != "instrument"]
-    by_split = ", ".join(f"{n:,} {split.replace('_', '-')}" for split, n in sorted(Counter(own).items()))
-    labels = sorted({label for label in clips["label"].to_pylist() if label})
+    own = clips.filter(pc.not_equal(clips["split"], "instrument"))  # the others taught nets, of whatever classes
+    counts = Counter(own["split"].to_pylist())
+    by_split = ", ".join(f"{n:,} {split.replace('_', '-')}" for split, n in sorted(counts.items()))
+    labels = {label for label in own["label"].to_pylist() if label}
     spec = config.spec
     times = [record["time"] for record in history if "time" in record]
     return [
         Fact("Data", config.data.name, f"{len(labels)} classes" if labels else "without classes"),
-        Fact("Clips", f"{len(own):,}", by_split),
+        Fact("Clips", f"{own.num_rows:,}", by_split),
         Fact(
             "A clip",
             f"{spec.duration_s:g} s",

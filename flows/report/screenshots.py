@@ -42,8 +42,7 @@ def _take(browser: Browser, shot: Shot, page: Path, path: Path) -> Path:
     browser.look(width_px=shot.width_px, height_px=shot.height_px, scheme=shot.scheme)
     browser.open(page)
     browser.run(f"document.querySelector('{shot.first}').scrollIntoView()")
-    browser.settle()
-    write_bytes(path, _small(browser.picture()))
+    write_bytes(path, _small(browser.settle()))
     return path
 
 

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
+from chat_host import chat_config, chatting
 from pydantic import TypeAdapter, ValidationError
+from tiny_vlm import tiny_pllava, tiny_vlm
 
 from uniform_core import captioners
 from uniform_core.captioners import CaptionerConfig, CaptionInput
 from uniform_core.captioners.base import CaptionStatus
 from uniform_core.fingerprint import canonical_json
 
+# Kinds whose example needs weights: a miniature in the real format, written to a folder.
+MINIATURES: Mapping[str, Callable[[Path], CaptionerConfig]] = {"transformers_vlm": tiny_vlm, "pllava": tiny_pllava}
 
-@pytest.fixture(params=captioners.MEMBERS, ids=lambda member: member.model_fields["kind"].default)
-def config(request: pytest.FixtureRequest) -> CaptionerConfig:
-    return request.param.example()
+
+@pytest.fixture(scope="module", params=captioners.MEMBERS, ids=lambda member: member.model_fields["kind"].default)
+def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaptionerConfig]:
+    """Each kind's example; of those that need weights or a server, one with a small one."""
+    example = request.param.example()
+    if example.kind == "openai_http":
+        with chatting() as host:
+            yield chat_config(host)
+        return
+    miniature = MINIATURES.get(example.kind)
+    yield example if miniature is None else miniature(tmp_path_factory.mktemp("captioner") / "weights")
 
 
 def inputs_for(config: CaptionerConfig) -> list[CaptionInput]:
@@ -97,8 +111,14 @@ def test_what_is_asked_can_be_written_as_json(config: CaptionerConfig):
 
 def test_identity_is_stable(config: CaptionerConfig):
     assert config.revision
-    assert canonical_json(config.fingerprint_params()) == canonical_json(type(config).example().fingerprint_params())
+    again = TypeAdapter(captioners.AnyCaptioner).validate_json(config.model_dump_json())
+    assert canonical_json(config.fingerprint_params()) == canonical_json(again.fingerprint_params())
+    assert again.revision == config.revision
     assert config.frames >= 0
+
+
+def test_it_is_ready_where_all_is_there(config: CaptionerConfig):
+    config.require_ready()
 
 
 def test_config_survives_json_and_refuses_unknown_keys(config: CaptionerConfig):

@@ -86,6 +86,8 @@ def test_a_folder_without_the_file(tmp_path: Path) -> None:
         (lambda state: state.update(extra=torch.zeros(1)), r"1 unexpected \(extra\)"),
         (lambda state: state.update(scale=torch.ones(1, 8, 1, 1, 1)), r"scale \[1, 8, 1, 1, 1\] instead of"),
         (lambda state: state["scale"].fill_(float("nan")), "NaN or infinity in 1 of"),
+        (lambda state: state["scale"][0, 2].zero_(), r"expected a scale above 0 for each channel; found scale .*, 0, "),
+        (lambda state: state["scale"].neg_(), "expected a scale above 0 for each channel; found scale -"),
     ],
 )
 def test_a_file_that_is_nearly_right(tiny: OpenSoraVaeConfig, change, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -171,6 +172,45 @@ def test_a_start_is_read_once_a_run_and_again_where_it_changed(tmp_path: Path, m
     save_file({name: 2 * value for name, value in state.items()}, tmp_path / "w.safetensors")
     require_parts(config)
     assert len(reads) == 2
+
+
+DEAD = {"kind": "openai_http", "url": "http://127.0.0.1:9/v1", "tries": 1}
+LOST = {"kind": "sidecar", "table": "/no/such/table.csv"}
+
+
+@pytest.mark.parametrize(
+    ("command", "captioners", "code", "words"),
+    [
+        (["captions", "build"], [LOST, DEAD], 2, ["2 mistakes", "a table of captions", "a server that answers"]),
+        (["run"], [LOST], 2, ["a table of captions; found no such file"]),
+        (["run", "--only", "captions"], [DEAD], 1, ["a server that answers", "vllm serve"]),
+        (["captions", "build"], [{"kind": "transformers_vlm", "weights": "./none"}], 2, ["a file or a folder"]),
+        (["captions", "build"], [{"kind": "pllava", "prompt_name": "poem"}], 2, ["one of describe", "'poem'"]),
+    ],
+    ids=["all at once", "table", "server", "weights", "prompt"],
+)
+def test_a_captioner_that_cannot_work_is_told_before_any_service_starts(
+    command: list[str],
+    captioners: list[dict[str, Any]],
+    code: int,
+    words: list[str],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    monkeypatch.setattr(work, "_as_flows", nothing_more)
+    sets = ["--preset", "nano", "--set", f"captioners={json.dumps(captioners)}"]
+    found, text = said([*command, *sets], capsys)
+    assert found == code
+    for part in words:
+        assert part in " ".join(text.split())
+
+
+def test_stages_without_captions_ask_no_captioner(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(work, "_as_flows", nothing_more)
+    sets = ["--preset", "nano", "--set", f"captioners={json.dumps([DEAD])}"]
+    with pytest.raises(AssertionError, match="service"):
+        said(["run", "--only", "ingest", *sets], capsys)
 
 
 def test_licences_that_forbid_commercial_use_are_said_once_each(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from pool_worker import PoolWorker
 
 from tasks.pool import run_pool
-from tasks.ray_session import STARTS, RaySession, _sweep, environment, ray_session
+from tasks.ray_session import STARTS, RaySession, _left_after, _sweep, environment, ray_session
 from uniform_core.errors import ServiceError
 from uniform_core.settings import Settings
 
@@ -140,3 +140,20 @@ def test_daemons_that_are_late_on_a_busy_machine_are_started_again(
     session.stop()
     assert len(folders) == min(failures + 1, STARTS)
     assert not any(folder.exists() for folder in folders)
+
+
+def test_who_ended_is_gone_and_who_goes_on_is_left_whatever_a_kernel_says_of_pidfds(monkeypatch):
+    def refused(*_: object) -> int:
+        raise FileNotFoundError("as some kernels answer for a process that ends just now")
+
+    monkeypatch.setattr(os, "pidfd_open", refused)
+    ended, stays = (subprocess.Popen([sys.executable, "-c", code]) for code in ("", "import time; time.sleep(600)"))
+    family = [psutil.Process(child.pid) for child in (ended, stays)]
+    try:
+        assert [process.pid for process in _left_after(family, limit_s=3.0)] == [stays.pid]
+        stays.kill()
+        assert _left_after(family, limit_s=60.0) == []
+    finally:
+        stays.kill()
+        stays.wait()
+        ended.wait()

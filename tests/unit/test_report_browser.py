@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from report_records import SPEC, report, row, scores
 
@@ -85,6 +87,26 @@ def test_films_play_with_picture_and_sound_one_at_a_time(opened):
     assert played[3] == pytest.approx(SPEC.duration_s, abs=0.1)
 
 
+@pytest.mark.parametrize("size", SIZES[:2])
+def test_the_controls_of_a_film_are_always_there_and_hide_nothing_of_it(size, browser, page):
+    browser.look(width_px=size[0], height_px=size[1])
+    browser.open(page)
+    browser.run("document.querySelector('.film').scrollIntoView()")
+    box = "document.querySelector('.film').getBoundingClientRect()"
+    x, y, width, height = (round(browser.run(f"{box}.{side}")) for side in ("x", "y", "width", "height"))
+
+    def shown() -> np.ndarray:
+        window_HWC = cv2.imdecode(np.frombuffer(browser.settle(), dtype=np.uint8), cv2.IMREAD_COLOR)
+        return window_HWC[y : y + height, x : x + width]
+
+    before = shown()
+    browser.run("document.querySelectorAll('video').forEach(film => film.removeAttribute('controls'))")
+    differs_HW = (before != shown()).any(axis=2)
+    assert before[:width].std() > 10, "there is a picture"
+    assert not differs_HW[:width].any()
+    assert differs_HW[width:].any()
+
+
 @pytest.mark.parametrize("way", ["click", "Enter", " "])
 def test_tables_sort_by_click_and_by_key_numbers_as_numbers_and_what_is_missing_last(way, browser, tmp_path):
     rows = [r for r in scores() if not r["name"].startswith("coverage")]
@@ -128,7 +150,7 @@ def test_numbers_of_every_table_sort_as_numbers(opened):
 
 def test_below_each_film_are_its_frames_its_sound_and_the_times_of_events(opened):
     found = opened.run(
-        """[...document.querySelectorAll("video + svg")].map(svg => [
+        """[...document.querySelectorAll(".film + svg")].map(svg => [
           [...svg.querySelectorAll("image")].filter(i => i.getAttribute("href").startsWith("data:image/png")).length,
           svg.querySelectorAll(".event").length, svg.querySelectorAll(".flag").length, svg.ariaLabel])"""
     )
@@ -230,6 +252,17 @@ def test_pictures_are_taken_of_every_view_and_are_small(browser, page, tmp_path)
         size = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
         assert size == (shot.width_px, shot.height_px)
         assert len(data) < 400_000
+
+
+def test_what_never_comes_to_rest_is_an_error_and_no_picture(browser, tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    path.write_text(
+        "<script>setInterval(() => document.body.innerText = performance.now(), 20)</script><body>", "utf-8"
+    )
+    monkeypatch.setattr(browsers, "SETTLES_S", 2.0)
+    browser.open(path)
+    with pytest.raises(ServiceError, match="still moved after 2 s"):
+        browser.settle()
 
 
 def test_without_a_browser_the_error_says_what_to_install(monkeypatch):

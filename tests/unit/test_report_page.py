@@ -9,13 +9,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from catalog_rows import caption_row, clip_row, open_catalog, sha, source_row, stamp
 
 from flows.cli.main import main
 from flows.outcome import outcome_of
 from flows.report.files import report_path
-from flows.report.gather import gather
+from flows.report.gather import _facts, gather
 from flows.report.write import render, write_report
 from tasks.sample import ROW_NAMES
 from uniform_core.build import build_run
@@ -256,6 +257,16 @@ def test_gathering_is_apart_from_rendering(full):
     assert data.cards[0].tiles[1].marks_s == (0.25, 1.5)
     lost = next(card for card in data.cards if card.label != EVIL.replace("_", " "))
     assert [tile.is_lost for tile in lost.tiles] == [True, True]
+
+
+def test_clips_that_taught_nets_are_no_clips_of_the_data():
+    """A folder of two classes is not of four because the nets were taught by two others."""
+    rows = [("train", "dog"), ("held_out", "sea"), ("train", None), ("instrument", "siren"), ("instrument", "engine")]
+    splits, labels = zip(*rows, strict=True)
+    clips = pa.table({"split": splits, "label": labels})
+    facts = _facts(clips, build_run("nano"), {"parameters": 1, "steps": 1}, [])
+    assert facts[0].remark == "2 classes"
+    assert (facts[1].value, facts[1].remark) == ("3", "1 held-out, 2 train")
 
 
 def test_no_model_is_one_clear_error(made):

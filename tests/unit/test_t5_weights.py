@@ -69,6 +69,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a tensor too many": (with_tensors(lambda t: t.update(extra=torch.ones(1))), r"1 unexpected \(extra"),
     "another shape": (with_tensors(lambda t: t.update({Q: torch.ones(3, 3)})), r"of another shape \(.*\[3, 3\]"),
     "NaN": (with_tensors(lambda t: t[Q].fill_(float("nan"))), r"NaN or infinity in 1 of \d+ tensors"),
+    "another kind of number": (with_tensors(lambda t: t.update({Q: t[Q].to(torch.uint64)})), rf"kind: {Q} \(U64\)"),
+    "layers without end": (edited("config.json", num_layers=10**9), r"at most \d+ layers, .* found 1000000000"),
     "weights cut short": (cut(WHOLE), "cut short or damaged"),
     "a head cut short": (cut(WHOLE, 0.001), "cut short or damaged"),
     "a pickle": (pickled, r"expected model\.safetensors, or .* found .*pytorch_model\.bin.* safetensors form"),

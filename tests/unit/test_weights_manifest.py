@@ -14,9 +14,12 @@ SIGMA = {f"pixart-sigma-{size}" for size in ("256x256", "512-ms", "1024-ms", "2k
 DIFFUSERS = {f"{name}-diffusers" for name in ALPHA | SIGMA}
 OPENSORA = {"opensora-vae-1.2", "opensora-stdit3-xl2"}
 
+CAPTIONERS = {"qwen2.5-vl-7b-instruct", "pllava-13b"}
+
 
 def test_everything_that_the_papers_system_needs_is_listed() -> None:
-    assert set(MANIFEST) == FLAN_T5 | AUDIOLDM | ORIGINALS | ALPHA | SIGMA | DIFFUSERS | OPENSORA
+    known = FLAN_T5 | AUDIOLDM | ORIGINALS | ALPHA | SIGMA | DIFFUSERS | OPENSORA | CAPTIONERS
+    assert set(MANIFEST) == known
     assert {MANIFEST[name].repo for name in FLAN_T5} == {f"google/{name}" for name in FLAN_T5}
     assert {MANIFEST[name].repo for name in AUDIOLDM} == {f"cvssp/{name}" for name in AUDIOLDM}
     assert {MANIFEST[name].repo for name in ALPHA | SIGMA} == {"PixArt-alpha/PixArt-alpha", "PixArt-alpha/PixArt-Sigma"}
@@ -50,7 +53,7 @@ def test_the_published_hashes_of_the_facts_are_the_manifests() -> None:
 
 
 def test_shards_are_complete_and_have_their_index() -> None:
-    for name, count in (("flan-t5-xl", 2), ("flan-t5-xxl", 5)):
+    for name, count in (("flan-t5-xl", 2), ("flan-t5-xxl", 5), ("pllava-13b", 6), ("qwen2.5-vl-7b-instruct", 5)):
         paths = [file.path for file in MANIFEST[name].files]
         assert [path for path in paths if path.startswith("model-")] == [
             f"model-{i:05d}-of-{count:05d}.safetensors" for i in range(1, count + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import zipfile
@@ -122,6 +123,15 @@ def test_what_is_no_weights_file_is_told_by_what_it_is(content: bytes, said: str
     refusal(tmp_path / "w.safetensors")
 
 
+@pytest.mark.parametrize("length", [0x3C, 0x3C20])
+def test_a_file_whose_first_byte_is_that_of_a_web_page_is_read(length: int, tmp_path: Path) -> None:
+    """The first bytes are the length of the header: "<" or " <" by chance."""
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(length)
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + header + bytes(4))
+    assert read_tensors(path)["a"].tolist() == [0.0]
+
+
 def test_a_place_without_a_file_and_a_foreign_ending(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "w.pth")
     (tmp_path / "w.npz").write_bytes(b"PK\x03\x04")
@@ -155,6 +165,16 @@ def test_tensors_that_are_no_plain_blocks_of_numbers_are_refused(kind: str, zipp
     path = saved(tmp_path / "w.pth", {**TENSORS, "a": OTHER_KINDS[kind]()}, zipped=zipped)
     assert path.stat().st_size < 10_000
     assert refusal(path).startswith(f"1 of 3 tensors of another kind: a ({kind}). Save them dense")
+
+
+@pytest.mark.parametrize(("kind", "size"), [("F4", 4), ("F8_E8M0", 8), ("F6_E2M3", 6), ("U64", 64)])
+def test_numbers_of_a_rare_kind_are_refused_in_safetensors_too(kind: str, size: int, tmp_path: Path) -> None:
+    header = json.dumps({"scales": {"dtype": kind, "shape": [8], "data_offsets": [0, size]}}).encode().ljust(80)
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    for read in (read_tensors, read_forms):
+        with pytest.raises(ConfigError, match=rf"1 of 1 tensors of another kind: scales \({kind}\)"):
+            read(path)
 
 
 def test_views_of_a_file_are_plain(tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ class CaptionInput:
     video_id: str | None = None
     start_ms: int | None = None
 
+    @property
+    def duration_s(self) -> float | None:
+        """How long the clip is, where its length and rate are known."""
+        return None if self.rate_hz is None or self.clip_frames is None else self.clip_frames / self.rate_hz
+
 
 @dataclass(frozen=True)
 class CaptionResult:

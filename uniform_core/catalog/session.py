@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
+from uniform_core.catalog.bounds import bounded
 from uniform_core.catalog.memory import memory_connection
 from uniform_core.catalog.tables import Table, all_tables
 from uniform_core.errors import CatalogError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from uniform_core.catalog.bounds import Bounds
     from uniform_core.catalog.delta import DeltaTables, Snapshot
 
 TOMBSTONES: Final = "tombstones"
@@ -77,14 +79,16 @@ def open_session(
     others: Mapping[str, tuple[str, int]] | None = None,
     registered: Mapping[str, pa.Table] | None = None,
     read_only: bool = False,
+    bounds: Bounds | None = None,
     own: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in which these tables are views at these versions (the newest where not named).
 
     `others` are further views by their names: of a table, at another version.
     `own` is for results that are read over a long time. `read_only` also takes the file system away, but for the files
-    of the tables, and locks the configuration.
+    of the tables, and locks the configuration; `bounds` are its block's, and go with it.
     """
+    assert read_only or bounds is None
     wanted = {name: (name, (versions or {}).get(name)) for name in sorted(set(tables))} | dict(others or {})
     snapshots = {name: delta.snapshot(table, version) for name, (table, version) in wanted.items()}
     with memory_connection(own=own or read_only) as con:
@@ -96,9 +100,12 @@ def open_session(
         for name, table in (registered or {}).items():
             con.register(name, table)
         if read_only:
+            if bounds is not None:
+                con.execute(bounds.memory_sql())
             con.execute(f"SET allowed_paths = {_listed(files)}")
             con.execute("SET enable_external_access = false; SET lock_configuration = true")
-        yield con
+        with nullcontext() if bounds is None else bounded(con, bounds):
+            yield con
 
 
 def tables_in(sql: str) -> list[str]:

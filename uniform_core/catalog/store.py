@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from uniform_core.catalog.batch import Rows
+    from uniform_core.catalog.bounds import Bounds
 
 Clock = Callable[[], datetime]
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -102,13 +103,14 @@ class Store:
         others: Mapping[str, tuple[str, int]] | None = None,
         tables: Mapping[str, pa.Table] | None = None,
         read_only_sql: bool = False,
+        bounds: Bounds | None = None,
         max_rows: int | None = None,
     ) -> pa.Table:
         """What one SQL statement returns over the tables (without what was taken down) and the given Arrow `tables`.
 
         `others` are further views by their names: of a table, at another version than `versions` says.
-        `read_only_sql` is for SQL that a person typed: one SELECT, no files, no settings. With `max_rows` the first
-        ones alone, and no others are computed. Raises CatalogError.
+        `read_only_sql` is for SQL that a person typed: one SELECT, no files, no settings; `bounds` are its time and
+        memory. With `max_rows` the first ones alone, and no others are computed. Raises CatalogError.
         """
         return self._with_session(
             sql,
@@ -117,6 +119,7 @@ class Store:
             others=others,
             registered=tables,
             read_only=read_only_sql,
+            bounds=bounds,
         )
 
     def rows(
@@ -169,6 +172,7 @@ class Store:
         others: Mapping[str, tuple[str, int]] | None = None,
         registered: Mapping[str, pa.Table] | None = None,
         read_only: bool = False,
+        bounds: Bounds | None = None,
     ) -> Result:
         """What `fetch` makes of a session; opened anew where compaction and vacuum took files away in between."""
         import duckdb
@@ -184,6 +188,7 @@ class Store:
                     others=others,
                     registered=registered,
                     read_only=read_only,
+                    bounds=bounds,
                 ) as con:
                     if read_only:
                         _only_select(con, sql)

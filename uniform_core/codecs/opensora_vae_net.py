@@ -22,7 +22,7 @@ from uniform_core.codecs.base import VideoCodec
 from uniform_core.codecs.vae_sizes import SpatialVaeSize, TemporalVaeSize
 from uniform_core.codecs.vae_temporal import TemporalVae
 from uniform_core.errors import ConfigError
-from uniform_core.weights.reading import read_forms, read_tensors, require_names
+from uniform_core.weights.reading import AGAIN, read_forms, read_tensors, require_names, unreadable
 
 # SDXL's own factor is 0.13025, but Open-Sora's code multiplies by that of Stable Diffusion 1, and was trained so.
 SPATIAL_SCALING: Final = 0.18215
@@ -160,10 +160,13 @@ class OpenSoraVaeCodec(VideoCodec):
 def load_network(path: Path, *, spatial: SpatialVaeSize, temporal: TemporalVaeSize) -> OpenSoraVae:
     """The network with every one of a file's tensors in its place, float32, for inference.
 
-    Raises ConfigError for a file that is damaged, another model's or of another size.
+    Raises ConfigError for a file that is damaged, another model's or of another size, or has a scale that none can be.
     """
     found = with_present_names(read_tensors(path))
     network = _fitting(found, path, spatial=spatial, temporal=temporal)
+    if float(found["scale"].min()) <= 0:  # latents are divided by it
+        scale = ", ".join(f"{number:g}" for number in found["scale"].flatten().tolist())
+        raise unreadable(path, f"scale {scale}", expected="a scale above 0 for each channel", fix=AGAIN)
     network.to_empty(device="cpu")
     network.load_state_dict(found, strict=True)  # copied: a tensor that was read may be the file itself
     return network.eval().requires_grad_(False)

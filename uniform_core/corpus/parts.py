@@ -17,6 +17,7 @@ def members_read(config: RunConfig, stages: Iterable[str] | None = None) -> dict
     text: dict[str, Member] = {"text": config.text}
     parts: Mapping[str, Mapping[str, Member]] = {
         "encode": codecs,
+        "captions": {f"captioners.{place}": captioner for place, captioner in enumerate(config.captioners)},
         "text": text,
         "train": text if config.is_text_online else {},
         "sample": {**codecs, "vocoder": config.vocoder, **text},

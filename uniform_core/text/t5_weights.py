@@ -5,12 +5,10 @@ The decoder is not read. What the library would repair with random weights and a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import safetensors
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -18,12 +16,11 @@ from transformers import T5Config, T5EncoderModel
 
 from uniform_core.errors import ConfigError
 from uniform_core.weights import FoundWeights
-from uniform_core.weights.reading import check_finite, require_names
+from uniform_core.weights.hub_form import opened, read_json, tensor_files, tensor_forms, wrong_file
+from uniform_core.weights.reading import check_finite, require_kinds, require_names
 
-WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TIED: Final = "encoder.embed_tokens.weight"  # the same tensor as shared.weight, stored or not
 DECODER: Final = ("decoder.", "lm_head.")
-AGAIN: Final = "Take the folder as its hub has it (`uniform weights pull` where it has a name there)."
 
 
 def load_t5(found: FoundWeights, *, width: int, dtype: torch.dtype) -> T5EncoderModel:
@@ -32,7 +29,7 @@ def load_t5(found: FoundWeights, *, width: int, dtype: torch.dtype) -> T5Encoder
     Names and shapes are compared before the first tensor is read.
     """
     model = require_t5(found, width=width)
-    files, shapes = _files(found), _shapes_of(model)
+    files, shapes = tensor_files(found), _shapes_of(model)
     state = {name: tensor.to(dtype) for name, tensor in _tensors(files, shapes)}
     check_finite(state, item=f"weights {found.word}")
     model.load_state_dict({**state, TIED: state["shared.weight"]}, strict=True, assign=True)
@@ -42,10 +39,14 @@ def load_t5(found: FoundWeights, *, width: int, dtype: torch.dtype) -> T5Encoder
 
 def require_t5(found: FoundWeights, *, width: int) -> T5EncoderModel:
     """The encoder without weights, which the checkpoint's fit. Raises ConfigError; reads no numbers."""
-    config = _config_of(found, width=width)
+    config, files = _config_of(found, width=width), tensor_files(found)
+    if config.num_layers > len(files):  # else a word of a stranger's file could have layers built for days
+        raise wrong_file(
+            found.file("config.json"), f"at most {len(files)} layers, each has tensors", f"{config.num_layers}"
+        )
     with torch.device("meta"):
         model = T5EncoderModel(config)
-    _require_encoder(_files(found), _shapes_of(model), item=f"weights {found.word}")
+    _require_encoder(files, _shapes_of(model), item=f"weights {found.word}")
     return model
 
 
@@ -63,12 +64,12 @@ def load_tokenizer(found: FoundWeights, config: T5Config) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library has no narrower class
-        raise _wrong(path, "a tokenizer", str(error)[:160]) from error
+        raise wrong_file(path, "a tokenizer", str(error)[:160]) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     null, pieces = tokenizer.encode("").ids, tokenizer.get_vocab_size()
     if null != [config.eos_token_id] or pieces > config.vocab_size:
-        raise _wrong(
+        raise wrong_file(
             path,
             f"a T5 tokenizer: at most {config.vocab_size} pieces, token {config.eos_token_id} at the end of every text",
             f"{pieces} pieces, and {null} for the empty text",
@@ -78,9 +79,9 @@ def load_tokenizer(found: FoundWeights, config: T5Config) -> Tokenizer:
 
 def _config_of(found: FoundWeights, *, width: int) -> T5Config:
     path = found.file("config.json")
-    values = _json(path)
+    values = read_json(path)
     if values.get("model_type") != "t5":
-        raise _wrong(path, "a model of type t5", repr(values.get("model_type")))
+        raise wrong_file(path, "a model of type t5", repr(values.get("model_type")))
     if values.get("d_model") != width:
         raise ConfigError(
             str(path),
@@ -91,72 +92,27 @@ def _config_of(found: FoundWeights, *, width: int) -> T5Config:
     try:
         return T5Config.from_dict(values)
     except Exception as error:  # of whatever kind the library's checks have, by field
-        raise _wrong(path, "the config of a T5", str(error).strip()[:160]) from error
-
-
-def _files(found: FoundWeights) -> dict[str, Path]:
-    """Where each tensor of the checkpoint lies, by name."""
-    if WHOLE in found.files:
-        return dict.fromkeys(_names(found.files[WHOLE]), found.files[WHOLE])
-    if INDEX not in found.files:
-        raise ConfigError(
-            f"weights {found.word}",
-            expected=f"{WHOLE}, or {INDEX} and its shards",
-            found=", ".join(sorted(found.files)[:8]) or "an empty folder",
-            fix="Take the safetensors form of the checkpoint.",
-        )
-    listed = _json(found.files[INDEX]).get("weight_map")
-    if not isinstance(listed, dict):
-        raise _wrong(found.files[INDEX], "a weight_map", "none")
-    # A shard is a file of this folder by its plain name: `FoundWeights.file` knows no other.
-    return {name: found.file(str(shard)) for name, shard in listed.items()}
+        raise wrong_file(path, "the config of a T5", str(error).strip()[:160]) from error
 
 
 def _require_encoder(files: Mapping[str, Path], shapes: Mapping[str, tuple[int, ...]], *, item: str) -> None:
     """The encoder's tensors are where they should be, in these shapes, and nothing but a decoder stands beside them."""
-    there = {
-        name: torch.empty(shape, device="meta")
+    own = [
+        (path, name, form)
         for path in sorted(set(files.values()))
-        for name, shape in _shapes(path)
+        for name, form in tensor_forms(path).items()
         if files.get(name) == path and name != TIED and not name.startswith(DECODER)
-    }
+    ]
+    for path in sorted({path for path, _, _ in own}):
+        require_kinds(path, {name: form.kind for where, name, form in own if where == path})
+    there = {name: torch.empty(form.shape, device="meta") for _, name, form in own}
     require_names(there, shapes, item=item)
 
 
 def _tensors(files: Mapping[str, Path], wanted: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
     """The wanted tensors, shard after shard."""
     for path in sorted({files[name] for name in wanted}):
-        with _opened(path) as file:
+        with opened(path) as file:
             for name in wanted:
                 if files[name] == path:
                     yield name, file.get_tensor(name)
-
-
-def _shapes(path: Path) -> list[tuple[str, tuple[int, ...]]]:
-    with _opened(path) as file:
-        return [(name, tuple(file.get_slice(name).get_shape())) for name in file.keys()]  # noqa: SIM118
-
-
-def _names(path: Path) -> list[str]:
-    return [name for name, _ in _shapes(path)]
-
-
-def _opened(path: Path) -> Any:
-    try:
-        return safetensors.safe_open(path, framework="pt")
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise _wrong(path, "safetensors", f"a file that is cut short or damaged ({error})") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise _wrong(path, "JSON", str(error)) from error
-    if not isinstance(values, dict):
-        raise _wrong(path, "a JSON object", type(values).__name__)
-    return values
-
-
-def _wrong(path: Path, expected: str, found: str) -> ConfigError:
-    return ConfigError(str(path), expected=expected, found=found, fix=AGAIN)

@@ -231,6 +231,46 @@ _PIXART: Final = (
     ),
 )
 
+_CHAT: Final = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer_config.json")
+
+
+def _captioner(name: str, repo: str, used_for: str, *sizes: float, more: tuple[str, ...], revision: str) -> Weights:
+    """A model that looks and talks: config, processor, tokenizer, and its weights in as many shards as have sizes."""
+    shards = [f"model-{number:05d}-of-{len(sizes):05d}.safetensors" for number in range(1, len(sizes) + 1)]
+    texts = (*_CHAT, *more, "tokenizer.json", "model.safetensors.index.json")
+    weights = (_file(shard, size * GB) for shard, size in zip(shards, sizes, strict=True))
+    return Weights(
+        name=name,
+        repo=repo,
+        revision=revision,
+        files=(*map(_file, texts), *weights),
+        licence="Apache-2.0",
+        is_commercial=True,
+        used_for=used_for,
+    )
+
+
+_CAPTIONERS: Final = (
+    _captioner(
+        "qwen2.5-vl-7b-instruct",
+        "Qwen/Qwen2.5-VL-7B-Instruct",
+        "captioner transformers_vlm",
+        *(3.9, 3.86, 3.86, 3.86, 1.09),
+        more=("chat_template.json",),
+        revision="main",
+    ),
+    # Its page says Apache-2.0; what it was made of (Vicuna, Llama 2) has terms of its own. The page as it was stored
+    # ends before the tokenizer's files: these are those of its base.
+    _captioner(
+        "pllava-13b",
+        "ermu2001/pllava-13b",
+        "captioner pllava",
+        *(5.0, 4.95, 4.98, 4.98, 4.98, 2.03),
+        more=("processor_config.json", "added_tokens.json", "special_tokens_map.json"),
+        revision="dbdf95895c9b4a9bc17e1db5c1cb5fcaef9637a0",
+    ),
+)
+
 MANIFEST: Final[Mapping[str, Weights]] = {
-    weights.name: weights for weights in (*_OPENSORA, *_AUDIOLDM, *_FLAN_T5, *_PIXART)
+    weights.name: weights for weights in (*_OPENSORA, *_AUDIOLDM, *_FLAN_T5, *_PIXART, *_CAPTIONERS)
 }

@@ -11,7 +11,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,9 @@ else:
 
 PICKLES: Final = (".bin", ".pth", ".ckpt", ".pt")
 AGAIN: Final = "Get the file again (`uniform weights pull` where it has a name there), and `uniform weights verify`."
+# The dtypes of safetensors whose every value is one number that torch can turn into float32.
+_FLOATS, _WHOLE = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"), ("I64", "I32", "I16", "I8", "U8", "BOOL")
+_PLAIN: Final = frozenset((*_FLOATS, *_WHOLE, "C64"))
 _SHOWN = 3  # names that stand for all of a kind in a message
 
 
@@ -90,6 +93,11 @@ def require_names(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int,
     )
 
 
+def require_kinds(path: Path, kinds: Mapping[str, str]) -> None:
+    """Every tensor of a safetensors file has a plain dtype, by safetensors' words. Raises one ConfigError."""
+    _require_none(path, [f"{name} ({kind})" for name, kind in kinds.items() if kind not in _PLAIN], of=kinds)
+
+
 def check_finite(tensors: Mapping[str, Tensor], *, item: str) -> None:
     """Every number is finite, as float32 too. Raises one ConfigError that counts the tensors where one is not."""
     broken = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
@@ -111,7 +119,9 @@ def _from_safetensors(path: Path, *, has_numbers: bool) -> dict[str, Tensor]:
 
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            return {name: taken(file, name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            require_kinds(path, kinds)
+            return {name: taken(file, name) for name in kinds}
     except (safetensors.SafetensorError, ValueError) as error:
         raise unreadable(path, f"cut short or damaged ({first_line(error)})", fix=AGAIN) from error
 
@@ -174,10 +184,15 @@ def _part(path: Path, whole: object, key: str | None) -> dict[str, Tensor]:
 def _require_plain(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Every tensor is a block of numbers that the file holds. Raises one ConfigError that counts those that are not."""
     others = [f"{name} ({kind})" for name, tensor in tensors.items() if (kind := _kind_of(tensor)) is not None]
+    _require_none(path, others, of=tensors)
+
+
+def _require_none(path: Path, others: list[str], *, of: Collection[str]) -> None:
+    """There are no tensors that are not plain. Raises ConfigError."""
     if others:
         raise unreadable(
             path,
-            f"{len(others)} of {len(tensors)} tensors of another kind: {_some(others)}",
+            f"{len(others)} of {len(of)} tensors of another kind: {_some(others)}",
             fix="Save them dense, on the CPU and in a plain dtype, or take the .safetensors form.",
             expected="tensors that are plain blocks of numbers",
         )
@@ -220,7 +235,7 @@ def _require_binary(path: Path) -> None:
     head = _head(path)
     if not head:
         raise unreadable(path, "an empty file", fix=AGAIN)
-    if head.lstrip()[:1] == b"<":
+    if head.lstrip()[:1] == b"<" and b"\0" not in head:  # a safetensors file begins with a length, which may be "<"
         raise unreadable(path, "a web page (HTML)", fix=AGAIN)
     if head.startswith(b"version https://git-lfs"):
         raise unreadable(path, "a pointer of git LFS, without the file that it points to", fix=AGAIN)
