@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from encode_bench import ManyClips, clips_of, context_of, render_files
 from faulty_captioner import EMPTY, SEGFAULT, TIMEOUT, FaultyConfig, FaultyReader, FaultyWorker
+from tiny_vlm import save_tiny_vlm
 
 from tasks.captions import run_captions
 from tasks.ray_session import RaySession, ray_session
@@ -35,7 +36,9 @@ class Corpus:
         config = build_run("nano")
         paths = render_files(config, self.settings.media_dir, home, files=FILES)
         self.clips = clips_of(paths, clips, salt="corpus")
-        config = config.model_copy(update={"captioners": (FaultyConfig(marks=str(marks)),)})
+        weights = save_tiny_vlm(home / "model", "qwen2_vl")
+        faulty = FaultyConfig(weights=str(weights), marks=str(marks))
+        config = config.model_copy(update={"captioners": (faulty,)})
         self.ray, self.marks, self.config = ray, marks, config
 
     def context(self, run_id: str, *, apart: bool) -> ManyClips:
