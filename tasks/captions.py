@@ -4,73 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from tasks.caption_reader import CaptionReader
 from tasks.commits import ItemRows
 from tasks.context import RunContext, item_name
-from tasks.pool import PoolLimits
+from tasks.pool import Part, PoolLimits, Resources, Seen
 from tasks.stage import Stage, StageSummary, run_stage
+from tasks.workforce import RECYCLE_AFTER_OPENS, workforce
 from uniform_core.captioners import AnyCaptioner, CaptionerConfig, CaptionInput
 from uniform_core.captions import cleaning
 from uniform_core.captions.asking import Answer, Asker, TokenCount, quality_columns
 from uniform_core.captions.quality import CaptionQuality
 from uniform_core.corpus.candidates import captions_candidates
 from uniform_core.corpus.fingerprints import captions_fingerprint
-from uniform_core.errors import ConfigError, IntegrityError, Rejection
+from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import canonical_json, text_digest
-from uniform_core.media import CanonicalReader
 from uniform_core.text import AnyTextEncoder, TextEncoderConfig
+
+READ_AT_ONCE = 4  # clips, by a process that only reads
 
 
 class CaptionWorker:
-    """One captioner, loaded once, and what its texts are held against. Clips are opened only for those that look.
+    """One captioner, loaded once, and what its texts are held against. It is shown what a `CaptionReader` has read.
 
     `encoder_json` is the text encoder whose tokens are counted; None to count none.
     """
 
-    def __init__(self, *, captioner_json: str, media_dir: str, quality_json: str, encoder_json: str | None) -> None:
+    def __init__(self, *, captioner_json: str, quality_json: str, encoder_json: str | None) -> None:
         self._config: CaptionerConfig = TypeAdapter(AnyCaptioner).validate_json(captioner_json)
         self._quality = CaptionQuality.model_validate_json(quality_json)
         self._tokens = (
             None if encoder_json is None else token_count(TypeAdapter(AnyTextEncoder).validate_json(encoder_json))
         )
         self._asker = Asker(self._config, self._quality, self._tokens)
-        self._media_dir = Path(media_dir)
-        self._reader = CanonicalReader() if self._config.frames else None
 
-    def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
+    def process(self, batch: Sequence[Seen]) -> list[ItemRows | Rejection]:
         """One row each; a clip of which nothing can be said has a row too, with its status."""
-        inputs = {row["work_key"]: self._input(row) for row in batch}
-        readable = {key: value for key, value in inputs.items() if isinstance(value, CaptionInput)}
-        said = dict(zip(readable, self._asker.ask(list(readable.values())), strict=True))
-        results: list[ItemRows | Rejection] = []
-        for row in batch:
-            found = inputs[row["work_key"]]
-            if isinstance(found, Rejection):
-                results.append(found)
-            else:
-                results.append(self._produced(row, found, said[row["work_key"]]))
-        return results
-
-    def _input(self, row: Mapping[str, Any]) -> CaptionInput | Rejection:
-        names = ("clip_id", "label", "source_caption", "source_id", "video_id")
-        seen: dict[str, Any] = {**{name: row[name] for name in names}, "start_ms": int(row["start_ms"])}
-        if self._reader is None:
-            return CaptionInput(**seen)
-        try:
-            picked = self._reader.picked(self._media_dir / row["path"], self._config.pick_frames)
-        except IntegrityError as error:  # a canonical clip that was damaged after it was made
-            return Rejection("damaged_clip", str(error), terminal=False)
-        return CaptionInput(
-            **seen,
-            frames_THWC=picked.frames_THWC,
-            frame_indices=picked.indices,
-            rate_hz=picked.rate_hz,
-            clip_frames=picked.clip_frames,
-        )
+        answers = self._asker.ask([seen.value for seen in batch])
+        return [self._produced(seen.item, seen.value, answer) for seen, answer in zip(batch, answers, strict=True)]
 
     def _produced(self, row: Mapping[str, Any], seen: CaptionInput, answer: Answer) -> ItemRows | Rejection:
         result, config = answer.kept.result, self._config
@@ -122,22 +96,7 @@ def run_captions(context: RunContext) -> list[StageSummary]:
             context,
             captioner,
             run_stage(
-                Stage(
-                    name="captions",
-                    table="captions",
-                    stage_fp=captions_fingerprint(captioner),
-                    worker=CaptionWorker,
-                    setup={
-                        "captioner_json": captioner.model_dump_json(),
-                        "media_dir": str(context.settings.media_dir),
-                        "quality_json": config.caption_quality.model_dump_json(),
-                        "encoder_json": config.text.model_dump_json() if uncounted is None else None,
-                    },
-                    workers=context.settings.worker_cpus if captioner.frames else 0,
-                    batch=captioner.batch_clips,
-                    describe=item_name,
-                    limits=PoolLimits(recycle_after=40),
-                ),
+                _stage(context, captioner, counts=uncounted is None),
                 captions_candidates(captioner, clips),
                 catalog=context.catalog,
                 ray=context.ray,
@@ -148,6 +107,32 @@ def run_captions(context: RunContext) -> list[StageSummary]:
         )
         for captioner in config.captioners
     ]
+
+
+def _stage(context: RunContext, captioner: CaptionerConfig, *, counts: bool) -> Stage:
+    """The stage of one captioner. Those that look at no frames cost less than a process, and work in the driver."""
+    config, settings, captioner_json = context.config, context.settings, captioner.model_dump_json()
+    force = workforce(settings, captioner, chunk=READ_AT_ONCE) if captioner.frames else None
+    recycle_after = None if force is None or force.is_split else max(1, RECYCLE_AFTER_OPENS // captioner.batch_clips)
+    return Stage(
+        name="captions",
+        table="captions",
+        stage_fp=captions_fingerprint(captioner),
+        worker=CaptionWorker,
+        setup={
+            "captioner_json": captioner_json,
+            "quality_json": config.caption_quality.model_dump_json(),
+            "encoder_json": config.text.model_dump_json() if counts else None,
+        },
+        read_by=Part(CaptionReader, {"captioner_json": captioner_json, "media_dir": str(settings.media_dir)}),
+        readers=force.readers if force else None,
+        workers=force.workers if force else 0,
+        resources=force.resources if force else Resources(),
+        batch=captioner.batch_clips,
+        describe=item_name,
+        # A large model may take minutes to come from a disk, and on a CPU as long for a clip.
+        limits=PoolLimits(batch_limit_s=3600.0, load_limit_s=1800.0, recycle_after=recycle_after),
+    )
 
 
 def why_uncounted(encoder: TextEncoderConfig) -> str | None:

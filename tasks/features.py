@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ import torch
 from tasks.commits import ItemRows
 from tasks.context import RunContext, item_name
 from tasks.instruments import load_instruments
-from tasks.pool import PoolLimits
+from tasks.pool import Part, PoolLimits, Read, Seen
 from tasks.stage import CommitRule, Stage, StageSummary, run_stage
+from tasks.workforce import workforce
 from uniform_core.catalog.shards import ShardReader, ref_columns, ref_of, write_shard
 from uniform_core.codecs.mel import log_mel
 from uniform_core.config import RunConfig
@@ -38,6 +38,8 @@ from uniform_core.metrics.extractors import (
 )
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.trained import TrainedNet, load_net
+
+FILES_AT_ONCE = 16
 
 
 def extractors_of(nets: Mapping[str, TrainedNet[Any]], wanted: Mapping[str, Sequence[str]]) -> dict[str, Extractor]:
@@ -63,55 +65,34 @@ class LookedAt:
     path: str
 
 
-class FeatureWorker:
-    """Decodes a file once in the sandbox and lets every extractor that is wanted look at it."""
+class FileReader:
+    """Decodes files in the sandbox, each once for the rows of a batch that are about it."""
 
-    def __init__(
-        self,
-        *,
-        config_json: str,
-        media_dir: str,
-        tensors_dir: str,
-        net_dirs: Mapping[str, str],
-        wanted: Mapping[str, Sequence[str]],
-    ) -> None:
-        torch.set_num_threads(1)
+    def __init__(self, *, config_json: str, media_dir: str) -> None:
         self._config = RunConfig.model_validate_json(config_json)
-        self._media_dir, self._tensors_dir = Path(media_dir), Path(tensors_dir)
-        nets = {kind: load_net(Path(folder)) for kind, folder in net_dirs.items()}
-        self._extractors = extractors_of(nets, wanted)
-        self._sandbox = Sandbox()
+        self._media_dir, self._sandbox = Path(media_dir), Sandbox()
 
-    def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
-        """The features of each wanted (file, extractor, layer), or why the file could not be read."""
-        files: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for row in batch:
-            files[row["path"]].append(row)
-        seen: dict[str, np.ndarray | Rejection] = {}
-        for path, rows in files.items():
-            seen.update(self._look(path, rows))
-        arrays = [(key, value) for key, value in seen.items() if not isinstance(value, Rejection)]
-        refs = write_shard(self._tensors_dir, "features", arrays) if arrays else {}
-        results: list[ItemRows | Rejection] = []
-        for row in batch:
-            value = seen[row["work_key"]]
-            if isinstance(value, Rejection):
-                results.append(value)
+    def read(self, batch: Sequence[Mapping[str, Any]]) -> list[Read | Rejection]:
+        """The clip of each row, or why the file could not be read."""
+        clips: dict[str, Read | Rejection] = {}
+        results = []
+        for path in (row["path"] for row in batch):
+            if path not in clips:
+                results.append(self._read(path))
+                clips[path] = _again(results[-1])
             else:
-                columns = {name: row[name] for name in ROW_NAMES} | ref_columns(refs[row["work_key"]])
-                results.append(ItemRows(rows={"features": [columns]}, bytes=value.nbytes))
+                results.append(clips[path])
         return results
 
     def close(self) -> None:
         """End the decoder."""
         self._sandbox.close()
 
-    def _look(self, path: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | Rejection]:
+    def _read(self, path: str) -> Read | Rejection:
         clip = self._decode(path)
         if isinstance(clip, Rejection):
-            return {row["work_key"]: clip for row in rows}
-        by_extractor = {name: self._extractors[name].extract(clip) for name in {row["extractor"] for row in rows}}
-        return {row["work_key"]: np.asarray(by_extractor[row["extractor"]][row["layer"]][0]) for row in rows}
+            return clip
+        return Read(clip, clip.frames_BTHW3.nbytes + clip.mel_BTF.nbytes + clip.waveform_BN.nbytes)
 
     def _decode(self, path: str) -> EvalBatch | Rejection:
         """The clip as the protocol loads it: rate, size and length of the spec; sound that ends early is padded."""
@@ -141,6 +122,45 @@ class FeatureWorker:
         return EvalBatch(frames_BTHW3, mel_BTF, waveform_N[None], spec.video_rate_hz, spec.audio_rate_hz)
 
 
+def _again(read: Read | Rejection) -> Read | Rejection:
+    """The same for a further row of its batch: it takes no further room."""
+    return read if isinstance(read, Rejection) else replace(read, bytes=0)
+
+
+class FeatureWorker:
+    """Lets every extractor that is wanted look at what was read of a file."""
+
+    def __init__(
+        self,
+        *,
+        tensors_dir: str,
+        net_dirs: Mapping[str, str],
+        wanted: Mapping[str, Sequence[str]],
+    ) -> None:
+        torch.set_num_threads(1)
+        self._tensors_dir = Path(tensors_dir)
+        nets = {kind: load_net(Path(folder)) for kind, folder in net_dirs.items()}
+        self._extractors = extractors_of(nets, wanted)
+
+    def process(self, batch: Sequence[Seen]) -> list[ItemRows]:
+        """The features of each wanted (file, extractor, layer)."""
+        looks: dict[tuple[str, str], Mapping[str, Sequence[np.ndarray]]] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for row, clip in ((seen.item, seen.value) for seen in batch):
+            look = (row["path"], row["extractor"])
+            if look not in looks:
+                looks[look] = self._extractors[row["extractor"]].extract(clip)
+            arrays[row["work_key"]] = np.asarray(looks[look][row["layer"]][0])
+        refs = write_shard(self._tensors_dir, "features", list(arrays.items()))
+        return [
+            ItemRows(
+                rows={"features": [{name: row[name] for name in ROW_NAMES} | ref_columns(refs[row["work_key"]])]},
+                bytes=arrays[row["work_key"]].nbytes,
+            )
+            for row in (seen.item for seen in batch)
+        ]
+
+
 ROW_NAMES = (
     "work_key",
     "stage_fp",
@@ -156,20 +176,22 @@ ROW_NAMES = (
 def run_features(context: RunContext, files: Sequence[LookedAt], wanted: Mapping[str, Sequence[str]]) -> StageSummary:
     """See to it that every file has the layers that `wanted` names by extractor."""
     net_dirs = {kind: str(folder) for kind, folder in load_instruments(context).folders.items()}
+    layers = sum(map(len, wanted.values()))  # of a file: its rows stand together, so that it is decoded once
+    force = workforce(context.settings, chunk=FILES_AT_ONCE // 4 * layers)
     stage = Stage(
         name="features",
         table="features",
         stage_fp=features_fingerprint(context.config),
         worker=FeatureWorker,
-        setup={
-            "config_json": context.config.model_dump_json(),
-            "media_dir": str(context.settings.media_dir),
-            "tensors_dir": str(context.settings.tensors_dir),
-            "net_dirs": net_dirs,
-            "wanted": wanted,
-        },
-        workers=context.settings.worker_cpus,
-        batch=16 * sum(map(len, wanted.values())),
+        setup={"tensors_dir": str(context.settings.tensors_dir), "net_dirs": net_dirs, "wanted": wanted},
+        read_by=Part(
+            FileReader,
+            {"config_json": context.config.model_dump_json(), "media_dir": str(context.settings.media_dir)},
+        ),
+        readers=force.readers,
+        workers=force.workers,
+        resources=force.resources,
+        batch=FILES_AT_ONCE * layers,
         describe=item_name,
         limits=PoolLimits(batch_limit_s=3600.0),
         commit=CommitRule(rows=4096, seconds=30.0),

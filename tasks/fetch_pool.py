@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.fetch_gate import RemoteGate, client_of
 from tasks.fetch_worker import FetchWorker
-from tasks.pool import Bench, OnResult, PoolLimits, PoolSummary, run_pool
+from tasks.pool import Bench, OnResult, PoolLimits, PoolSummary, Resources, run_pool
 from tasks.ray_session import RaySession
 from uniform_core.fetching.hosts import HostRules
 from uniform_core.settings import HOSTS_FILE
@@ -62,6 +62,7 @@ class FetchPool:
             on_tick=on_tick,
             limits=LIMITS,
             bench=self._bench,
+            resources=Resources(cpus=0),  # they mostly wait for hosts: there may be more of them than cores
         )
 
     def closed_hosts(self) -> Mapping[str, datetime]:

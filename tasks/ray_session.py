@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from tasks.pool_member import Bench
+from tasks.pool_member import Bench, Resources
 from uniform_core.errors import ServiceError
 from uniform_core.settings import Settings
 
@@ -40,8 +40,9 @@ RAY_ENVIRONMENT: Mapping[str, str] = {
     "RAY_CLIENT_MODE": "0",  # this and the next are set by Ray itself: here so that they are put back
     "PYTHONBREAKPOINT": "ray.util.rpdb._driver_set_trace",
 }
+PARTS = 2  # processes that decode and processes that hold a model: each asks for a core, and one of them mostly waits
 SPARE_CPUS = 4  # logical: Ray Train needs one above its workers, and a pool one above its size while it recycles
-OBJECT_STORE_BYTES = 200 << 20  # rows travel through it, tensors do not
+OBJECT_STORE_BYTES = 200 << 20  # of rows; what is decoded for models lies in it beside them, and is bounded
 TEMP_PREFIX = "uf-"
 # Ray gives its daemons 30 s, whatever is configured: too little on a busy machine, where a later start goes faster.
 STARTS = 6
@@ -59,7 +60,7 @@ class RaySession:
     """
 
     def __init__(self, settings: Settings, *, address: str | None = None) -> None:
-        self._settings, self._address = settings, address
+        self._settings, self._address = settings, address or settings.ray_address
         self._owned = contextlib.ExitStack()
         self.bench = Bench()  # of the pools that run in this session
 
@@ -87,6 +88,26 @@ class RaySession:
                 fix="See that memory and /tmp have room (`uniform doctor`), then run again.",
             ) from error
 
+    def require(self, resources: Resources) -> None:
+        """See that an actor with these can ever run. A cluster may grow; this machine does not.
+
+        Raises ServiceError before anything waits for a place that there is not.
+        """
+        if self._address:
+            return
+        import ray
+
+        has = ray.cluster_resources()
+        wanted = {"CPU": resources.cpus, "GPU": resources.gpus, "memory": resources.memory_bytes or 0}
+        lacking = {name: count for name, count in wanted.items() if count > has.get(name, 0.0)}
+        if lacking:
+            raise ServiceError(
+                "Ray at this machine",
+                expected=f"a place for a process with {resources.in_words()}",
+                found=", ".join(f"{has.get(name, 0.0):g} {name}" for name in lacking) + " in all",
+                fix="Ask for less (UNIFORM_GPU_SHARE, UNIFORM_WORKER_MEMORY_GIB), or set UNIFORM_RAY_ADDRESS.",
+            )
+
     def stop(self) -> None:
         """End the Ray that this session started, with every process of it."""
         self.bench = Bench()
@@ -94,13 +115,15 @@ class RaySession:
 
     def _start(self) -> None:
         places = {"UNIFORM_HOME": str(self._settings.home), "UNIFORM_WEIGHTS_DIR": str(self._settings.weights_root)}
-        self._owned.enter_context(environment({**RAY_ENVIRONMENT, **places, "PYTHONPATH": _own_import_path()}))
+        inherited = {**RAY_ENVIRONMENT, **places, "PYTHONPATH": _own_import_path()}
+        self._owned.enter_context(environment(inherited))
         import ray  # here: a run with nothing to do pays for neither the import nor the daemons
 
         quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
         if self._address:
             self._owned.callback(ray.shutdown)
-            ray.init(address=self._address, **quiet)
+            # The cluster's daemons were started by others: its workers are told what those here inherit.
+            ray.init(address=self._address, runtime_env={"env_vars": inherited}, **quiet)
             return
         root = _short_temp_root()
         _sweep(root)
@@ -122,9 +145,9 @@ class RaySession:
             try:
                 ray.init(
                     address="local",
-                    num_cpus=self._settings.worker_cpus + SPARE_CPUS,
+                    num_cpus=PARTS * self._settings.worker_cpus + SPARE_CPUS,
                     include_dashboard=False,
-                    object_store_memory=OBJECT_STORE_BYTES,
+                    object_store_memory=OBJECT_STORE_BYTES + self._settings.handover_bytes,
                     _temp_dir=temp_dir,
                     **words,
                 )

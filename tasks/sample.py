@@ -15,6 +15,7 @@ from tasks.context import RunContext, item_name
 from tasks.pool import PoolLimits
 from tasks.stage import CommitRule, Stage, StageSummary, run_stage
 from tasks.train import trained_model
+from tasks.workforce import model_resources
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import generation_candidates
 from uniform_core.corpus.fingerprints import sample_fingerprint
@@ -148,6 +149,7 @@ def run_sample(context: RunContext) -> list[StageSummary]:
     model = trained_model(context)
     clips = context.clips()
     networks = (config.sample, config.video_codec, config.audio_codec, config.vocoder, config.text)
+    on_gpu = is_on_gpu(*networks)
     stage = Stage(
         name="sample",
         table="generations",
@@ -160,7 +162,8 @@ def run_sample(context: RunContext) -> list[StageSummary]:
             "tensors_dir": str(context.settings.tensors_dir),
         },
         # One process holds a GPU: the models of several would not fit beside one another.
-        workers=1 if is_on_gpu(*networks) else context.settings.worker_cpus,
+        workers=1 if on_gpu else context.settings.worker_cpus,
+        resources=model_resources(context.settings, on_gpu=on_gpu),
         batch=config.sample.batch,
         describe=item_name,
         limits=PoolLimits(batch_limit_s=3600.0),

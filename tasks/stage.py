@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.commits import CommitRule, Committer, ItemRows, PartFailure
-from tasks.pool import PoolLimits, PoolSummary, run_here, run_pool
-from tasks.pool_actor import Worker
+from tasks.pool import Part, PoolLimits, PoolSize, PoolSummary, Readers, Resources, Watch, Worker, run_here, run_pool
 from tasks.ray_session import RaySession
 from uniform_core.catalog import Catalog
 from uniform_core.errors import Rejection, WorkFailedError
@@ -33,17 +32,23 @@ class Stage:
     The worker's items are the rows of the candidates, as dicts; its results are `ItemRows` or `Rejection`.
     `describe` puts a row in words for the ledger. `stage_fp` None: each candidate has its own in a column.
     `workers` is the size of the Ray pool; 0 runs the worker in the driver (for work that cannot crash and costs less
-    than an actor's start).
+    than an actor's start). `batch` is what a worker is given at a time.
+    With `read_by` the worker's items are `Seen`: the rows, and what that reader has made of each. `readers` are
+    processes in which it does so; without them it is in front of each worker, in the same process, which is right
+    where the work on what was read is cheap or every process has a core and no GPU.
     """
 
     name: str
     table: str
     worker: type[Worker]
     setup: Mapping[str, Any]
-    workers: int
+    workers: int | PoolSize
     batch: int
     describe: Callable[[Mapping[str, Any]], str]
     stage_fp: str | None = None
+    read_by: Part | None = None
+    readers: Readers | None = None
+    resources: Resources = field(default_factory=Resources)
     limits: PoolLimits = field(default_factory=PoolLimits)
     commit: CommitRule = field(default_factory=CommitRule)
 
@@ -54,8 +59,9 @@ class StageSummary:
 
     `waiting` items failed in an earlier run and are not due (terminal, or to be retried later); `empty` ones are done,
     and nothing usable came of them. `by_error_class` counts what failed in this run, whole items and parts of items;
-    `rows` are the rows that were added, by table; `deaths` the workers that were lost; `note` is what else a person
-    should read, in lines; `tables` are further tables by their titles, as rows.
+    `rows` are the rows that were added, by table; `deaths` the workers that were lost; `bottleneck` is what the pool
+    waited for at its end; `note` is what else a person should read, in lines; `tables` are further tables by their
+    titles, as rows.
     """
 
     stage: str
@@ -71,6 +77,7 @@ class StageSummary:
     deaths: int = 0
     by_error_class: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    bottleneck: str = ""
     note: str = ""
     tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
@@ -157,7 +164,8 @@ def run_stage(
     total = pc.count_distinct(wanted["work_key"]).as_py()
     already_done = count_done(catalog, stage.table, wanted) if todo.num_rows < total else 0
     committer = Committer(catalog, stage=stage.name, done_table=stage.table, run_id=run_id, rule=stage.commit)
-    tally = _Tally(stage, todo.num_rows, committer=committer, listener=listener)
+    watch = Watch()
+    tally = _Tally(stage, todo.num_rows, committer=committer, listener=listener, watch=watch)
     with committer:
         pool = _work(stage, todo, ray=ray, tally=tally, committer=committer) if todo.num_rows else PoolSummary()
     return StageSummary(
@@ -174,32 +182,41 @@ def run_stage(
         deaths=pool.deaths,
         by_error_class=dict(sorted(tally.reasons.items())),
         rows=dict(sorted(committer.inserted.items())),
+        bottleneck=watch.bottleneck,
     )
 
 
 def _work(stage: Stage, todo: pa.Table, *, ray: RaySession, tally: _Tally, committer: Committer) -> PoolSummary:
-    batches = _batches(todo, stage.batch)
+    batches = _batches(todo, stage.readers.chunk if stage.readers else stage.batch)
     tick = committer.commit_if_due
+    words: dict[str, Any] = {"setup": stage.setup, "read_by": stage.read_by}
     if not stage.workers:
-        return run_here(stage.worker, batches, setup=stage.setup, on_result=tally.take, on_tick=tick)
+        return run_here(stage.worker, batches, on_result=tally.take, on_tick=tick, **words)
     ray.start()
+    for resources in [stage.resources] + ([stage.readers.resources] if stage.readers else []):
+        ray.require(resources)
     return run_pool(
         stage.worker,
         batches,
         size=stage.workers,
-        setup=stage.setup,
         on_result=tally.take,
         on_tick=tick,
         limits=stage.limits,
         bench=ray.bench,
+        readers=stage.readers,
+        batch=stage.batch,
+        resources=stage.resources,
+        watch=tally.watch,
+        **words,
     )
 
 
 class _Tally:
     """Counts what comes back, and hands it to the committer."""
 
-    def __init__(self, stage: Stage, total: int, *, committer: Committer, listener: Listener) -> None:
+    def __init__(self, stage: Stage, total: int, *, committer: Committer, listener: Listener, watch: Watch) -> None:
         self._stage, self._total, self._committer, self._listener = stage, total, committer, listener
+        self.watch = watch
         self.done, self.failed, self.empty, self.bytes = 0, 0, 0, 0
         self.reasons: Counter[str] = Counter()
 
@@ -213,7 +230,8 @@ class _Tally:
                 stage_fp=self._stage.stage_fp or item["stage_fp"],
                 dataset=item.get("dataset", ""),
             )
-        self._listener(ProgressEvent(self._stage.name, self.done + self.failed, self._total, self.failed))
+        note = self.watch.bottleneck
+        self._listener(ProgressEvent(self._stage.name, self.done + self.failed, self._total, self.failed, note))
         self._committer.commit_if_due()
 
     def _count(self, item: Mapping[str, Any], result: ItemRows | Rejection) -> ItemRows:

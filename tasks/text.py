@@ -16,6 +16,7 @@ from tasks.commits import ItemRows
 from tasks.context import RunContext, item_name
 from tasks.pool import PoolLimits
 from tasks.stage import Stage, StageSummary, run_stage
+from tasks.workforce import model_resources, wants_gpu
 from uniform_core.catalog.shards import ShardWriter, ref_columns
 from uniform_core.corpus.candidates import text_candidates
 from uniform_core.corpus.captions import active_captions
@@ -68,6 +69,12 @@ class TextWorker:
         ]
 
 
+def _workers(context: RunContext) -> int:
+    """Gigabytes of weights are loaded once, and their threads take the cores; more processes are for more GPUs."""
+    is_on_gpu = wants_gpu(context.settings, context.config.text)
+    return (context.settings.model_workers or 1) if is_on_gpu else 1
+
+
 def run_text(context: RunContext) -> list[StageSummary]:
     """Encode the captions of the run that have no features yet."""
     config, cpus = context.config, context.settings.worker_cpus
@@ -83,7 +90,8 @@ def run_text(context: RunContext) -> list[StageSummary]:
             "tensors_dir": str(context.settings.tensors_dir),
             "threads": None if config.text.is_light else cpus,
         },
-        workers=0 if config.text.is_light else 1,  # gigabytes of weights are loaded once; its threads take the cores
+        workers=0 if config.text.is_light else _workers(context),
+        resources=model_resources(context.settings, on_gpu=wants_gpu(context.settings, config.text)),
         batch=256 if config.text.is_light else HEAVY_BATCH,
         describe=item_name,
         limits=PoolLimits() if config.text.is_light else HEAVY_LIMITS,

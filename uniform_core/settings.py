@@ -9,18 +9,21 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from uniform_core.errors import ConfigError, StorageError
 from uniform_core.files import expanded
-from uniform_core.types import Count, Frozen
+from uniform_core.types import Count, Frozen, PositiveFloat
 
 PREFIX = "UNIFORM_"
 FETCHING = "fetching"  # the folder of media/ that the fetcher alone uses
 FETCH_CACHE = "cache"  # in it: what later runs go on with
 HOSTS_FILE = "hosts.json"  # in it: which hosts are closed
+MOST_HANDOVER_BYTES = 1 << 30
+HANDOVER_SHARE = 16  # of this machine's memory
 
 
 class Settings(Frozen):
@@ -29,18 +32,45 @@ class Settings(Frozen):
     home: Path = Field(default=Path("data"), description="the root of all data; ./data where unset")
     weights_dir: Path | None = Field(default=None, description="public weights; the folder weights of home where unset")
     cpus: Count | None = Field(default=None, strict=False, description="cores that workers may use; all where unset")
+    ray_address: str | None = Field(
+        default=None, description="a Ray cluster to work on, whose machines share home; this machine where unset"
+    )
+    decode_workers: Count | None = Field(
+        default=None,
+        strict=False,
+        description="processes that decode for those that hold a model; as many as cores beside a GPU where unset, "
+        "else each process decodes for itself",
+    )
+    model_workers: Count | None = Field(
+        default=None,
+        strict=False,
+        description="processes that hold a model; one for each share of a GPU, or as many as cores, where unset",
+    )
+    gpu_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="of a GPU for each process that holds a model; 1 where unset and there is a GPU here"
+    )
+    worker_memory_gib: PositiveFloat | None = Field(
+        default=None, description="memory that Ray sets aside for each process with a model; none where unset"
+    )
+    handover_mib: Count | None = Field(
+        default=None,
+        strict=False,
+        description="the most that lies decoded before the models; 1024, or a sixteenth of memory, where unset",
+    )
     procedural_seed: int | None = Field(
         default=None, ge=0, strict=False, description="the seed of procedural clips; the preset's own where unset"
     )
     prefect_api_url: str | None = Field(default=None, description="a Prefect server to use; a local one where unset")
     mlflow_uri: str | None = Field(default=None, description="an MLflow server to use; sqlite under home where unset")
 
-    @field_validator("prefect_api_url", "mlflow_uri")
+    @field_validator("ray_address", "prefect_api_url", "mlflow_uri")
     @classmethod
     def _is_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         """A word that is no address would only be found out by a service, minutes later."""
         if value is None:
             return value
+        if info.field_name == "ray_address":
+            return _ray_address(value)
         is_web = info.field_name == "prefect_api_url" or value.startswith(("http://", "https://"))
         if is_web and (mistake := web_address_mistake(value)):
             raise ValueError(mistake)
@@ -102,6 +132,21 @@ class Settings(Frozen):
     @property
     def worker_cpus(self) -> int:
         return self.cpus or len(os.sched_getaffinity(0))
+
+    @property
+    def handover_bytes(self) -> int:
+        """The most that may lie decoded between processes that decode and those that hold a model."""
+        if self.handover_mib is not None:
+            return self.handover_mib << 20
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return min(MOST_HANDOVER_BYTES, memory // HANDOVER_SHARE)
+
+
+def _ray_address(value: str) -> str:
+    """`auto`, `ray://HOST:PORT` or `HOST:PORT`. Raises ValueError."""
+    if value != "auto" and not re.fullmatch(r"(ray://)?[\w.\-\[\]:]+:[0-9]{1,5}", value):
+        raise ValueError("should be auto, HOST:PORT or ray://HOST:PORT")
+    return value
 
 
 def web_address_mistake(address: str) -> str | None:

@@ -13,6 +13,7 @@ import pytest
 from catalog_rows import clip_row, latent_rows, open_catalog
 from scripted_captioner import ASKED, ScriptedConfig
 
+import tasks.caption_reader
 import tasks.captions
 from tasks.captions import run_captions
 from tasks.context import RunContext
@@ -43,7 +44,8 @@ class OfClips(RunContext):
 
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks.captions, "AnyCaptioner", ScriptedConfig)
+    for module in (tasks.captions, tasks.caption_reader):
+        monkeypatch.setattr(module, "AnyCaptioner", ScriptedConfig)
     ASKED.clear()
 
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 from media_files import write
 
+from tasks.clip_reader import ClipReader
 from tasks.encode import EncodeWorker
+from tasks.pool import Seen
 from tasks.sample import media_codecs
 from uniform_core.build import build_run
 from uniform_core.catalog.shards import ShardReader, ref_of
@@ -120,12 +122,12 @@ def test_stored_latents_and_those_of_a_persons_file_are_of_the_same_form(
     changes: tuple[str, ...], clip: Path, tmp_path: Path
 ) -> None:
     config = run_of(*changes)
-    worker = EncodeWorker(
-        config_json=config.model_dump_json(), media_dir=str(clip.parent), tensors_dir=str(tmp_path / "tensors")
-    )
+    reader = ClipReader(config_json=config.model_dump_json(), media_dir=str(clip.parent))
+    worker = EncodeWorker(config_json=config.model_dump_json(), tensors_dir=str(tmp_path / "tensors"))
     names = ("work_key", "stage_fp", "clip_id", "clip_sha256")
     row = {**dict.fromkeys(names, "0" * 32), "path": clip.name, "modality": "audio"}
-    (made,) = worker.process([row])
+    [read] = reader.read([row])
+    (made,) = worker.process([Seen(row, read.value)])  # type: ignore[union-attr]
     stored = ShardReader(tmp_path / "tensors").read(ref_of(made.rows["latents"][0]))  # type: ignore[union-attr]
     waveform_N = CanonicalReader().sound(clip)
     given = media_codecs(config).give_audio(waveform_N).raw
