@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +269,10 @@ def test_three_kills_a_wall_and_every_failure(
         )
         bad = [row for row in found if row["state"] == "bad_media"]
         dead = [row for row in found if row["state"] == "dead"]
-        assert (code, json.loads(words)) == (0, {"requested": len(bad), "not_due": len(dead)})
+        said_of = json.loads(words)
+        assert (code, said_of["requested"], said_of["not_due"]) == (0, len(bad), len(dead))
+        wait = datetime.fromisoformat(said_of["next_due"]) - datetime.now(UTC)
+        assert timedelta(days=89) < wait < timedelta(days=91), "the first of the dead videos is looked at again then"
         fleet.finish()
         asked_for = {asked.path.strip("/").removesuffix(".mp4") for asked in host.asked[before:]}
         assert asked_for == {row["video_id"] for row in bad}
