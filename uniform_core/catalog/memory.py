@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import duckdb
+
+MEMORY_LIMIT: Final = "1200MiB"
+"""Of a process's tables, joins and sorts; what is larger goes to disk. With Python, Arrow and a result it is 2 GiB."""
 
 
 @contextmanager
@@ -42,10 +45,16 @@ def _shared_instance(_pid: int) -> duckdb.DuckDBPyConnection:
 
 
 def _instance() -> duckdb.DuckDBPyConnection:
-    """A DuckDB that never takes a Python variable for a table, and spills large sorts to the temporary folder."""
+    """A DuckDB that never takes a Python variable for a table, and spills what exceeds its memory."""
     import duckdb
 
-    return duckdb.connect(config={"python_enable_replacements": "false", "temp_directory": _spill_folder()})
+    return duckdb.connect(
+        config={
+            "python_enable_replacements": "false",
+            "temp_directory": _spill_folder(),
+            "memory_limit": MEMORY_LIMIT,
+        }
+    )
 
 
 def _spill_folder() -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from uniform_core.catalog.session import TOMBSTONES, gone_rule
+from uniform_core.catalog.gone import TOMBSTONES, gone_rule
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import KEY, all_tables
 from uniform_core.errors import CatalogError, ConfigError

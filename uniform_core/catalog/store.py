@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from uniform_core.catalog.delta import DeltaTables
-from uniform_core.catalog.session import beyond_the_views, fetch, open_session, run, sql_error, tables_in
+from uniform_core.catalog.session import beyond_the_views, fetch, open_session, run, sql_error
 from uniform_core.catalog.tables import Table, all_tables, table_named
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
 from uniform_core.files import lock
@@ -147,7 +147,7 @@ class Store:
         import duckdb
 
         try:
-            with open_session(self.delta, tables_in(sql), versions=versions, own=True) as con:
+            with open_session(self.delta, sql, versions=versions, own=True) as con:
                 yield from run(con, sql, parameters).to_arrow_reader(batch_rows)
         except duckdb.IOException as error:
             raise _file_gone(versions, error) from error
@@ -174,7 +174,7 @@ class Store:
         for last in [False] * (_READ_TRIES - 1) + [True]:
             try:
                 with open_session(
-                    self.delta, tables_in(sql), versions=versions, registered=registered, read_only=read_only
+                    self.delta, sql, versions=versions, registered=registered, read_only=read_only
                 ) as con:
                     if read_only:
                         _only_select(con, sql)

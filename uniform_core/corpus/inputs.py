@@ -10,20 +10,23 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.filtering import filtered_split, screens_of
+from uniform_core.corpus.filtering import filtered_splits
 from uniform_core.corpus.fingerprints import ingest_fingerprint
 from uniform_core.corpus.leakage import guarded_videos, twins
 from uniform_core.corpus.left_out import COPY_OF, TWIN_OF, VIDEO_OF
 from uniform_core.datasets.base import DatasetConfig
-from uniform_core.datasets.filters import Filters
 from uniform_core.fingerprint import digest
 from uniform_core.types import SourceItem, Window
+
+TWINS_AT_ONCE: Final = 1 << 18
+"""So many clips are compared with the evaluated ones at once, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -132,40 +135,33 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
     items = list(list_items(config) if listed is None else listed)
     videos = guarded_videos(config, (one.item for one in items))
     clips = _listed_clips(catalog, config, items, videos=videos)
-    splits = clips["split"].to_pylist()
-    if config.leakage == "exclude" and config.evaluate.split in splits:
-        splits = _without_twins(clips, splits, evaluated=config.evaluate.split)
+    if config.leakage == "exclude":
+        clips = _with_splits(clips, _without_twins(clips, evaluated=config.evaluate.split))
     if not config.data.filters.is_empty:
-        splits = _filtered(catalog, config.data.filters, clips, splits)
-    return clips.set_column(clips.schema.get_field_index("split"), "split", pa.array(splits, pa.string()))
+        clips = _with_splits(clips, filtered_splits(catalog, config.data.filters, clips))
+    return clips
 
 
-def _without_twins(clips: pa.Table, splits: Sequence[str], *, evaluated: str) -> list[str]:
+def _with_splits(clips: pa.Table, splits: pa.ChunkedArray) -> pa.Table:
+    return clips.set_column(clips.schema.get_field_index("split"), "split", splits)
+
+
+def _without_twins(clips: pa.Table, *, evaluated: str) -> pa.ChunkedArray:
     """The splits, those of clips changed that look and sound like an evaluated one."""
-    rows = clips.select(["clip_id", "picture_hash", "sound_print"]).to_pylist()
-    known = [row for row, split in zip(rows, splits, strict=True) if split == evaluated]
-    others = [row for row, split in zip(rows, splits, strict=True) if not _is_fixed(split, evaluated)]
-    alike = twins(others, known)
-    return [
-        f"{TWIN_OF}{evaluated}" if row["clip_id"] in alike else split for row, split in zip(rows, splits, strict=True)
-    ]
+    splits, prints = clips["split"], clips.select(["clip_id", "picture_hash", "sound_print"])
+    known = prints.filter(pc.equal(splits, evaluated)).to_pylist()
+    others = prints.filter(pc.invert(_is_fixed(splits, evaluated))) if known else prints.slice(0, 0)
+    alike: set[str] = set()
+    for start in range(0, others.num_rows, TWINS_AT_ONCE):
+        alike |= twins(others.slice(start, TWINS_AT_ONCE).to_pylist(), known)
+    is_alike = pc.is_in(clips["clip_id"], value_set=pa.array(alike, pa.string()))
+    return pc.if_else(is_alike, f"{TWIN_OF}{evaluated}", splits)
 
 
-def _is_fixed(split: str, evaluated: str) -> bool:
-    """Whether a clip stays in its split, or has left the run already."""
-    return split in (evaluated, "instrument") or split.startswith((COPY_OF, VIDEO_OF))
-
-
-def _filtered(catalog: Catalog, filters: Filters, clips: pa.Table, splits: Sequence[str]) -> list[str]:
-    """The splits, those of clips changed that a filter takes; instrument clips and those that have left stay."""
-    screens = screens_of(catalog, filters)
-    names = ["clip_id", "clip_sha256", "is_silent", "is_still", "motion"]
-    return [
-        split
-        if split == "instrument" or split.startswith((COPY_OF, VIDEO_OF, TWIN_OF))
-        else filtered_split(row, filters, screens.get((row["clip_id"], row["clip_sha256"]))) or split
-        for row, split in zip(clips.select(names).to_pylist(), splits, strict=True)
-    ]
+def _is_fixed(splits: pa.ChunkedArray, evaluated: str) -> pa.ChunkedArray:
+    """Whether clips stay in their splits, or have left the run already."""
+    stays = pc.is_in(splits, value_set=pa.array([evaluated, "instrument"]))
+    return pc.or_(stays, pc.or_(pc.starts_with(splits, COPY_OF), pc.starts_with(splits, VIDEO_OF)))
 
 
 def _listed_clips(
