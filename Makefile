@@ -41,6 +41,7 @@ bench: setup     ## speed and memory, as ratios side by side
 	$(BIN)/python tests/bench/bench_frechet.py
 	$(BIN)/python tests/bench/bench_model.py --vae drawn
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_fetch.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_catalog_scale.py --clips 1000000
 
 screenshots: setup ## pictures of the report for docs/, with a headless Chromium, after `make pipeline`
 	$(BIN)/uniform report --preset tiny --screenshots docs/report

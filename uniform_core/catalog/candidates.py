@@ -27,10 +27,11 @@ class Candidates:
 
     `rows` is a SELECT over the catalog's tables and over `tables`: one row for each piece, with a column `place`.
     `key` is SQL of its work_key, and `columns` of the further columns that candidates have, over the columns of `rows`.
-    `known_by` names columns, of `rows` and of the table of results alike, that decide the key: a result with the same
-    values is the result of this piece. Empty where the key also depends on what no result tells.
     `stage_fps` are all fingerprints that the pieces, their results and their failures can have as `stage_fp`; empty
     where they are not known.
+    `known_by` is SQL of values, over the columns of `rows` and of the table of results alike, that decide the key: a
+    result of these fingerprints with the same values is the result of this piece. Empty where the key also depends on
+    what no result tells.
     """
 
     rows: str

@@ -61,12 +61,12 @@ def progress(store: Store, table: str, candidates: pa.Table | Candidates, *, sta
     """How far a stage is: what `outstanding` would return is counted, and nothing of it is made."""
     work = candidates if isinstance(candidates, Candidates) else given(table, candidates)
     rest, tables = _still_open(store, table, work, stage=stage, clock=clock)
-    results = f"SELECT {_names(work.known_by or [KEY])} FROM {table_named(table).name}{_of_fingerprints(work)}"
+    results = _results(work, table_named(table).name)
     pieces = work.rows if work.known_by else work.select(of=f"({work.rows})")
     each = "count(*)" if isinstance(candidates, Candidates) else f"count(DISTINCT {KEY})"
     sql = f"""
         SELECT (SELECT {each} FROM ({work.rows})) AS candidates,
-            (SELECT {each} FROM ({pieces}) SEMI JOIN ({results}) USING ({_names(work.known_by or [KEY])})) AS done,
+            (SELECT {each} FROM ({pieces}) SEMI JOIN {results}) AS done,
             (SELECT {each} FROM ({rest})) AS outstanding
     """
     return Progress(**store.rows(sql, tables=tables)[0])
@@ -99,13 +99,11 @@ def _still_open(
     store: Store, table: str, work: Candidates, *, stage: str, clock: Clock
 ) -> tuple[str, Mapping[str, pa.Table]]:
     """SQL of the candidates that are to be done, and the Arrow tables that it reads."""
-    names = _names(work.known_by or [KEY])
-    results = f"SELECT {names} FROM stored.{table_named(table).name}{_of_fingerprints(work)}"
-    without = f"ANTI JOIN ({results}) USING ({names})"
+    results = _results(work, f"stored.{table_named(table).name}")
     keyed = (
-        work.select(of=f"(FROM ({work.rows}) {without})")
+        work.select(of=f"(FROM ({work.rows}) SEMI JOIN {_unknown(work, results)})")
         if work.known_by
-        else f"FROM ({work.select(of=f'({work.rows})')}) {without}"
+        else f"FROM ({work.select(of=f'({work.rows})')}) ANTI JOIN {results}"
     )
     closed = store.query(
         f"""
@@ -120,8 +118,19 @@ def _still_open(
     return f"FROM ({keyed}) k {waiting} {buried}", {**work.tables, "closed": closed}
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names)
+def _results(work: Candidates, table: str) -> str:
+    """SQL after JOIN: the results in a table, and when one is that of a piece."""
+    values = list(work.known_by or [KEY])
+    selected = ", ".join(f"{value} AS known_{n}" for n, value in enumerate(values))
+    same = " AND ".join(f"{value} = known_{n}" for n, value in enumerate(values))
+    return f"(SELECT {selected} FROM {table}{_of_fingerprints(work)}) ON {same}"
+
+
+def _unknown(work: Candidates, results: str) -> str:
+    """SQL after JOIN: of which pieces there is no result. These values alone are held in memory, not whole pieces."""
+    selected = ", ".join(f"{value} AS unknown_{n}" for n, value in enumerate(work.known_by))
+    same = " AND ".join(f"{value} = unknown_{n}" for n, value in enumerate(work.known_by))
+    return f"(SELECT {selected} FROM ({work.rows}) ANTI JOIN {results}) ON {same}"
 
 
 def _of_fingerprints(work: Candidates, word: str = "WHERE") -> str:

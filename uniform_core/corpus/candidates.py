@@ -35,6 +35,8 @@ _ITEM: Final = (
     "concat(dataset, '/', source_id, ' ', format('{:g}', start_ms / 1000), '-', format('{:g}', end_ms / 1000), ' s')"
 )
 _CLIP: Final = {name: name for name in ("clip_id", "clip_sha256", "path")}
+# A clip and its bytes, as two numbers of 128 bits: as texts, those of ten million clips would not fit in memory.
+_CONTENT: Final = ("clip_id::UUID", "left(clip_sha256, 32)::UUID")
 _OWN: Final = "split <> 'instrument'"
 _UNFILTERED: Final = f"NOT starts_with(split, '{FILTERED}')"
 
@@ -58,7 +60,7 @@ def encode_work(config: RunConfig, clips: pa.Table | str) -> Candidates:
             **{name: name for name in ("dataset", "stage_fp", "modality")},
             **_CLIP,
         },
-        known_by=["clip_id", "clip_sha256", "modality", "stage_fp"],
+        known_by=[*_CONTENT, "modality"],
         stage_fps=list(fingerprints.values()),
         tables=tables,
     )
@@ -95,7 +97,7 @@ def captions_work(captioner: CaptionerConfig, clips: pa.Table | str) -> Candidat
             **_CLIP,
             **{name: name for name in ("label", "source_caption")},
         },
-        known_by=["clip_id", "clip_sha256", "stage_fp"] if captioner.frames else [],
+        known_by=_CONTENT if captioner.frames else [],
         stage_fps=[fp],
         tables=tables,
     )
