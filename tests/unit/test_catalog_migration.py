@@ -34,7 +34,8 @@ def catalog_of_format_1(home: Path) -> Path:
         now = all_tables()[name]
         columns = tuple(column for column in now.columns if column.name not in NEW.get(name, ()))
         before = Table(name=name, ddl="", columns=columns, checks=(), output=now.output)
-        assert DeltaTables(root).insert(before, checked_batch(before, [row])) == 1
+        of_then = {column: value for column, value in row.items() if column not in NEW.get(name, ())}
+        assert DeltaTables(root).insert(before, checked_batch(before, [of_then])) == 1
     record = {"migrations": [{"format": 1, "name": "of that day", "applied_at": "2026-01-01T00:00:00+00:00"}]}
     (root / "format.json").write_text(json.dumps(record))
     return root

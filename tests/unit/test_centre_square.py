@@ -13,9 +13,11 @@ import torch
 from index_files import lay_indexes
 from torch import Tensor
 
+from tasks.clip_reader import ClipReader
 from tasks.commits import ItemRows
 from tasks.encode import EncodeWorker
 from tasks.ingest import IngestWorker, Recipe
+from tasks.pool_actor import Seen
 from uniform_core.build import build_run
 from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import encode_candidates
@@ -79,12 +81,12 @@ def test_the_encoder_sees_the_centre_square_and_the_clip_keeps_the_whole_picture
     names = ("clip_id", "clip_sha256", "path", "dataset", "source_id", "split", "start_ms", "end_ms")
     clips = pa.Table.from_pylist([{name: clip[name] for name in names}])
     rows = [row for row in encode_candidates(config, clips).to_pylist() if row["modality"] == Modality.VIDEO]
-    worker = EncodeWorker(
-        config_json=config.model_dump_json(), media_dir=str(media_dir), tensors_dir=str(tmp_path / "tensors")
-    )
+    whole = config.model_dump_json()
+    reader = ClipReader(config_json=whole, media_dir=str(media_dir))
+    worker = EncodeWorker(config_json=whole, tensors_dir=str(tmp_path / "tensors"))
     watched = Watched(worker._video)
     worker._video = watched  # type: ignore[assignment]
-    worker.process(rows)
+    worker.process([Seen(row, read.value) for row, read in zip(rows, reader.read(rows), strict=True)])
     [pixels_BCTHW] = watched.shown
     assert pixels_BCTHW.shape[-2:] == (config.spec.height_px, config.spec.width_px)
     red, green, blue = (pixels_BCTHW[0].mean(dim=1) + 1) / 2
