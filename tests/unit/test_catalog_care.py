@@ -122,6 +122,20 @@ def test_who_has_read_before_sees_what_is_taken_down_since(catalog: Catalog) -> 
     assert seen() == [1, 2, 2], "a live caption names it again"
 
 
+def test_a_text_that_a_live_try_names_stays(catalog: Catalog) -> None:
+    """Tries that were not kept are texts of their clips too."""
+    clips = [clip_row(n) for n in range(2)]
+    catalog.insert("clips", clips)
+    catalog.insert("caption_texts", [text_row(n) for n in range(4)])
+    hashes = [text_row(n)["text_hash"] for n in range(4)]
+    tries = [[hashes[2], hashes[3]], [hashes[0], hashes[3]]]
+    said = [caption_row(clips[n], hashes[n], other_raw_text_hashes=tries[n]) for n in range(2)]
+    catalog.insert("captions", said)
+    row = stamp(work_key=digest(["gone", 0]), dataset="drawn", source_id="source-0", reason="asked")
+    catalog.insert("tombstones", [row])
+    assert set(catalog.read("caption_texts")["text_hash"].to_pylist()) == {hashes[0], hashes[1], hashes[3]}
+
+
 def test_failures_change_no_digest(catalog: Catalog) -> None:
     fill(catalog, 2)
     before = catalog.content_digest(TABLES)
