@@ -28,7 +28,8 @@ class Candidates:
     `rows` is a SELECT over the catalog's tables and over `tables`: one row for each piece, with a column `place`.
     `key` is SQL of its work_key, and `columns` of the further columns that candidates have, over the columns of `rows`.
     `stage_fps` are all fingerprints that the pieces and their results can have as `stage_fp`; empty where they are
-    not known. A failure may have another one: it is known by its key.
+    not known. `failed_as` are those that failures of the pieces can have; where it is empty, all of a stage's failures
+    are looked at, and the pieces that are left need their keys even to be counted.
     `known_by` is SQL of values, over the columns of `rows` and of the table of results alike, that decide the key: a
     result of these fingerprints with the same values is the result of this piece. Empty where the key also depends on
     what no result tells.
@@ -39,6 +40,7 @@ class Candidates:
     columns: Mapping[str, str]
     known_by: Sequence[str] = ()
     stage_fps: Sequence[str] = ()
+    failed_as: Sequence[str] = ()
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property

@@ -109,7 +109,7 @@ def _still_open(
     closed = store.query(
         f"""
         SELECT item_key FROM ({LAST})
-        WHERE stage = $stage AND event = 'failed' AND (is_terminal OR retry_at > $now)
+        WHERE stage = $stage AND event = 'failed' AND (is_terminal OR retry_at > $now) AND {_among(work.failed_as)}
         """,
         parameters={"stage": stage, "now": clock()},
     )
@@ -124,7 +124,7 @@ def _results(work: Candidates, table: str) -> str:
     values = list(work.known_by or [KEY])
     selected = ", ".join(f"{value} AS known_{n}" for n, value in enumerate(values))
     same = " AND ".join(f"{value} = known_{n}" for n, value in enumerate(values))
-    return f"(SELECT {selected} FROM {table}{_of_fingerprints(work)}) ON {same}"
+    return f"(SELECT {selected} FROM {table} WHERE {_among(work.stage_fps)}) ON {same}"
 
 
 def _unknown(work: Candidates, results: str) -> str:
@@ -134,10 +134,10 @@ def _unknown(work: Candidates, results: str) -> str:
     return f"(SELECT {selected} FROM ({work.rows}) ANTI JOIN {results}) ON {same}"
 
 
-def _of_fingerprints(work: Candidates) -> str:
-    """The condition that keeps to the fingerprints of the candidates, where these are known."""
-    listed = ", ".join(f"'{fp}'" for fp in work.stage_fps)
-    return f" WHERE stage_fp IN ({listed})" if work.stage_fps else ""
+def _among(fingerprints: Sequence[str]) -> str:
+    """The condition that keeps to these fingerprints, where they are known."""
+    listed = ", ".join(f"'{fp}'" for fp in fingerprints)
+    return f"stage_fp IN ({listed})" if fingerprints else "true"
 
 
 def _takedown(columns: Sequence[str]) -> str | None:

@@ -93,6 +93,7 @@ def captions_work(captioner: CaptionerConfig, clips: pa.Table) -> Candidates:
         },
         known_by=_CONTENT if captioner.frames else [],
         stage_fps=[fp],
+        failed_as=[fp],
         tables=tables,
     )
 
