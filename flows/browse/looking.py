@@ -20,7 +20,7 @@ from uniform_core.corpus.caption_corpora import corpus_captions
 from uniform_core.corpus.caption_versions import CorpusVersion, corpus_version, corpus_versions
 
 SHOWN: Final = 24  # clips of a page
-LOOKED_AT: Final = 2_000  # clips that are read at once where something is asked of them
+LOOKED_AT: Final = 10_000  # clips that are read at once where something is asked of them
 LOOKS_S: Final = 6.0  # after so long a page shows what was found until then
 SAID: Final = (
     *("clip_id", "text", "text_hash", "status", "flags", "captioner", "captioner_revision", "frame_policy", "seed"),

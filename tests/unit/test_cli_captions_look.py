@@ -37,8 +37,17 @@ def version_of(catalog, corpus: str) -> str:
     return row["version"]
 
 
+# A shell's background job, as a test run may be one, has Ctrl-C ignored, and so have its children.
+WITH_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from flows.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_browse_says_where_serves_until_ctrl_c_and_ends_well(home):
-    words = [sys.executable, "-m", "flows", "captions", "browse", name_of(home, "model"), name_of(home, "label")]
+    words = [sys.executable, "-c", WITH_CTRL_C, "captions", "browse", name_of(home, "model"), name_of(home, "label")]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     try:
         url = process.stdout.readline().strip()
