@@ -43,6 +43,7 @@ bench: setup     ## speed and memory, as ratios side by side
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_fetch.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_encode.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_encode.py --memory
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_catalog_scale.py --clips 1000000
 
 screenshots: setup ## pictures of the report for docs/, with a headless Chromium, after `make pipeline`
 	$(BIN)/uniform report --preset tiny --screenshots docs/report

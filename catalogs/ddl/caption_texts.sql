@@ -1,5 +1,6 @@
 -- A text, once, by its hash; work_key is that hash.
 -- output: text_hash
+-- cluster: text_hash
 CREATE TABLE caption_texts (
     work_key VARCHAR NOT NULL CHECK (length(work_key) = 32),  -- unique: 16-byte hash (hex) of item, stage fingerprint and source sha256
     text_hash VARCHAR NOT NULL CHECK (length(text_hash) = 32),  -- hash of the text

@@ -1,5 +1,6 @@
 -- One window of a source, as a canonical clip on disk.
 -- output: clip_sha256, split, label
+-- cluster: clip_id
 CREATE TABLE clips (
     work_key VARCHAR NOT NULL CHECK (length(work_key) = 32),  -- unique: 16-byte hash (hex) of item, stage fingerprint and source sha256
     clip_id VARCHAR NOT NULL CHECK (length(clip_id) = 32),  -- hash of dataset, source id, start_ms, end_ms: survives a change of content

@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from catalog_rows import (
     caption_row,
@@ -30,7 +32,7 @@ from uniform_core.catalog import Catalog, shard_care, vacuum
 from uniform_core.catalog.shards import ShardReader, ShardWriter, ref_columns, ref_of, write_shard
 from uniform_core.catalog.verify import Finding
 from uniform_core.errors import CatalogError, ConfigError, IntegrityError
-from uniform_core.fingerprint import digest
+from uniform_core.fingerprint import digest, text_digest
 
 NOW = timedelta(0)
 TABLES = ["sources", "clips", "latents", "captions", "caption_texts"]
@@ -70,6 +72,68 @@ def test_compaction_changes_no_content(catalog: Catalog) -> None:
     assert catalog.read("clips").sort_by("work_key").equals(rows)
     assert catalog.history("clips")[0]["operation"] == "OPTIMIZE"
     assert catalog.history("models") == []
+
+
+def test_compaction_lays_rows_near_one_another(catalog: Catalog) -> None:
+    """Clips by their ids; what each run has said of them stays together, as it was committed."""
+    clips = sorted((clip_row(n) for n in range(40)), key=lambda clip: clip["clip_id"])
+    made_by = [text_digest("one"), text_digest("another")]
+    for part in (clips[::2], clips[1::2]):
+        catalog.insert("clips", part)
+    for fp in made_by:
+        for start in (0, 20):
+            captions = [
+                caption_row(clip, "a" * 32, stage_fp=fp, work_key=text_digest(fp + clip["clip_id"]))
+                for clip in clips[start : start + 20]
+            ]
+            catalog.insert("captions", captions)
+    assert catalog.compact("clips") == {"clips": 2}
+    assert catalog.compact("clips") == {"clips": 0}, "nothing was written since"
+    assert catalog.compact("captions") == {"captions": 4}
+    [clips_file], [captions_file] = (catalog.delta.snapshot(name).files for name in ("clips", "captions"))
+    ids = [clip["clip_id"] for clip in clips]
+    assert pq.read_table(clips_file)["clip_id"].to_pylist() == ids
+    said = pq.read_table(captions_file).to_pylist()
+    together = [(fp, tuple(row["clip_id"] for row in rows)) for fp, rows in groupby(said, key=lambda r: r["stage_fp"])]
+    assert sorted(fp for fp, _ in together) == sorted(made_by)
+    assert all(sorted(found) == ids for _, found in together)
+    catalog.insert("clips", [clip_row(99)])
+    assert catalog.compact("clips") == {"clips": 2}
+
+
+def test_who_has_read_before_sees_what_is_taken_down_since(catalog: Catalog) -> None:
+    """What is gone is remembered by the versions of its tables: text 0 goes when the last clip that has it goes."""
+    clips = [clip_row(n) for n in range(4)]
+    catalog.insert("clips", clips)
+    catalog.insert("caption_texts", [text_row(n) for n in range(3)])
+    captions = [caption_row(clip, text_row(n % 3)["text_hash"]) for n, clip in enumerate(clips)]
+    catalog.insert("captions", captions)
+
+    def seen() -> list[int]:
+        return [catalog.read(name).num_rows for name in ("clips", "captions", "caption_texts")]
+
+    assert seen() == [4, 4, 3]
+    for source, left in ((0, [3, 3, 3]), (1, [2, 2, 2]), (3, [1, 1, 1])):
+        row = stamp(work_key=digest(["gone", source]), dataset="drawn", source_id=f"source-{source}", reason="asked")
+        catalog.insert("tombstones", [row])
+        assert seen() == seen() == left
+    late = caption_row(clips[2], text_row(0)["text_hash"], work_key=digest("late"))
+    catalog.insert("captions", [late])
+    assert seen() == [1, 2, 2], "a live caption names it again"
+
+
+def test_a_text_that_a_live_try_names_stays(catalog: Catalog) -> None:
+    """Tries that were not kept are texts of their clips too."""
+    clips = [clip_row(n) for n in range(2)]
+    catalog.insert("clips", clips)
+    catalog.insert("caption_texts", [text_row(n) for n in range(4)])
+    hashes = [text_row(n)["text_hash"] for n in range(4)]
+    tries = [[hashes[2], hashes[3]], [hashes[0], hashes[3]]]
+    said = [caption_row(clips[n], hashes[n], other_raw_text_hashes=tries[n]) for n in range(2)]
+    catalog.insert("captions", said)
+    row = stamp(work_key=digest(["gone", 0]), dataset="drawn", source_id="source-0", reason="asked")
+    catalog.insert("tombstones", [row])
+    assert set(catalog.read("caption_texts")["text_hash"].to_pylist()) == {hashes[0], hashes[1], hashes[3]}
 
 
 def test_failures_change_no_digest(catalog: Catalog) -> None:

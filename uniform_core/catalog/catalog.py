@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from uniform_core.catalog import content, formats, ledger, pins, shard_care, takedown
+from uniform_core.catalog import content, formats, ledger, pins, shard_care, takedown, worklist
 from uniform_core.catalog import repair as repairing
 from uniform_core.catalog import vacuum as vacuuming
 from uniform_core.catalog import verify as verifying
+from uniform_core.catalog.candidates import Candidates
 from uniform_core.catalog.ledger import Failure
 from uniform_core.catalog.shard_care import Burial
 from uniform_core.catalog.store import Clock, Parameters, Store, utc_now
 from uniform_core.catalog.tables import all_tables, sorted_sql, table_named
 from uniform_core.catalog.verify import Finding
+from uniform_core.catalog.worklist import Progress
 from uniform_core.errors import ConfigError
 from uniform_core.settings import Settings
 
@@ -88,9 +90,17 @@ class Catalog(Store):
         """64 hex digits of the live keys and outputs of these tables. Raises CatalogError for the ledger."""
         return content.content_digest(self, tables, versions=versions)
 
-    def outstanding(self, table: str, candidates: pa.Table, *, stage: str, clock: Clock = utc_now) -> pa.Table:
+    def outstanding(
+        self, table: str, candidates: pa.Table | Candidates, *, stage: str, clock: Clock = utc_now
+    ) -> pa.Table:
         """The candidates that are still to be done, in their order, each work_key once."""
-        return ledger.outstanding(self, table, candidates, stage=stage, clock=clock)
+        return worklist.outstanding(self, table, candidates, stage=stage, clock=clock)
+
+    def progress(
+        self, table: str, candidates: pa.Table | Candidates, *, stage: str, clock: Clock = utc_now
+    ) -> Progress:
+        """How many candidates there are, are done, and are to be done, counted without making them."""
+        return worklist.progress(self, table, candidates, stage=stage, clock=clock)
 
     def record_failures(self, failures: Sequence[Failure | Mapping[str, Any]], *, clock: Clock = utc_now) -> int:
         """How many failures were added to the ledger."""
@@ -136,8 +146,8 @@ class Catalog(Store):
 
     def compact(self, table: str | None = None) -> dict[str, int]:
         """Files that were merged into larger ones, by table; rows and digests stay the same."""
-        names = all_tables() if table is None else [table_named(table).name]
-        return {name: self.delta.compact(name) for name in names}
+        tables = all_tables().values() if table is None else [table_named(table)]
+        return {one.name: self.delta.compact(one) for one in tables}
 
     def vacuum(
         self,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from uniform_core.catalog.delta_errors import (
     broken,
@@ -30,20 +30,25 @@ from uniform_core.files import lock
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake import DeltaTable
+    from deltalake import DeltaTable, WriterProperties
 
 ABSENT: Final = -1  # the version of a table that nobody has written yet: it reads as empty
 RACE_BOUND_S: Final = 120.0
 _VANISHED_S: Final = 3.0  # a file that vacuum on another machine took away is not looked for much longer
 _LONGEST_PAUSE_S: Final = 1.0
-_CONFIGURATION: Final = {
+CONFIGURATION: Final = {
     # A pinned version must stay readable: the log is never cut.
     "delta.logRetentionDuration": "interval 365000 days",
     "delta.enableExpiredLogCleanup": "false",
     "delta.dataSkippingStatsColumns": KEY,
     "delta.checkpointInterval": "50",
 }
+ROW_GROUP: Final = 65_536
+"""Rows that are read at once: DuckDB skips whole groups by their least and greatest values."""
+_SORT_BYTES: Final = 1 << 30  # of rows in memory while they are put in order; the rest waits on disk
 Result = TypeVar("Result")
+# By rules: the versions of tables that were read last, and the ids that are gone by them, by the table of a session.
+GoneByRules: TypeAlias = "dict[frozenset[str], tuple[list[tuple[str, int]], dict[str, list[str]]]]"
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class DeltaTables:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.gone: GoneByRules = {}  # what sessions found to be taken down, so that the next one need not look
 
     @property
     def commit_lock(self) -> Path:
@@ -141,16 +147,26 @@ class DeltaTables:
 
         return [] if self.open(table.name) is None else self._racing(table.name, add)
 
-    def compact(self, table: str) -> int:
-        """How many files were rewritten as fewer, larger ones. Rows stay the same."""
+    def compact(self, table: Table) -> int:
+        """How many files were rewritten as fewer, larger ones, in the table's order. Rows stay the same.
+
+        A table that has an order is rewritten as a whole, unless it is one file, or nothing was written since that was
+        done.
+        """
 
         def rewrite() -> int:
-            opened = self.open(table)
+            opened = self.open(table.name)
             if opened is None:
                 return 0
-            return int(opened.optimize.compact(commit_properties=_once())["numFilesRemoved"])
+            how = {"writer_properties": writer_properties(), "commit_properties": _once()}
+            if not table.cluster:
+                return int(opened.optimize.compact(**how)["numFilesRemoved"])
+            if len(opened.file_uris()) < 2 or opened.history(1)[0]["operation"] == "OPTIMIZE":
+                return 0
+            done = opened.optimize.z_order(list(table.cluster), max_spill_size=_SORT_BYTES, **how)
+            return int(done["numFilesRemoved"])
 
-        return self._racing(table, rewrite)
+        return self._racing(table.name, rewrite)
 
     def _merge(self, table: Table, batch: pa.Table) -> int:
         opened = self.open(table.name) or self._create(table)
@@ -163,6 +179,7 @@ class DeltaTables:
             source_alias="s",
             target_alias="t",
             merge_schema=known != set(table.names),  # columns are only ever added
+            writer_properties=writer_properties(),
             commit_properties=_once(),
         )
         return int(merge.when_not_matched_insert_all().execute()["num_target_rows_inserted"])
@@ -173,7 +190,7 @@ class DeltaTables:
 
         try:
             return DeltaTable.create(
-                str(self.path(table.name)), schema=table.arrow_schema, configuration=dict(_CONFIGURATION)
+                str(self.path(table.name)), schema=table.arrow_schema, configuration=dict(CONFIGURATION)
             )
         except DeltaError:  # somebody else was first
             opened = self.open(table.name)
@@ -211,6 +228,13 @@ class DeltaTables:
                     raise race_lost(table, error, bound_s=RACE_BOUND_S) from error
             time.sleep(pause_s * secrets.randbelow(1000) / 1000)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def writer_properties() -> WriterProperties:
+    """How data files are written."""
+    from deltalake import WriterProperties
+
+    return WriterProperties(max_row_group_size=ROW_GROUP)
 
 
 def _once() -> Any:

@@ -1,4 +1,4 @@
-"""The failure ledger (`attempts`) and the work lists that stand on it."""
+"""The failure ledger (`attempts`): what failed, what stands as failed, and what is asked for again."""
 
 # ruff: noqa: S608  (names come from catalogs/ddl and from this package; values are parameters)
 from __future__ import annotations
@@ -6,26 +6,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from uniform_core.catalog.session import gone_rule, require_condition
+from uniform_core.catalog.session import require_condition
 from uniform_core.catalog.store import Clock, Store
-from uniform_core.catalog.tables import KEY, Column, Table, table_named
+from uniform_core.catalog.tables import KEY
 from uniform_core.errors import CatalogError, Rejection
 from uniform_core.fingerprint import digest
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 # What the ledger says last of each item of a stage; a request made at the same instant comes after the failure.
-_LAST: Final = """
+LAST: Final = """
 SELECT * FROM attempts
 QUALIFY row_number() OVER (PARTITION BY stage, item_key ORDER BY created_at DESC, event DESC, work_key) = 1
 """
 
 _NOT_FETCHED: Final = "NOT (stage = 'fetch' AND item_key IN (SELECT work_key FROM stored.downloads))"
 _LAST_WITH_TRIES: Final = f"""
-SELECT a.*, t.tries FROM ({_LAST}) a JOIN (
+SELECT a.*, t.tries FROM ({LAST}) a JOIN (
     SELECT stage, item_key, count(*) FILTER (WHERE event = 'failed') AS tries FROM attempts GROUP BY ALL
 ) t USING (stage, item_key)
 """
@@ -108,7 +105,7 @@ def failed_items(
     if where is not None:
         also += f" AND list_contains(?, {KEY})"
         parameters.append(_selected(store, where))
-    sql = f"SELECT * FROM ({_LAST}) WHERE event = 'failed' AND {_NOT_FETCHED}{also}"
+    sql = f"SELECT * FROM ({LAST}) WHERE event = 'failed' AND {_NOT_FETCHED}{also}"
     rows: list[dict[str, Any]] = store.query(sql, parameters=parameters).to_pylist()
     return rows
 
@@ -137,49 +134,3 @@ def request_retry(store: Store, failed: Sequence[Mapping[str, Any]], *, run_id: 
         for row in failed
     ]
     return store.insert("attempts", requests)
-
-
-def outstanding(store: Store, table: str, candidates: pa.Table, *, stage: str, clock: Clock) -> pa.Table:
-    """The candidates that are still to be done, in their order, each work_key once.
-
-    Left out are those with a row in `table`, those whose last event in the ledger is a terminal failure or one whose
-    retry_at is yet to come, and those of sources that were taken down (where candidates have the columns
-    dataset and source_id, or clip_id). Raises CatalogError where candidates have no work_key.
-    """
-    import pyarrow as pa
-
-    definition = table_named(table)
-    if KEY not in candidates.column_names:
-        raise CatalogError(
-            f"candidates for {table}",
-            expected=f"a column {KEY}",
-            found=", ".join(candidates.column_names),
-            fix="Add it.",
-        )
-    rule = _takedown(candidates.column_names)
-    names = [KEY, *(("dataset", "source_id") if rule == "source" else ("clip_id",) if rule == "clip" else ())]
-    keyed = candidates.select(names).append_column("n", pa.array(range(candidates.num_rows), pa.int64()))
-    gone = {
-        "source": "SEMI JOIN (SELECT dataset, source_id FROM tombstones) g USING (dataset, source_id)",
-        "clip": "SEMI JOIN (SELECT clip_id FROM stored.clips SEMI JOIN tombstones USING (dataset, source_id)) g"
-        " USING (clip_id)",
-        None: "WHERE false",
-    }[rule]
-    sql = f"""
-        WITH closed AS (
-            SELECT item_key FROM ({_LAST})
-            WHERE stage = $stage AND event = 'failed' AND (is_terminal OR retry_at > $now)
-        ), gone AS (SELECT n FROM candidates {gone})
-        SELECT min(n) AS n FROM candidates
-        WHERE work_key NOT IN (SELECT work_key FROM stored.{definition.name})
-          AND work_key NOT IN (SELECT item_key FROM closed) AND n NOT IN (SELECT n FROM gone)
-        GROUP BY work_key ORDER BY 1
-    """
-    found = store.query(sql, parameters={"stage": stage, "now": clock()}, tables={"candidates": keyed})
-    return candidates.take(found["n"])
-
-
-def _takedown(columns: Sequence[str]) -> str | None:
-    """Which rule of takedowns candidates with these columns can follow."""
-    rule = gone_rule(Table("candidates", "", tuple(Column(name, "", True, "") for name in columns), (), ()))
-    return rule if rule in ("source", "clip") else None

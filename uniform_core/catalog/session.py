@@ -14,8 +14,9 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from uniform_core.catalog.bounds import bounded
+from uniform_core.catalog.gone import TOMBSTONES, derive_gone, gone_rule, gone_tables, hiding, lineage
 from uniform_core.catalog.memory import memory_connection
-from uniform_core.catalog.tables import Table, all_tables
+from uniform_core.catalog.tables import all_tables
 from uniform_core.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -25,55 +26,16 @@ if TYPE_CHECKING:
     from uniform_core.catalog.bounds import Bounds
     from uniform_core.catalog.delta import DeltaTables, Snapshot
 
-TOMBSTONES: Final = "tombstones"
 _GAP: Final = r'"?(?:\s|--[^\n]*\n|/\*.*?\*/)*'  # what may stand between a name and its dot or bracket
 # The schemas that also hold what was taken down; the functions that read a table by a text, which can be put together.
 _HIDING: Final = re.compile(rf"\b(?:stored|latest){_GAP}\.|\b(?:query|query_table){_GAP}\(", re.IGNORECASE | re.DOTALL)
-_LINEAGE: Final = ("sources", "clips", "captions", "generations")  # from these follows what a tombstone takes along
-_IS_GONE: Final = {
-    "source": "EXISTS (FROM latest.tombstones g WHERE g.dataset = r.dataset AND g.source_id = r.source_id)",
-    "clip": "r.clip_id IN (SELECT clip_id FROM latest.gone_clips)",
-    "file": "r.content_sha256 IN (SELECT sha256 FROM latest.gone_files)",
-    "text": "r.text_hash IN (SELECT text_hash FROM latest.gone_texts)",
-}
-# A file or a text that a live row names too is not gone.
-_GONE: Final = """
-CREATE TEMP TABLE gone AS SELECT DISTINCT dataset, source_id FROM latest.tombstones;
-CREATE TABLE latest.gone_clips AS SELECT DISTINCT clip_id FROM latest.clips SEMI JOIN gone USING (dataset, source_id);
-CREATE TABLE latest.gone_files AS
-    SELECT clip_sha256 AS sha256 FROM latest.clips SEMI JOIN gone USING (dataset, source_id)
-    UNION SELECT source_sha256 FROM latest.sources SEMI JOIN gone USING (dataset, source_id)
-    UNION SELECT file_sha256 FROM latest.generations SEMI JOIN latest.gone_clips USING (clip_id)
-    EXCEPT SELECT clip_sha256 FROM latest.clips ANTI JOIN gone USING (dataset, source_id)
-    EXCEPT SELECT source_sha256 FROM latest.sources ANTI JOIN gone USING (dataset, source_id)
-    EXCEPT SELECT file_sha256 FROM latest.generations ANTI JOIN latest.gone_clips USING (clip_id);
-CREATE TEMP TABLE named_texts AS
-    SELECT clip_id, text_hash FROM latest.captions UNION ALL SELECT clip_id, raw_text_hash FROM latest.captions
-    UNION ALL SELECT clip_id, unnest(other_raw_text_hashes) FROM latest.captions;
-CREATE TABLE latest.gone_texts AS
-    SELECT text_hash FROM named_texts SEMI JOIN latest.gone_clips USING (clip_id) WHERE text_hash IS NOT NULL
-    EXCEPT SELECT text_hash FROM named_texts ANTI JOIN latest.gone_clips USING (clip_id);
-"""
-
-
-def gone_rule(table: Table) -> str | None:
-    """How a row of a table follows a source that was taken down: by source, clip, file, text, or not (None)."""
-    if table.name == TOMBSTONES:
-        return None
-    names = set(table.names)
-    rules = (
-        ({"dataset", "source_id"}, "source"),
-        ({"clip_id"}, "clip"),
-        ({"content_sha256"}, "file"),
-        ({"text_hash"}, "text"),
-    )
-    return next((rule for columns, rule in rules if columns <= names), None)
+_KEPT: Final = 10_000  # ids of what is gone, of each kind, that a process remembers
 
 
 @contextmanager
 def open_session(
     delta: DeltaTables,
-    tables: Iterable[str],
+    sql: str,
     *,
     versions: Mapping[str, int] | None = None,
     others: Mapping[str, tuple[str, int]] | None = None,
@@ -82,21 +44,22 @@ def open_session(
     bounds: Bounds | None = None,
     own: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection in which these tables are views at these versions (the newest where not named).
+    """A connection in which the tables of an SQL text are views at these versions (the newest where not named).
 
     `others` are further views by their names: of a table, at another version.
     `own` is for results that are read over a long time. `read_only` also takes the file system away, but for the files
     of the tables, and locks the configuration; `bounds` are its block's, and go with it.
     """
     assert read_only or bounds is None
-    wanted = {name: (name, (versions or {}).get(name)) for name in sorted(set(tables))} | dict(others or {})
-    snapshots = {name: delta.snapshot(table, version) for name, (table, version) in wanted.items()}
+    pinned = {name: (name, (versions or {}).get(name)) for name in tables_in(sql)} | dict(others or {})
+    snapshots = {name: delta.snapshot(table, version) for name, (table, version) in pinned.items()}
+    seen = {name: snapshots[name].table for name in [*_seen_in(sql), *(others or {})]}
     with memory_connection(own=own or read_only) as con:
         con.execute("CREATE SCHEMA stored; CREATE SCHEMA latest")
         for name, snapshot in snapshots.items():
             _attach(con, "stored", snapshot, name=name)
         files = [file for snapshot in snapshots.values() for file in snapshot.files]
-        files += _attach_visible(con, delta, {name: snapshot.table for name, snapshot in snapshots.items()})
+        files += _attach_visible(con, delta, seen)
         for name, table in (registered or {}).items():
             con.register(name, table)
         if read_only:
@@ -112,6 +75,11 @@ def tables_in(sql: str) -> list[str]:
     """The tables whose names occur in a text of SQL: at least those that it reads."""
     words = set(re.findall(r"\w+", sql.lower()))
     return [name for name in all_tables() if name in words]
+
+
+def _seen_in(sql: str) -> list[str]:
+    """Those of them that it may read as people see them: not only as `stored.name`."""
+    return [name for name in tables_in(sql) if re.search(rf"(?<!stored\.)\b{name}\b", sql, re.IGNORECASE)]
 
 
 def beyond_the_views(sql: str) -> list[str]:
@@ -166,20 +134,39 @@ def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot, *, 
     con.execute(f"CREATE VIEW {place} AS SELECT {columns} FROM ({every})")
 
 
-def _attach_visible(con: duckdb.DuckDBPyConnection, delta: DeltaTables, wanted: Mapping[str, str]) -> list[str]:
+def _attach_visible(con: duckdb.DuckDBPyConnection, delta: DeltaTables, seen: Mapping[str, str]) -> list[str]:
     """The views of `main`, their tables by their names; returns the further files that they read."""
     tombstones = delta.snapshot(TOMBSTONES)
-    rules = {name: gone_rule(all_tables()[table]) for name, table in wanted.items()}
-    hidden: list[Snapshot] = []
-    if tombstones.files and any(rules.values()):
-        hidden = [tombstones, *(delta.snapshot(name) for name in _LINEAGE)]
-        for snapshot in hidden:
-            _attach(con, "latest", snapshot)
-        con.execute(_GONE)
+    rules = {name: gone_rule(all_tables()[table]) for name, table in seen.items()}
+    applied = {rule for rule in rules.values() if rule} if tombstones.files else set()
+    further = [tombstones, *map(delta.snapshot, lineage(applied))] if applied else []
+    _attach_gone(con, delta, further, rules=applied)
     for name, rule in rules.items():
-        gone = f" WHERE NOT coalesce({_IS_GONE[rule]}, false)" if hidden and rule else ""
-        con.execute(f"CREATE VIEW main.{name} AS SELECT r.* FROM stored.{name} r{gone}")
-    return [file for snapshot in hidden for file in snapshot.files]
+        hidden = hiding(rule if rule in applied else None)
+        con.execute(f"CREATE VIEW main.{name} AS SELECT r.* FROM stored.{name} r{hidden}")
+    return [file for snapshot in further for file in snapshot.files]
+
+
+def _attach_gone(
+    con: duckdb.DuckDBPyConnection, delta: DeltaTables, snapshots: list[Snapshot], *, rules: set[str]
+) -> None:
+    """The tables of `latest` by which rows are hidden: derived, or as these versions gave them the last time."""
+    for snapshot in snapshots:
+        _attach(con, "latest", snapshot)
+    versions = [(snapshot.table, snapshot.version) for snapshot in snapshots]
+    known_versions, known = delta.gone.get(frozenset(rules), ([], {}))
+    if known and known_versions == versions:
+        for name, values in known.items():
+            column = gone_tables(rules)[name]
+            con.execute(f"CREATE TABLE latest.{name} AS SELECT unnest($1::VARCHAR[]) AS {column}", [values])
+        return
+    con.execute(derive_gone(rules))
+    found = {
+        name: [value for (value,) in con.execute(f"SELECT {column} FROM latest.{name} LIMIT {_KEPT + 1}").fetchall()]
+        for name, column in gone_tables(rules).items()
+    }
+    if all(len(values) <= _KEPT for values in found.values()):
+        delta.gone[frozenset(rules)] = versions, found
 
 
 def _quoted(text: str) -> str:

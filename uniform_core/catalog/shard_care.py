@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from uniform_core.catalog.fetch_cache import purge_cache
-from uniform_core.catalog.session import TOMBSTONES, gone_rule
+from uniform_core.catalog.gone import TOMBSTONES, gone_rule
 from uniform_core.catalog.store import Clock, Store
 from uniform_core.catalog.tables import KEY, all_tables
 from uniform_core.errors import CatalogError, ConfigError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from uniform_core.catalog.delta import DeltaTables
-from uniform_core.catalog.session import beyond_the_views, fetch, open_session, run, sql_error, tables_in
+from uniform_core.catalog.session import beyond_the_views, fetch, open_session, run, sql_error
 from uniform_core.catalog.tables import Table, all_tables, table_named
 from uniform_core.clock import Clock as Clock
 from uniform_core.clock import utc_now as utc_now
@@ -149,7 +149,7 @@ class Store:
         import duckdb
 
         try:
-            with open_session(self.delta, tables_in(sql), versions=versions, own=True) as con:
+            with open_session(self.delta, sql, versions=versions, own=True) as con:
                 yield from run(con, sql, parameters).to_arrow_reader(batch_rows)
         except duckdb.IOException as error:
             raise _file_gone(versions, error) from error
@@ -179,7 +179,7 @@ class Store:
             try:
                 with open_session(
                     self.delta,
-                    tables_in(sql),
+                    sql,
                     versions=versions,
                     others=others,
                     registered=registered,

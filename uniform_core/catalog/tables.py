@@ -1,7 +1,8 @@
 """The tables, as `catalogs/ddl` defines them: names, columns, checks and output columns come from the SQL text alone.
 
 The header line `-- output: a, b` of a definition names the columns that enter `content_digest`; tables without one
-(the ledger, the tombstones) have no content in that sense.
+(the ledger, the tombstones) have no content in that sense. The line `-- cluster: a` names the column by which
+compaction puts rows in order, so that who reads a range skips the rest.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Table:
     columns: tuple[Column, ...]
     checks: tuple[str, ...]
     output: tuple[str, ...]
+    cluster: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,7 +78,8 @@ def all_tables() -> dict[str, Table]:
                 Column(c, kind, nullable, _meaning(text, c)) for t, c, kind, nullable in columns if t == name
             ),
             checks=tuple(expression for t, expression in checks if t == name),
-            output=_output_columns(text),
+            output=_listed_after("output", text),
+            cluster=_listed_after("cluster", text),
         )
         for name, text in texts.items()
     }
@@ -104,8 +107,8 @@ def _meaning(ddl: str, column: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _output_columns(ddl: str) -> tuple[str, ...]:
-    found = re.search(r"^-- output: (.+)$", ddl, flags=re.MULTILINE)
+def _listed_after(word: str, ddl: str) -> tuple[str, ...]:
+    found = re.search(rf"^-- {word}: (.+)$", ddl, flags=re.MULTILINE)
     return tuple(word.strip() for word in found[1].split(",")) if found else ()
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from uniform_core.catalog import shard_care
-from uniform_core.catalog.session import TOMBSTONES
+from uniform_core.catalog.gone import TOMBSTONES
 from uniform_core.catalog.shard_care import Burial, tombstone
 from uniform_core.errors import ConfigError
 

@@ -11,22 +11,26 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.filtering import filtered_split, screens_of
+from uniform_core.corpus.filtering import filtered_splits
 from uniform_core.corpus.fingerprints import ingest_fingerprint
 from uniform_core.corpus.items import item_json
 from uniform_core.corpus.leakage import guarded_videos, twins
 from uniform_core.corpus.left_out import COPY_OF, TWIN_OF, has_leaked
 from uniform_core.corpus.roles import Roles
-from uniform_core.datasets.filters import Filters
 from uniform_core.fingerprint import digest
 from uniform_core.splits import INSTRUMENT
 from uniform_core.types import SourceItem
+
+TWINS_AT_ONCE: Final = 1 << 18
+"""So many clips are compared with held-out ones at once, which bounds the memory."""
+_NONE: Final = pc.scalar(False)  # the rows of no part of a run
 
 
 @dataclass(frozen=True)
@@ -114,52 +118,44 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
     roles = Roles.of(config)
     videos = guarded_videos(config, (one.item for one in items))
     clips = _listed_clips(catalog, config, items, videos=videos, roles=roles)
-    splits = clips["split"].to_pylist()
     if config.leakage == "exclude":
-        splits = _without_twins(clips, splits, roles)
-    filters = {part.name: part.filters for part in config.data.parts if not part.filters.is_empty}
-    if filters:
-        splits = _filtered(catalog, filters, clips, splits)
-    return clips.set_column(clips.schema.get_field_index("split"), "split", pa.array(splits, pa.string()))
+        clips = _with_splits(clips, _without_twins(clips, roles))
+    for part in config.data.parts:
+        if not part.filters.is_empty:
+            clips = _with_splits(clips, filtered_splits(catalog, part.filters, clips, dataset=part.name))
+    return clips
 
 
-def _without_twins(clips: pa.Table, splits: Sequence[str], roles: Roles) -> list[str]:
+def _with_splits(clips: pa.Table, splits: pa.ChunkedArray) -> pa.Table:
+    return clips.set_column(clips.schema.get_field_index("split"), "split", splits)
+
+
+def _without_twins(clips: pa.Table, roles: Roles) -> pa.ChunkedArray:
     """The splits, those of clips changed that are learned from, and look and sound like a held-out one."""
-    rows = clips.select(["clip_id", "dataset", "picture_hash", "sound_print"]).to_pylist()
-    others: list[dict[str, Any]] = []
-    known: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row, split in zip(rows, splits, strict=True):
-        if has_leaked(split):
-            continue
-        if (name := roles.held_out(row["dataset"], split)) is not None:
-            known[name].append(row)
-        elif roles.learns(row["dataset"], split):
-            others.append(row)
-    twin_of: dict[str, str] = {}
-    for name, held_out in sorted(known.items()):
-        twin_of |= dict.fromkeys(twins([row for row in others if row["clip_id"] not in twin_of], held_out), name)
-    return [
-        f"{TWIN_OF}{twin_of[row['clip_id']]}" if row["clip_id"] in twin_of else split
-        for row, split in zip(rows, splits, strict=True)
-    ]
+    pairs = clips.select(["dataset", "split"]).group_by(["dataset", "split"]).aggregate([]).to_pylist()
+    held_out: defaultdict[str, pc.Expression] = defaultdict(lambda: _NONE)
+    learned = _NONE
+    for dataset, split in ((pair["dataset"], pair["split"]) for pair in pairs if not has_leaked(pair["split"])):
+        of_pair = (pc.field("dataset") == dataset) & (pc.field("split") == split)
+        if (name := roles.held_out(dataset, split)) is not None:
+            held_out[name] |= of_pair
+        elif roles.learns(dataset, split):
+            learned |= of_pair
+    prints = clips.select(["clip_id", "dataset", "split", "picture_hash", "sound_print"])
+    others, splits = prints.filter(learned), clips["split"]
+    for name, known in sorted(held_out.items(), reverse=True):  # of several names that a clip is like, the first stays
+        alike = _alike(others, prints.filter(known))
+        splits = pc.if_else(pc.is_in(clips["clip_id"], value_set=alike), f"{TWIN_OF}{name}", splits)
+    return splits
 
 
-def _filtered(catalog: Catalog, filters: Mapping[str, Filters], clips: pa.Table, splits: Sequence[str]) -> list[str]:
-    """The splits, those of clips changed that a filter of their dataset takes; `filters` are by its name.
-
-    Instrument clips and those that have left stay.
-    """
-    screens = {name: screens_of(catalog, own) for name, own in filters.items()}
-    names = ["clip_id", "clip_sha256", "dataset", "is_silent", "is_still", "motion"]
-    return [
-        split
-        if split == INSTRUMENT or has_leaked(split) or row["dataset"] not in filters
-        else filtered_split(
-            row, filters[row["dataset"]], screens[row["dataset"]].get((row["clip_id"], row["clip_sha256"]))
-        )
-        or split
-        for row, split in zip(clips.select(names).to_pylist(), splits, strict=True)
-    ]
+def _alike(others: pa.Table, known: pa.Table) -> pa.Array:
+    """The ids of those of the others that look and sound like one that is known."""
+    evaluated = known.to_pylist()
+    found: set[str] = set()
+    for start in range(0, others.num_rows, TWINS_AT_ONCE):
+        found |= twins(others.slice(start, TWINS_AT_ONCE).to_pylist(), evaluated)
+    return pa.array(sorted(found), pa.string())
 
 
 def _listed_clips(

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from uniform_core.catalog import Catalog
+from uniform_core.catalog import Candidates, Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.candidates import captions_candidates, encode_candidates, text_candidates
+from uniform_core.corpus.candidates import captions_work, encode_work, text_candidates
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of, scores_done
 from uniform_core.corpus.fetch_plan import plan_fetch
@@ -129,13 +129,16 @@ class _Plans:
     def encode(self) -> StagePlan:
         layout = self._config.layout
         values = math.prod(layout.video_CTHW) + math.prod(layout.audio_CTF)
-        counts = self._split(encode_candidates(self._config, self._clips), "latents", stage="encode")
+        counts = self._split(encode_work(self._config, self._clips), "latents", stage="encode")
         return self._plan("encode", "latents", counts, piece_bytes=2 * values, coming=2 * self._coming)
 
     def captions(self) -> StagePlan:
-        tables = [captions_candidates(captioner, self._clips) for captioner in self._config.captioners]
-        counts = self._split(pa.concat_tables(tables), "captions", stage="captions")
-        return self._plan("captions", "captions", counts, piece_bytes=400, coming=self._coming * len(tables))
+        works = [captions_work(captioner, self._clips) for captioner in self._config.captioners]
+        counts = [self._split(work, "captions", stage="captions") for work in works]
+        total, done, waiting = (sum(part) for part in zip(*counts, strict=True))
+        return self._plan(
+            "captions", "captions", (total, done, waiting), piece_bytes=400, coming=self._coming * len(works)
+        )
 
     def text(self) -> StagePlan:
         captions = active_captions(self._catalog, self._config, self._clips)
@@ -172,15 +175,10 @@ class _Plans:
         spec = self._config.spec
         return round(spec.frames * picture_px * 0.12 + spec.samples)
 
-    def _split(self, candidates: pa.Table, table: str, *, stage: str) -> tuple[int, int, int]:
+    def _split(self, candidates: pa.Table | Candidates, table: str, *, stage: str) -> tuple[int, int, int]:
         """How many candidates there are, are done, and wait after a failure."""
-        total = candidates.num_rows
-        todo = self._catalog.outstanding(table, candidates, stage=stage).num_rows
-        done = self._catalog.query(
-            f"SELECT count(DISTINCT t.work_key) AS n FROM {table} t JOIN wanted w USING (work_key)",  # noqa: S608
-            tables={"wanted": candidates.select(["work_key"])},
-        )["n"][0].as_py()
-        return total, done, total - done - todo
+        found = self._catalog.progress(table, candidates, stage=stage)
+        return found.candidates, found.done, found.waiting
 
     def _plan(
         self, stage: str, unit: str, counts: tuple[int, int, int], *, piece_bytes: int, coming: int = 0, note: str = ""
