@@ -19,6 +19,7 @@ from tasks.captions import run_captions
 from tasks.context import RunContext
 from tasks.stage import StageSummary
 from uniform_core.build import build_run
+from uniform_core.captioners import ClassLabelConfig
 from uniform_core.captions import cleaning
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
@@ -120,6 +121,11 @@ def test_what_stays_flagged_is_kept_with_its_flags_and_said(catalog):
     assert {row["tries"] for row in rows.values()} == {3}
     assert summary.note == "captions of scripted: 4 of 4 asked for again, 4 flagged (4 too_short)"
     assert summary.done == 4
+
+
+def test_a_class_is_as_short_as_its_name_and_that_is_no_fault(catalog):
+    assert caption(catalog, ClassLabelConfig()).note == ""
+    assert {(row["n_words"], *row["flags"]) for row in rows_of(catalog).values()} == {(1,)}
 
 
 def test_nothing_said_is_a_row_that_says_so(catalog):

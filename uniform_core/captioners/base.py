@@ -109,6 +109,11 @@ class CaptionerConfig(Member):
         return False
 
     @property
+    def is_brief(self) -> bool:
+        """Whether one or two words are all that it is meant to say: these are then no fault."""
+        return False
+
+    @property
     def batch_clips(self) -> int:
         """How many clips are best given at once."""
         return 64 if self.frames else 512

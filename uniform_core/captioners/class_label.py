@@ -57,5 +57,9 @@ class ClassLabelConfig(WordsCaptionerConfig):
     def revision(self) -> str:
         return f"rule-{VERSION}"
 
+    @property
+    def is_brief(self) -> bool:
+        return True
+
     def build(self) -> ClassLabelCaptioner:
         return ClassLabelCaptioner(self.template)

@@ -51,7 +51,8 @@ class Asker:
     """A captioner, loaded once, with the thresholds that its texts are held against."""
 
     def __init__(self, captioner: CaptionerConfig, quality: CaptionQuality, tokens: TokenCount | None) -> None:
-        self._config, self._quality, self._tokens = captioner, quality, tokens
+        self._config, self._tokens = captioner, tokens
+        self._quality = quality.model_copy(update={"min_words": 0}) if captioner.is_brief else quality
         self._captioner = captioner.build()
         self._scorer = None if quality.agreement is None else quality.agreement.build()
         self._retries = quality.retries if captioner.can_vary else 0
