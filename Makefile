@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup pipeline test test-long check format bench screenshots clean
+.PHONY: help setup pipeline test test-units test-rest test-long check format bench screenshots clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -21,8 +21,14 @@ setup: $(READY)  ## install everything into .venv
 pipeline: setup  ## the whole system, end to end, on the offline default
 	$(BIN)/uniform run --preset tiny
 
-test: setup      ## every test that CI runs
-	$(BIN)/pytest -m "not long"
+test: setup      ## every test that CI runs, in two halves beside each other
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-units test-rest
+
+TEST := $(BIN)/pytest -m "not long" -p no:cacheprovider
+test-units:
+	$(TEST) tests/unit tests/docs
+test-rest:
+	$(TEST) tests --ignore=tests/unit --ignore=tests/docs
 
 test-long: setup ## the long forms too: a thousand kills, forty drivers
 	$(BIN)/pytest
