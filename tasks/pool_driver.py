@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ REREADS = 3  # of one item whose object was lost with a machine, until it is rej
 OnResult = Callable[[Sequence[Any], Sequence[Any]], None]
 
 
-class Pool:
+class Pool(ABC):
     """What is common to both forms: crews that are fed and collected from until nothing is left."""
 
     def __init__(self, *, on_result: OnResult, on_tick: Callable[[], None], watch: Watch, drain_limit_s: float) -> None:
@@ -32,8 +33,9 @@ class Pool:
         self._crews: tuple[Crew, ...] = ()
 
     @property
+    @abstractmethod
     def summary(self) -> PoolSummary:
-        raise NotImplementedError
+        """What was done until now."""
 
     def run(self) -> None:
         """Feed and collect until nothing is left."""
@@ -63,8 +65,9 @@ class Pool:
             crew.feed()
         self._watch.look(self._loads())
 
+    @abstractmethod
     def _loads(self) -> dict[str, tuple[float, int]]:
-        raise NotImplementedError
+        """Of each part, how many actors are at work, of how many that are ready."""
 
     def _collect_once(self) -> None:
         heads = [reference for crew in self._crews for reference in crew.heads]
