@@ -87,6 +87,7 @@ def run_fetch(context: RunContext, *, time_of_run: Time | None = None) -> list[S
 def _bring(context: RunContext, wanted: pa.Table, time_of_run: Time | None) -> Books:
     from tasks.fetch_driver import FetchLoop, Time  # here, and below: data without an index needs none of it
     from tasks.fetch_worker import SCRATCH
+    from uniform_core.corpus.fetch_plan import turns_of
 
     clock = time_of_run or Time(utc_now, time.sleep)
     work_dir = context.settings.fetching_dir
@@ -99,6 +100,7 @@ def _bring(context: RunContext, wanted: pa.Table, time_of_run: Time | None) -> B
                 workers=workers,
                 closed_hosts=closed_hosts,
                 refuse=_refuse(context),
+                turns=turns_of(context.config),
                 run_id=context.run_id,
                 stage_fp=fetch_fingerprint(),
                 patience_s=context.config.fetch.patience_s,

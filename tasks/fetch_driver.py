@@ -18,16 +18,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.commits import CommitRule, Committer, PartFailure
+from tasks.fetch_news import News
 from tasks.fetch_results import Books, Fetched, Nowhere
 from tasks.pool import OnResult, PoolSummary
 from uniform_core.catalog import Catalog
+from uniform_core.catalog.fetch_cache import drop_parts
 from uniform_core.corpus.fetching import ABSENT, STAGE, by_video
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
 from uniform_core.fetching.policies import POLICIES, next_try
 from uniform_core.fetching.sources import YoutubeSource
-from uniform_core.progress import Listener, ProgressEvent
+from uniform_core.fetching.time_left import Turns
+from uniform_core.progress import Listener
 
 FAR = datetime(9000, 1, 1, tzinfo=UTC)  # when every next try is due
 TICK_S = 1.0  # how often somebody who waits is told so
@@ -57,7 +60,8 @@ class Time:
 class FetchLoop:
     """One run of the stage over its candidates (`fetch_candidates`, without what was taken down).
 
-    `closed_hosts` says which hosts are closed now, and until when; `refuse` why a line of an index is no clip.
+    `closed_hosts` says which hosts are closed now, and until when; `refuse` why a line of an index is no clip; `turns`
+    is what the sources of each dataset ask of hosts.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class FetchLoop:
         workers: Workers,
         closed_hosts: Callable[[], Mapping[str, datetime]],
         refuse: Callable[[Row], Rejection],
+        turns: Mapping[str, Sequence[Turns]],
         run_id: str,
         stage_fp: str,
         patience_s: float,
@@ -79,13 +84,12 @@ class FetchLoop:
         self._candidates, self._catalog, self._workers = candidates, catalog, workers
         self._closed_hosts, self._refuse = closed_hosts, refuse
         self._run_id, self._stage_fp, self._commit = run_id, stage_fp, commit
-        self._patience_s, self._time, self._listener, self._rng = patience_s, time, listener, rng
-        self._total = candidates.num_rows
-        self._started = time.now()
+        self._patience_s, self._time, self._rng = patience_s, time, rng
         self._tries: Counter[tuple[str, str]] = Counter()
         self._known_absent: set[str] = set()
         self._formatless: set[str] = set()  # videos, since a file of YouTube came
         self.books = Books()
+        self._news = News(self.books, turns=turns, now=time.now, patience_s=patience_s, listener=listener)
 
     def run(self) -> Books:
         """What was done, when nothing is left that could be tried within the patience.
@@ -93,8 +97,10 @@ class FetchLoop:
         Raises ConfigError where a source cannot work as it is set up, and what the workers and the catalog raise; what
         came before that is committed.
         """
-        self._total = self._open().num_rows
-        self._known_absent = {row["item_key"] for row in self._last_failures() if row["error_class"] == ABSENT}
+        before = self._last_failures()
+        self._known_absent = {row["item_key"] for row in before if row["error_class"] == ABSENT}
+        is_open = self._open().select(["work_key", "dataset", "video_id"]).to_pylist()
+        self._news.begin(is_open, {row["item_key"]: row["retry_at"] for row in before})
         while True:
             due = self._without_absent(self._outstanding(self._time.now))
             if due.num_rows:
@@ -125,7 +131,7 @@ class FetchLoop:
                 tick()
 
             def tick() -> None:
-                self._tell()
+                self._news.tell()
                 committer.commit_if_due()
 
             bad = due.filter(pc.invert(is_clip)).to_pylist()
@@ -142,16 +148,19 @@ class FetchLoop:
         match result:
             case Deferred():
                 books.deferred.add(key)
+                books.closed[result.host] = result.until
             case Fetched():
                 books.fetched.add(key)
                 books.failed.pop(key, None)
                 if result.row["source"] == YOUTUBE:
                     self._formatless.clear()
                 books.bytes += result.bytes
+                self._news.answered(row, result.row["source"], retry_at=None)
                 rows = {"downloads": [{**result.row, "work_key": key}]}
                 committer.add(rows, (), stage_fp=self._stage_fp, dataset=row["dataset"])
             case Nowhere():
                 books.absent.add(key)
+                self._news.answered(row, None, retry_at=None)
                 if key not in self._known_absent:
                     self._fail(row, Rejection(ABSENT, result.message, terminal=False), None, committer)
             case Rejection() if row["video_id"] is None:
@@ -179,6 +188,9 @@ class FetchLoop:
         if not failed.is_final:
             retry_at = next_try(failed.failure, earlier, now=now, rng=self._rng, retry_after_s=failed.retry_after_s)
         rejection = Rejection(str(failed.failure), failed.message, terminal=retry_at is None)
+        if rejection.terminal:
+            drop_parts(self._catalog.media_dir, row["video_id"])  # nobody goes on with it
+        self._news.answered(row, None, retry_at=retry_at)
         self._fail(row, rejection, retry_at, committer)
         if failed.failure is FailureClass.NO_FORMAT:
             self._formatless.add(row["video_id"])
@@ -248,23 +260,8 @@ class FetchLoop:
         return max(min(moments, default=now), now + timedelta(seconds=TICK_S))
 
     def _wait(self, until: datetime) -> None:
+        since = self._time.now()
         while (left_s := (until - self._time.now()).total_seconds()) > 0:
-            closed = "".join(f", {host} closed until {end:%H:%M:%S}" for host, end in sorted(self.books.closed.items()))
-            self._tell(f"next try at {until:%H:%M:%S} UTC{closed}")
+            self._news.tell(waiting=(since, until))
             self._time.sleep(min(TICK_S, left_s))
-
-    # -- what people see --------------------------------------------------------------------------------------------
-
-    def _tell(self, note: str = "") -> None:
-        books = self.books
-        spent_s = max((self._time.now() - self._started).total_seconds(), 1e-3)
-        words = [
-            f"{len(books.fetched)} ok",
-            f"{len(books.final)} dead",
-            f"{len(books.deferred)} blocked",
-            f"{len(books.failed) - len(books.final)} waiting",
-            f"{len(books.fetched) / spent_s:.2g} clips/s",
-            *([note] if note else []),
-        ]
-        done = len(books.fetched) + len(books.final)
-        self._listener(ProgressEvent(STAGE, done, self._total, len(books.final), ", ".join(words)))
+        self._news.waited(since)

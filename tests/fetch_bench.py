@@ -20,6 +20,7 @@ from uniform_core.corpus.fetching import fetch_key
 from uniform_core.errors import Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
+from uniform_core.fetching.time_left import Turns
 from uniform_core.fingerprint import digest
 from uniform_core.progress import ProgressEvent
 from uniform_core.settings import Settings
@@ -166,6 +167,7 @@ class FetchBench:
         self.candidates = candidates_of(items)
         self.host = Host(self.time)
         self.events: list[ProgressEvent] = []
+        self.turns: dict[str, list[Turns]] = {}
 
     def run(self, *, patience_s: float = 7200.0, candidates: pa.Table | None = None) -> Books:
         loop = FetchLoop(
@@ -173,6 +175,7 @@ class FetchBench:
             catalog=self.catalog,
             workers=self.host.workers,
             closed_hosts=self.host.closed,
+            turns=self.turns,
             refuse=lambda row: Rejection("bad_index_line", f"line {row['source_id']}"),
             run_id="run",
             stage_fp=digest("fetch"),

@@ -148,7 +148,10 @@ class ProgressPrinter:
     def _line(self, event: ProgressEvent, now: float) -> str:
         spent = now - self._started
         share = event.done / event.total if event.total else 0.0
-        left = f", {seconds(spent / share - spent)} left" if 0 < share < 1 and spent > 1 else ""
+        left_s = event.left_s
+        if left_s is None and 0 < share < 1 and spent > 1:
+            left_s = spent / share - spent
+        left = f", {seconds(left_s)} left" if left_s else ""
         bar = "█" * round(24 * share) + "·" * (24 - round(24 * share)) if self._live else f"{share:4.0%}"
         failed = f", {event.failed} rejected" if event.failed else ""
         note = f", {event.note}" if event.note else ""

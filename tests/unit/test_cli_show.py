@@ -67,6 +67,18 @@ def test_on_a_terminal_each_event_draws_the_bar_again_on_one_line_a_stage() -> N
     assert said[4] == "\n", "what is printed next begins on a line of its own"
 
 
+def test_a_sender_who_knows_what_is_left_is_believed_and_not_the_mean_so_far() -> None:
+    events = [
+        (0.0, ProgressEvent("fetch", 0, 4, left_s=3600.0)),
+        (2.0, ProgressEvent("fetch", 1, 4, left_s=3598.0)),
+        (3.0, ProgressEvent("fetch", 3, 4, left_s=0.0)),
+    ]
+    said = progress(Terminal(), *events)
+    assert said[0].endswith("0/4 (0.0 s, 1 h 0 min left)")
+    assert said[1].endswith("1/4 (2.0 s, 59 min 58 s left)")
+    assert said[2].endswith("3/4 (3.0 s)"), "what is left to others takes this run no time"
+
+
 def test_nothing_is_written_where_nothing_was_done() -> None:
     assert progress(Terminal()) == [""]
 

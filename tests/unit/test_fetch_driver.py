@@ -11,6 +11,7 @@ from fetch_bench import DATASET, HOST, NOON, FetchBench, Host, bad_line, candida
 from tasks.fetch_driver import Result
 from tasks.fetch_results import Fetched, Nowhere
 from uniform_core.catalog import Catalog
+from uniform_core.catalog.fetch_cache import part_name
 from uniform_core.corpus.fetching import attrition, fetch_key, missing, recheck_at, states, without_buried_videos
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
@@ -87,6 +88,23 @@ def test_tries_are_counted_over_runs_until_the_last(bench: FetchBench) -> None:
     assert (last["is_terminal"], last["tries"], last["retry_at"]) == (True, 3, None)
 
 
+def test_what_came_of_a_video_goes_when_nobody_goes_on_with_it(bench: FetchBench) -> None:
+    """A film of an expired address stays half in the cache while there are tries left, and goes with the last."""
+    bench.host = Host(bench.time, {"clip-1": [FailureClass.EXPIRED_URL] * 9})
+    cache = bench.catalog.media_dir / "fetching" / "cache" / "http"
+    cache.mkdir(parents=True)
+    ours, other = (cache / f"{part_name(video, 'x')}.part" for video in ("video-0", "video-1"))
+    for part in (ours, ours.with_suffix(".part.etag"), other):
+        part.write_bytes(b"half")
+    bench.run(patience_s=0)
+    assert (bench.catalog.named_rows("failures")[0]["is_terminal"], ours.exists()) == (False, True)
+    for _ in range(3):
+        bench.time.sleep(2 * 86400)
+        bench.run(patience_s=0)
+    assert bench.catalog.named_rows("failures")[0]["is_terminal"]
+    assert list(cache.iterdir()) == [other]
+
+
 def test_a_request_of_a_person_begins_the_count_again_and_only_of_what_was_asked(bench: FetchBench) -> None:
     gone = {"clip-1": [FailureClass.BAD_MEDIA] * 4, "clip-2": [FailureClass.GEO] * 4}
     bench.host = Host(bench.time, gone)
@@ -111,7 +129,8 @@ def test_a_wall_stops_everybody_and_is_nobodys_failure(bench: FetchBench) -> Non
     assert 3600 <= bench.time.slept_s < 3602
     told = [event.note for event in bench.events if "closed until 13:00:00" in event.note]
     assert len(told) >= 3600, "it says every second why it waits"
-    assert "2 ok, 0 dead, 4 blocked" in told[0]
+    assert "2 ok, 0 dead, 2 blocked" in told[0], "it is told at once, not when the pass is over"
+    assert "2 ok, 0 dead, 4 blocked" in told[-1]
 
 
 def test_what_would_take_longer_than_the_patience_is_left_for_another_run(bench: FetchBench) -> None:

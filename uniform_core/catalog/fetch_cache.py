@@ -1,13 +1,16 @@
-"""What the fetcher keeps for later of videos that were taken down: clips unpacked of archives, files on their way."""
+"""What the fetcher keeps for later (clips unpacked of archives, files on their way): whose it is, and how it goes."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 from uniform_core.files import TEMP_PREFIX, remove
 from uniform_core.fingerprint import digest
 from uniform_core.settings import FETCH_CACHE, FETCHING
+
+HTTP_PARTS: Final = "http"  # the folder of films on their way from plain addresses
 
 
 def part_name(video_id: str, of: str) -> str:
@@ -33,3 +36,9 @@ def purge_cache(media_dir: Path, gone: Collection[str]) -> int:
             remove(path)
             removed += 1
     return removed
+
+
+def drop_parts(media_dir: Path, video_id: str) -> None:
+    """Nothing is left of what has come of a video from a plain address, for whatever dataset. Raises StorageError."""
+    for path in (media_dir / FETCHING / FETCH_CACHE / HTTP_PARTS).glob(f"{digest([video_id])}-*"):
+        remove(path)

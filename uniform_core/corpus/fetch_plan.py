@@ -19,6 +19,7 @@ from uniform_core.corpus.fetching import ABSENT, OPEN_STATES, STAGE, fetch_candi
 from uniform_core.corpus.inputs import ListedItem
 from uniform_core.fetching.hosts import HostGates
 from uniform_core.fetching.sources import HttpSource, SourceConfig, YoutubeSource
+from uniform_core.fetching.time_left import Turns
 from uniform_core.types import SourceItem
 
 TYPICAL_BYTES_PER_S: Final = 90_000  # of a clip of at most 360 lines, as it is cut here: docs/experiments.md
@@ -144,6 +145,18 @@ def _hosts(config: RunConfig, videos: Mapping[str, int], hosts_file: Path) -> It
         until = closed[name].until if name in closed else None
         wait_s = 0.0 if until is None else max(0.0, (until - utc_now()).total_seconds())
         yield HostPlan(name, per_s * HOUR_S, count / per_s + wait_s, until)
+
+
+def turns_of(config: RunConfig) -> dict[str, list[Turns]]:
+    """What the sources of each dataset ask of hosts, in their order, by the names under which the gate counts hosts."""
+    rules = config.fetch.hosts
+    return {
+        dataset.name: [
+            Turns(source.kind, {rules.key_of(host): rules.rate_of(host).gap_s for host in sorted(hosts_of(source))})
+            for source in dataset.sources
+        ]
+        for dataset in index_datasets(config).values()
+    }
 
 
 def hosts_of(source: SourceConfig) -> frozenset[str]:

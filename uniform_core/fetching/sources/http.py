@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from uniform_core.catalog.fetch_cache import part_name
+from uniform_core.catalog.fetch_cache import HTTP_PARTS, part_name
 from uniform_core.download import Patience, Remote, RemoteError, download, drop
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.classes import FailureClass
@@ -25,7 +25,6 @@ from uniform_core.fingerprint import digest
 from uniform_core.settings import web_address_mistake
 from uniform_core.types import Count, PositiveFloat
 
-PARTS: Final = "http"  # the folder of partial files in the cache
 MOST_CONNECTIONS: Final = 50  # of one call; the next call goes on where the last of them was
 PAUSE_S: Final = 0.5  # before the next connection, doubled with each that brought nothing
 
@@ -118,7 +117,7 @@ class OpenHttp:
 
     def _got(self, url: str, host: str, name: str) -> Path | Failed | Deferred:
         """The whole file under scratch; what is there of it stays in the cache where it did not become whole."""
-        part = self._means.cache_dir / PARTS / f"{name}.part"
+        part = self._means.cache_dir / HTTP_PARTS / f"{name}.part"
         remote = Remote(url, self._config.most_bytes, hosts=self._config.allowed_hosts)
         left, was_renewed = self._config.tries, False
         answer: Failed | Deferred | None = None
