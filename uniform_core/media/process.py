@@ -18,7 +18,7 @@ from typing import Any
 import uniform_core
 from uniform_core.errors import ServiceError
 
-START_S = 60.0
+START_S = 600.0  # only ends what hangs: a worker that dies is seen at once, and a busy machine may take minutes
 READ_BYTES = 1 << 16
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV", "HOME")
 
