@@ -100,11 +100,12 @@ class LocalWorker(FetchWorker):
 
 @dataclass(frozen=True)
 class Validated:
-    """What one process has cut and validated, in how many seconds by the clock and of CPU."""
+    """What one process has cut and validated, in how many seconds: by the clock, of CPU, of CPU without its decoder."""
 
     clips: int
     wall_s: float
     cpu_s: float
+    own_s: float
 
 
 def validate_all(root: str, video: str, index_json: str, numbers: Sequence[int]) -> Validated:
@@ -125,9 +126,10 @@ def validate_all(root: str, video: str, index_json: str, numbers: Sequence[int])
     ]
     meter = CpuMeter()
     assert isinstance(worker.process(rows[:1])[0], Fetched)
-    before_s, started_s = meter.read_s(), time.monotonic()
+    before_s, own_s, started_s = meter.read_s(), time.process_time(), time.monotonic()
     done = sum(isinstance(result, Fetched) for row in rows[1:] for result in worker.process([row]))
-    validated = Validated(done, time.monotonic() - started_s, meter.read_s() - before_s)
+    wall_s, own_s = time.monotonic() - started_s, time.process_time() - own_s
+    validated = Validated(done, wall_s, meter.read_s() - before_s, own_s)
     worker.close()
     assert done == len(rows) - 1
     return validated
@@ -135,10 +137,11 @@ def validate_all(root: str, video: str, index_json: str, numbers: Sequence[int])
 
 @dataclass(frozen=True)
 class Ceiling:
-    """Clips a second of all processes together, and CPU seconds a clip."""
+    """Clips a second of all processes together, and CPU seconds a clip; `own_s` of them without the decoders'."""
 
     per_s: float
     cpu_s: float
+    own_s: float
 
 
 def ceiling(root: Path, video: Path, index_json: str, *, clips: int, processes: int) -> Ceiling:
@@ -156,6 +159,7 @@ def ceiling(root: Path, video: Path, index_json: str, *, clips: int, processes: 
     return Ceiling(
         per_s=sum(one.clips / one.wall_s for one in done),
         cpu_s=sum(one.cpu_s for one in done) / sum(one.clips for one in done),
+        own_s=sum(one.own_s for one in done) / sum(one.clips for one in done),
     )
 
 
@@ -213,6 +217,11 @@ def main() -> None:
         "of_ceiling": round(free.per_s / ceiling_per_s, 3),
         "free_host_cpu_ms": round(1e3 * free.cpu_s),
         "ceiling_cpu_ms": [round(1e3 * before.cpu_s), round(1e3 * after.cpu_s)],
+        "free_host_cpu_ms_by_part": {part: round(1e3 * spent_s) for part, spent_s in sorted(free.parts_s.items())},
+        "ceiling_cpu_ms_by_part": [
+            {"decoders": round(1e3 * (one.cpu_s - one.own_s)), "workers": round(1e3 * one.own_s)}
+            for one in (before, after)
+        ],
         "of_ceiling_cpu": round(ceiling_cpu_s / free.cpu_s, 3),
         "start_s": [round(slow.start_s, 1), round(free.start_s, 1)],
         "counted": [slow.clips, free.clips],

@@ -1,8 +1,9 @@
 """How fast a run of the fetcher goes once its workers are up, and what it spends on a clip.
 
 A run of weeks has no start worth the name, one of a minute on two cores is half start: eight workers and their
-decoders import for seconds. So what is measured begins when every worker has its decoder at work, and ends when the
-first of them finds nothing more to do; the start is told apart.
+decoders import for seconds. So what is measured begins when every worker has its decoder at work, and as many clips
+more have come; it ends when the first of them finds nothing more to do. The start is told apart, and what looking
+costs is nobody's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,7 +20,8 @@ from pathlib import Path
 import psutil
 from standin_host import Asked, Reply, StandinHost
 
-DECODER = "uniform_core.media.worker"
+DECODERS, OTHERS = "decoders", "ray"
+PARTS = {"uniform_core.media.worker": DECODERS, "ray::PoolActor": "workers", "ray::GateActor": "gate"}
 LOOK_S = 0.5
 
 
@@ -62,22 +64,29 @@ def serving(video: Path, *, per_s: float | None) -> Iterator[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class Look:
-    """What is there at a moment: files placed, CPU seconds of all our processes until then, decoders at work."""
+    """What is there at a moment: files placed, CPU seconds of our processes until then by part, decoders at work."""
 
     at_s: float
     files: int
-    cpu_s: float
+    cpu_s: Mapping[str, float]
     decoders: int
 
 
 @dataclass(frozen=True)
 class Steady:
-    """A run once its workers were up: clips a second, CPU seconds a clip, of how many; and how long the start took."""
+    """A run once its workers were up: clips a second, CPU seconds a clip by part, of how many; and the start's time.
+
+    Parts are the decoders, the workers that they belong to, the gate, the driver, and the rest of Ray.
+    """
 
     per_s: float
-    cpu_s: float
+    parts_s: Mapping[str, float]
     clips: int
     start_s: float
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(self.parts_s.values())
 
 
 class Watch:
@@ -88,7 +97,7 @@ class Watch:
 
     def __init__(self, folder: Path, *, host: int) -> None:
         self._folder, self._host = folder, host
-        self._me, self._spent, self._decoders = psutil.Process(), dict[int, float](), set[int]()
+        self._me, self._spent, self._parts = psutil.Process(), dict[int, float](), dict[int, str]()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.looks: list[Look] = []
@@ -103,14 +112,15 @@ class Watch:
 
     def steady(self, *, workers: int, clips: int) -> Steady:
         """The run between all workers' start and the first one's end. Raises ValueError where it was too short."""
-        during = [look for look in self.looks if look.decoders >= workers and look.files <= clips - workers]
+        up = next((look.files for look in self.looks if look.decoders >= workers), clips)
+        during = [look for look in self.looks if up + workers <= look.files <= clips - workers]
         if len(during) < 2 or during[-1].files - during[0].files < workers:
             raise ValueError(f"{clips} clips are too few for {workers} workers here: they were not up together")
         first, last = during[0], during[-1]
         done = last.files - first.files
         return Steady(
             per_s=done / (last.at_s - first.at_s),
-            cpu_s=(last.cpu_s - first.cpu_s) / done,
+            parts_s={part: (spent_s - first.cpu_s.get(part, 0.0)) / done for part, spent_s in last.cpu_s.items()},
             clips=done,
             start_s=first.at_s - self.looks[0].at_s,
         )
@@ -120,11 +130,24 @@ class Watch:
             for process in [self._me, *self._me.children(recursive=True)]:
                 try:
                     times = process.cpu_times()
-                    if process.pid not in self._spent and DECODER in process.cmdline():
-                        self._decoders.add(process.pid)
+                    if self._parts.get(process.pid, OTHERS) == OTHERS:  # Ray names an actor's process after its start
+                        self._parts[process.pid] = self._part_of(process)
                 except psutil.Error:
                     continue  # it has ended, and has spent what it had when it was last seen
                 if process.pid != self._host:
                     self._spent[process.pid] = times.user + times.system
             files = sum(1 for _ in self._folder.iterdir()) if self._folder.exists() else 0
-            self.looks.append(Look(time.monotonic(), files, sum(self._spent.values()), len(self._decoders)))
+            decoders = sum(part == DECODERS for part in self._parts.values())
+            self.looks.append(Look(time.monotonic(), files, self._spent_by_part(), decoders))
+
+    def _spent_by_part(self) -> dict[str, float]:
+        spent = dict.fromkeys(sorted({*self._parts.values()}), 0.0)
+        for pid, spent_s in self._spent.items():
+            spent[self._parts[pid]] += spent_s - (time.thread_time() if pid == self._me.pid else 0.0)
+        return spent
+
+    def _part_of(self, process: psutil.Process) -> str:
+        if process.pid == self._me.pid:
+            return "driver"
+        words = " ".join(process.cmdline())
+        return next((part for word, part in PARTS.items() if word in words), OTHERS)
