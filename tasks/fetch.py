@@ -37,6 +37,7 @@ from uniform_core.corpus.fetching import (
 )
 from uniform_core.corpus.fingerprints import fetch_fingerprint
 from uniform_core.corpus.items import item_from_json
+from uniform_core.corpus.unlisted import list_differences
 from uniform_core.errors import Rejection
 from uniform_core.files import try_lock
 from uniform_core.progress import ProgressEvent
@@ -75,7 +76,7 @@ def run_fetch(context: RunContext, *, time_of_run: Time | None = None) -> list[S
         deaths=books.pool.deaths,
         by_error_class=dict(sorted(Counter(books.failed.values()).items())),
         rows=dict(sorted(books.rows.items())),
-        note=_note(books, table),
+        note="\n".join(filter(None, [_note(books, table), *list_differences(context.config, official_only=True)])),
         tables={TABLE: table},
     )
     config = context.config

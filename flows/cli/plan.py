@@ -14,14 +14,15 @@ from uniform_core.build import build_run, require_items
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.model_plan import plan_model
 from uniform_core.corpus.plan import StagePlan, plan_stages
-from uniform_core.corpus.unlisted import MissingList, missing_lists, refusals
+from uniform_core.corpus.unlisted import MissingList, list_differences, missing_lists, refusals
 from uniform_core.settings import load_settings
 
 
 def plan(arguments: argparse.Namespace) -> int:
     """Print for each stage how much is done, how much would be done, what it would cost; and what the model costs.
 
-    Of lists that are not here it says what they were published with, and how they come.
+    Of lists that are not here it says what they were published with, and how they come; of the others, where they have
+    not as many clips or labels as were published.
     """
     settings = load_settings()
     config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
@@ -33,9 +34,14 @@ def plan(arguments: argparse.Namespace) -> int:
     named = arguments.stage or []
     asked = {*named, *(["fetch"] if "ingest" in named else [])}  # what is ingested has to come first
     rows = [stage for stage in stages if not asked or stage.stage in asked]
+    differences = list_differences(config) if any(row.stage == "fetch" for row in rows) else []
     model = {row.stage: plan_model(config) for row in rows if row.stage == "train"}
     if arguments.json:
-        lists = {"missing_lists": [asdict(one) for one in missing], "refused": refusals(config)}
+        lists = {
+            "missing_lists": [asdict(one) for one in missing],
+            "list_differences": differences,
+            "refused": refusals(config),
+        }
         more = {
             row.stage: ({"model": model[row.stage].as_dict()} if row.stage in model else {})
             | (lists if row.stage == "fetch" else {})
@@ -45,7 +51,8 @@ def plan(arguments: argparse.Namespace) -> int:
         return 0
     print(table([_row(row) for row in rows]))
     print("\n" + _whose_times(rows, rates, config.preset))
-    for words in ([_missing_words(missing)] if missing else []) + refusals(config):
+    said = [*([_missing_words(missing)] if missing else []), *([_different(differences)] if differences else [])]
+    for words in said + refusals(config):
         print(f"\n{words}")
     for costs in model.values():
         print(
@@ -81,6 +88,11 @@ def _missing_words(missing: Sequence[MissingList]) -> str:
         "lists that are not here: clips are counted as they were published, and none is left out for a list to guard "
         f"against\n{table(rows)}\n`uniform ingest` brings what comes by itself, before anything else."
     )
+
+
+def _different(differences: Sequence[str]) -> str:
+    """Which lists are not as they were published: cut short, or another edition."""
+    return "\n".join(["lists that are not as they were published:", *differences])
 
 
 def _whose_times(rows: Sequence[StagePlan], rates: Mapping[str, float], preset: str) -> str:

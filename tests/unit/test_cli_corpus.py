@@ -248,6 +248,22 @@ def test_a_plan_counts_the_members_whose_lists_are_here_and_those_that_are_not(
     assert {one["dataset"] for one in fetch["missing_lists"]} == {"landscape"}
 
 
+def test_a_plan_says_which_lists_are_not_as_they_were_published(
+    listed: Listed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["plan", "ingest", "audioset:eval", *listed.words]
+    different = [
+        "data: eval_segments.csv: 20,371 clips published, 4 found",
+        "data: eval_segments.csv: 527 labels published, 1 found",
+    ]
+    fetch, ingest = listed.json(words, capsys)
+    assert (fetch["list_differences"], "list_differences" in ingest) == (different, False)
+    code, text = said(words, capsys)
+    assert code == 0
+    assert " ".join(["lists that are not as they were published:", *different]) in text
+    assert "as they were published:" not in said(["plan", "train", "audioset:eval", *listed.words], capsys)[1]
+
+
 def test_a_plan_does_without_a_list_to_guard_against_and_says_so(
     listed: Listed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

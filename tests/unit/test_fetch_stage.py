@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fetch_index import short_index
+from index_files import landscape_csv, write_texts
 from media_files import write
 from standin_host import Reply, running, video
 
@@ -51,6 +53,25 @@ def test_data_without_an_index_has_nothing_to_fetch_and_pays_nothing_for_it(tmp_
     assert not context.settings.fetching_dir.exists()
     look = "import sys, tasks.fetch; print([m for m in ('ray', 'yt_dlp', 'torch', 'prefect') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_run_says_where_an_official_list_is_not_as_it_was_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that was cut short on its way would be a dataset cut short, and every later run would believe it."""
+    monkeypatch.setenv("UNIFORM_HOME", str(tmp_path / "home"))
+    official = Settings(home=tmp_path / "home").indexes_dir / "landscape"
+    write_texts(official, {"landscape.csv": landscape_csv([(GONE, 0, "thunder", "train")])})
+    words = [f"data.sources={json.dumps([{'kind': 'folder', 'path': str(tmp_path)}])}"]
+    home = tmp_path / "home"
+    [summary] = run_fetch(context_of(home, NoRay(Settings(home=home)), data="landscape:test", overrides=words))
+    assert summary.candidates == 0
+    assert summary.note == "\n".join(
+        ["data: landscape.csv: 1,178 clips published, 1 found", "data: landscape.csv: 9 labels published, 1 found"]
+    )
+    given = [*words, f"data.index={official}"]
+    [own] = run_fetch(context_of(home, NoRay(Settings(home=home)), data="landscape:test", overrides=given))
+    assert own.note == "", "of a list of one's own nobody expects more"
 
 
 def test_an_index_becomes_files_and_clips_and_what_is_lost_is_counted(tmp_path: Path, ray_running: RaySession) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a run whose lists are not here yet: how many clips were published, and how the lists come.
+"""What was published of a run's lists: how many clips, how those come that are not here, how those differ that are.
 
 No network is asked.
 """
@@ -47,6 +47,20 @@ def missing_lists(config: RunConfig) -> list[MissingList]:
         )
         for place, dataset in needed_lists(config).items()
         for file in dataset.missing_lists
+    ]
+
+
+def list_differences(config: RunConfig, *, official_only: bool = False) -> list[str]:
+    """Where the lists of a run that are here have not as many clips or labels as were published, in words.
+
+    `official_only` leaves out those that somebody has given in place of the official ones. Lists are read to their
+    end, whatever limit a dataset has. Raises ConfigError where one cannot be used.
+    """
+    return [
+        f"{place}: {words}"
+        for place, dataset in needed_lists(config).items()
+        if not dataset.missing_lists and not (official_only and dataset.index)
+        for words in dataset.differences()
     ]
 
 
