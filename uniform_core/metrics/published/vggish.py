@@ -104,10 +104,13 @@ class Vggish:
 def load_vggish(config: VggishConfig) -> Vggish:
     """The net of a config. Raises ConfigError where its weights are not there, or not these."""
     network, state = _fitting(config, read=read_tensors)
-    whitening = None
-    if config.layer == "pca":
-        whitening = filled(*_fitting_pca(config, read=read_tensors), device=config.device)
+    whitening = load_whitening(config) if config.layer == "pca" else None
     return Vggish(filled(network, state, device=config.device), config.layer, whitening)
+
+
+def load_whitening(config: VggishConfig) -> Whitening:
+    """The PCA of a config. Raises ConfigError where its weights are not there, or not these."""
+    return filled(*_fitting_pca(config, read=read_tensors), device=config.device)
 
 
 def require_network(config: VggishConfig) -> None:
