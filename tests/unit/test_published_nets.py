@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,14 @@ def sound(samples: int) -> np.ndarray:
 
 def pictures(height: int, width: int, *, frames: int = 9) -> np.ndarray:
     return numpy_rng("test.pictures").integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
+
+
+def test_their_configs_need_no_torch() -> None:
+    """Quick commands read configs and fingerprints."""
+    asked = (
+        "import sys, uniform_core.metrics.published as p; p.Cnn14Config().fingerprint; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
 
 
 def bytes_of(spec: str, *, without: tuple[str, ...] = ()) -> dict[str, torch.Tensor]:
