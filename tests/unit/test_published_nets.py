@@ -219,9 +219,9 @@ def test_front_ends_cut_or_squash() -> None:
     frames[:, :, 96:204] = 255
     cut, squashed = mm_diffusion_clip(frames), styleganv_clip(frames)
     assert cut.shape == squashed.shape == (3, 9, 224, 224)
-    assert float(cut.min()) == 1, "the middle third alone"
+    assert float(cut.min()) > 0.999, "the middle third alone"
     assert 0.34 < float((squashed > 0).float().mean()) < 0.38
     tall = mm_diffusion_clip(frames.transpose(0, 2, 1, 3).copy())
-    assert torch.equal(tall, cut)
+    torch.testing.assert_close(tall, cut, rtol=0, atol=1e-6)
     whole = plain_clip(frames)
     assert (whole.shape, float(whole.max())) == ((3, 9, 100, 300), 255)
