@@ -7,11 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import test_audio_vae_parity as audio_vae
+import test_cnn14_parity as cnn14
 import test_hifigan_parity as hifigan
+import test_i3d_parity as i3d
 import test_iddpm_parity as iddpm
 import test_mel_parity as mel
 import test_stdit3_parity as stdit3
 import test_vae_temporal_parity as vae
+import test_vggish_parity as vggish
 
 Check = Callable[[], None]
 
@@ -83,6 +86,29 @@ def of_hifigan(folder: Path, work: Path) -> list[Check]:
     ]
 
 
+def of_vggish(folder: Path, work: Path) -> list[Check]:
+    return [partial(check, folder) for check in (vggish.test_front_end, vggish.test_embeddings)]
+
+
+def of_cnn14(folder: Path, work: Path) -> list[Check]:
+    return [
+        partial(cnn14.test_front_end, folder),
+        *(partial(cnn14.test_features_and_logits, folder, form) for form in cnn14.FORMS),
+    ]
+
+
+def of_i3d(folder: Path, work: Path) -> list[Check]:
+    looks = (
+        i3d.test_mm_diffusions_features_and_logits,
+        i3d.test_logits_of_a_squashed_picture,
+        i3d.test_logits_by_the_batch_norm_of_pytorch_i3d,
+    )
+    return [
+        *(partial(i3d.test_front_ends, folder, front) for front in i3d.FRONTS),
+        *(partial(check, folder) for check in looks),
+    ]
+
+
 CHECKS: dict[str, Callable[[Path, Path], list[Check]]] = {
     "stdit3": of_stdit3,
     "vae_temporal": of_vae_temporal,
@@ -90,6 +116,9 @@ CHECKS: dict[str, Callable[[Path, Path], list[Check]]] = {
     "mel": of_mel,
     "audio_vae": of_audio_vae,
     "hifigan": of_hifigan,
+    "vggish": of_vggish,
+    "cnn14": of_cnn14,
+    "i3d": of_i3d,
 }
 
 

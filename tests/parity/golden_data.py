@@ -68,8 +68,12 @@ def golden_table(folder: Path, file: str = "spec.json") -> Any:
 
 def golden_state(folder: Path, spec: str = "spec.json") -> dict[str, torch.Tensor]:
     """The weights that a folder's numbers were made with, by the rule."""
-    made = _rule().make_state(golden_table(folder, spec), golden_seed(folder))
-    return {name: torch.from_numpy(value) for name, value in made.items()}
+    return rule_state(golden_table(folder, spec), golden_seed(folder))
+
+
+def rule_state(table: Any, seed: int) -> dict[str, torch.Tensor]:
+    """Weights by the rule, of a table of names and shapes."""
+    return {name: torch.from_numpy(value) for name, value in _rule().make_state(table, seed).items()}
 
 
 def golden_seed(folder: Path) -> int:

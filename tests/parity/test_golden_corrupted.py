@@ -10,7 +10,12 @@ from golden_checks import CHECKS, require_parity
 from golden_data import corrupted, golden_folders, numpy_arrays
 
 FOLDERS = {name: golden_folders(name)[0] for name in CHECKS}
-FILES = {"mel": ("mel.npz",), "audio_vae": ("io.npz",), "hifigan": ("io.npz", "io_plain.npz")}  # else outputs.npz
+FILES = {  # else outputs.npz
+    "mel": ("mel.npz",),
+    "audio_vae": ("io.npz",),
+    "hifigan": ("io.npz", "io_plain.npz"),
+    **dict.fromkeys(("vggish", "cnn14", "i3d"), ("data.npz",)),
+}
 BY = {"mel": 0.05}  # else 0.01; the README's tolerance of a log-mel is 0.01
 
 

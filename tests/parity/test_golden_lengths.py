@@ -106,12 +106,22 @@ def mel_of(samples: int) -> Alter:
     return lambda folder, into: altered(folder, into, mel=changed)
 
 
+def vggish_of_two_seconds(folder: Path, into: Path) -> Path:
+    """The first 2 s, and the two examples that they give."""
+
+    def changed(arrays: Arrays) -> Arrays:
+        return first_samples(arrays, of=4, kept=2) | {"wave": arrays["wave"][:32_000]}
+
+    return altered(folder, into, data=changed)
+
+
 ALTERED: dict[str, tuple[str, Alter]] = {
     "stdit3": ("stdit3", stdit3_of_one_sample),
     "vae_temporal": ("vae_temporal", vae_of_other_inputs),
     "iddpm": ("iddpm", iddpm_of_fewer_samples),
     "audio_vae": ("audio_vae", half_the_batch("io")),
     "hifigan": ("hifigan", half_the_batch("io", "io_plain")),
+    "vggish": ("vggish", vggish_of_two_seconds),
     "mel, shorter": ("mel", mel_of(48_077)),
     "mel, longer": ("mel", mel_of(69_300)),
 }

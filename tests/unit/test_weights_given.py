@@ -10,7 +10,7 @@ from weights_entries import made_up
 
 from uniform_core.errors import ConfigError, ServiceError
 from uniform_core.fingerprint import bytes_sha256
-from uniform_core.weights import MANIFEST, WeightsFile, find_weights, take
+from uniform_core.weights import MANIFEST, WeightsFile, find_weights, take, weights_digest
 from uniform_core.weights.pins import read_pins
 from uniform_core.weights.pull import pull_weights
 from uniform_core.weights.verify import names_here, verify_weights
@@ -128,3 +128,20 @@ def test_verify_names_every_file_and_what_became_of_it(root: Path, given: Path) 
     assert found["sub/big.bin"].verdict == "missing"
     with pytest.raises(ConfigError, match="one of "):
         verify_weights(["nobody"])
+
+
+def test_a_file_that_does_not_begin_as_published_is_refused(
+    root: Path, given: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = bytes_sha256(BIG)[:8]
+    right, wrong = (WeightsFile(path="sub/big.bin", sha256_prefix=prefix) for prefix in (begins, "00000000"))
+    monkeypatch.setitem(MANIFEST, "made-up", made_up(wrong))
+    with pytest.raises(ConfigError, match="expected sha256 00000000…; found"):
+        pull_weights("made-up", given=given)
+    monkeypatch.setitem(MANIFEST, "made-up", made_up(right))
+    assert [one.state for one in pull_weights("made-up", given=given)] == ["taken"]
+    assert [finding.verdict for finding in verify_weights(["made-up"])] == ["whole"]
+    monkeypatch.setitem(MANIFEST, "made-up", made_up(wrong))
+    assert [finding.verdict for finding in verify_weights(["made-up"])] == ["damaged"]
+    with pytest.raises(ConfigError, match="sha256 00000000…, as published"):
+        weights_digest("made-up")

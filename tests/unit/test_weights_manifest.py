@@ -15,10 +15,11 @@ DIFFUSERS = {f"{name}-diffusers" for name in ALPHA | SIGMA}
 OPENSORA = {"opensora-vae-1.2", "opensora-stdit3-xl2"}
 
 CAPTIONERS = {"qwen2.5-vl-7b-instruct", "pllava-13b"}
+EVALUATION = {"vggish", "vggish-pca", "panns-cnn14-16k", "i3d-400", "i3d-400-torchscript", "c3d-ucf101-torchscript"}
 
 
 def test_everything_that_the_papers_system_needs_is_listed() -> None:
-    known = FLAN_T5 | AUDIOLDM | ORIGINALS | ALPHA | SIGMA | DIFFUSERS | OPENSORA | CAPTIONERS
+    known = FLAN_T5 | AUDIOLDM | ORIGINALS | ALPHA | SIGMA | DIFFUSERS | OPENSORA | CAPTIONERS | EVALUATION
     assert set(MANIFEST) == known
     assert {MANIFEST[name].repo for name in FLAN_T5} == {f"google/{name}" for name in FLAN_T5}
     assert {MANIFEST[name].repo for name in AUDIOLDM} == {f"cvssp/{name}" for name in AUDIOLDM}
@@ -32,12 +33,13 @@ def test_an_entry_has_a_source_for_every_file_and_says_aloud_what_it_forbids(wei
     assert weights.name == next(name for name, known in MANIFEST.items() if known is weights)
     assert len({file.path for file in weights.files}) == len(weights.files)
     assert weights.repo or all(file.url for file in weights.files)
-    assert weights.is_commercial is ("-NC" not in weights.licence)
+    assert weights.is_commercial is ("-NC" not in weights.licence and weights.licence != "none stated")
     assert weights.used_for
     assert weights.revision == "main" or len(weights.revision) == 40
     large = [file for file in weights.files if not file.path.endswith((".json", "spiece.model"))]
     assert large, "more than a config"
-    assert all((file.likely_bytes or 10**9) > 10**8 for file in large)
+    least = {"vggish-pca": 10**5}.get(weights.name, 5 * 10**7 if weights.name in EVALUATION else 10**8)
+    assert all((file.likely_bytes or 10**9) > least for file in large)
 
 
 def test_the_published_hashes_of_the_facts_are_the_manifests() -> None:
@@ -72,3 +74,26 @@ def test_sizes_of_an_entry_are_summed_as_far_as_they_are_known() -> None:
     assert MANIFEST["audioldm2"].is_size_known
     assert not MANIFEST["flan-t5-xxl"].is_size_known, "two of its five shards are on no page"
     assert MANIFEST["audioldm-m-full-original"].likely_bytes == 0
+
+
+def test_what_is_known_of_the_nets_of_evaluation() -> None:
+    """facts/metrics.md §3: sources, and how the hashes of VGGish's files begin, which their names say too."""
+    files = {name: MANIFEST[name].files[0] for name in EVALUATION}
+    assert all(len(MANIFEST[name].files) == 1 for name in EVALUATION)
+    assert (files["vggish"].sha256 or "").startswith("10086976")
+    assert files["vggish-pca"].sha256_prefix == "970ea276"
+    assert {name for name, file in files.items() if file.published_sha256 is None} == {
+        "i3d-400", "c3d-ucf101-torchscript"
+    }  # fmt: skip
+    assert "zenodo.org/records/3987831/" in (files["panns-cnn14-16k"].url or "")
+    assert "songweige/TATS" in (files["i3d-400"].url or "")
+    assert MANIFEST["i3d-400-torchscript"].repo == "flateon/FVD-I3D-torchscript"
+
+
+def test_a_hash_of_which_the_beginning_was_published() -> None:
+    file = WeightsFile(path="a.pth", sha256_prefix="970ea276")
+    assert file.is_published("970ea276" + "0" * 56)
+    assert not file.is_published("970ea277" + "0" * 56)
+    assert file.published_sha256 == "970ea276…"
+    with pytest.raises(ValueError, match="sha256_prefix"):
+        WeightsFile(path="a.pth", sha256_prefix="970ea27")

@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 
 from uniform_core.codecs import mel
 from uniform_core.codecs.base import AudioCodec, AudioCodecConfig
-from uniform_core.codecs.loading import Precision
 from uniform_core.devices import Device
 from uniform_core.errors import ConfigError
 from uniform_core.lazy import lazy
 from uniform_core.spec import AVSpec
 from uniform_core.types import Count, PositiveFloat
 from uniform_core.weights import weights_digest
+from uniform_core.weights.filling import Precision
 
 if TYPE_CHECKING:
     from uniform_core.codecs import audioldm_vae_net

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from uniform_core.codecs.audioldm_vae import AudioLdmVaeConfig
 from uniform_core.codecs.base import AudioCodec
-from uniform_core.codecs.loading import PartFiles, fill, in_chunks, part_files, require_config
+from uniform_core.codecs.loading import PartFiles, in_chunks, part_files, require_config
 from uniform_core.codecs.mel import LOG_MEL_FLOOR
 from uniform_core.errors import ConfigError
 from uniform_core.weights import find_weights
+from uniform_core.weights.filling import fill
 from uniform_core.weights.reading import read_forms, read_tensors, require_names
 
 FOLDER: Final = "vae"

@@ -16,8 +16,9 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 from uniform_core.codecs.base import Vocoder
 from uniform_core.codecs.hifigan import HifiGanConfig
-from uniform_core.codecs.loading import fill, in_chunks, part_files, require_config
+from uniform_core.codecs.loading import in_chunks, part_files, require_config
 from uniform_core.weights import find_weights
+from uniform_core.weights.filling import fill
 from uniform_core.weights.reading import check_finite, read_forms, read_tensors, require_names
 
 FOLDER: Final = "vocoder"

@@ -1,4 +1,4 @@
-"""Where a codec's weights lie among the files of a word, whether their config is ours, and on what they are run."""
+"""Where a codec's weights lie among the files of a word, and whether their config is ours."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from uniform_core.devices import Device, device_of
 from uniform_core.errors import ConfigError
 from uniform_core.lazy import lazy, lazy_name
 from uniform_core.weights import FoundWeights
@@ -20,7 +19,6 @@ else:
     torch = lazy("torch")
     Tensor = lazy_name("torch", "Tensor")
 
-Precision = Literal["float32", "bfloat16"]
 CHECKPOINT: Final = ".ckpt"  # a training's file, which holds its weights under a key
 
 
@@ -92,17 +90,6 @@ def in_chunks(batch: Tensor, size: int, *, made: Callable[[Tensor], Tensor]) -> 
     """What `made` makes of a batch, `size` of it at a time; float32, on the device that the batch came from."""
     pieces = [made(part).to(device=batch.device, dtype=torch.float32) for part in torch.split(batch, size)]
     return torch.cat(pieces)
-
-
-def fill(network: torch.nn.Module, state: Mapping[str, Tensor], *, device: Device, dtype: Precision) -> None:
-    """Give a network of the device "meta" its place and its weights, copied: those of a file may be the file itself.
-
-    Raises ConfigError for a GPU that is not there.
-    """
-    place, kind = device_of(device), getattr(torch, dtype)
-    placed = {name: tensor.to(device=place, dtype=kind, copy=True) for name, tensor in state.items()}
-    network.load_state_dict(placed, strict=True, assign=True)
-    network.eval().requires_grad_(False)
 
 
 def _plain(value: Any) -> Any:

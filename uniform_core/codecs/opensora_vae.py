@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from uniform_core.codecs.base import VideoCodec, VideoCodecConfig
-from uniform_core.codecs.loading import Precision
 from uniform_core.codecs.vae_sizes import SpatialVaeSize, TemporalVaeSize
 from uniform_core.devices import Device, device_of
 from uniform_core.errors import ConfigError
@@ -14,6 +13,7 @@ from uniform_core.lazy import lazy
 from uniform_core.spec import AVSpec
 from uniform_core.types import Count
 from uniform_core.weights import find_weights, weights_digest
+from uniform_core.weights.filling import Precision
 
 if TYPE_CHECKING:
     import torch

@@ -15,14 +15,13 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from numpy.lib.stride_tricks import sliding_window_view
 
+from uniform_core.metrics.slaney import mel_filters
+
 WINDOW_SAMPLES = 2048
 HOP_SAMPLES = 512
 MEL_BANDS = 128
 LEAST_POWER = 1e-10
 RANGE_DB = 80.0
-LINEAR_HZ_PER_MEL = 200.0 / 3  # Slaney's scale: linear up to 1 kHz …
-LOG_FROM_HZ = 1000.0
-LOG_STEP = np.log(6.4) / 27.0  # … and a factor of 6.4 in 27 steps above
 
 
 def onset_strength(samples_N: Float32[np.ndarray, " n"], *, rate_hz: int) -> Float32[np.ndarray, " t"]:
@@ -62,24 +61,4 @@ def _hann() -> Float64[np.ndarray, " w"]:
 
 @cache
 def _mel_filters(rate_hz: int) -> Float32[np.ndarray, "m f"]:
-    """Triangles of equal area over Slaney's mel scale, from 0 to half the rate."""
-    bin_hz_F = np.fft.rfftfreq(n=WINDOW_SAMPLES, d=1.0 / rate_hz)
-    edge_hz = _mel_to_hz(np.linspace(0.0, _hz_to_mel(0.5 * rate_hz), MEL_BANDS + 2))
-    width_hz = np.diff(edge_hz)
-    distance = np.subtract.outer(edge_hz, bin_hz_F)
-    rising_MF = -distance[:-2] / width_hz[:-1, None]
-    falling_MF = distance[2:] / width_hz[1:, None]
-    filters_MF: np.ndarray = np.maximum(0, np.minimum(rising_MF, falling_MF)).astype(np.float32)
-    filters_MF *= (2.0 / (edge_hz[2:] - edge_hz[:-2]))[:, None]
-    return filters_MF
-
-
-def _hz_to_mel(hz: float) -> float:
-    if hz < LOG_FROM_HZ:
-        return hz / LINEAR_HZ_PER_MEL
-    return float(LOG_FROM_HZ / LINEAR_HZ_PER_MEL + np.log(hz / LOG_FROM_HZ) / LOG_STEP)
-
-
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    above = mel - LOG_FROM_HZ / LINEAR_HZ_PER_MEL
-    return np.where(above >= 0, LOG_FROM_HZ * np.exp(LOG_STEP * above), LINEAR_HZ_PER_MEL * mel)
+    return mel_filters(rate_hz, window=WINDOW_SAMPLES, bands=MEL_BANDS)

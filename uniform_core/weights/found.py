@@ -142,10 +142,10 @@ def _sha256_here(weights: Weights, file: WeightsFile, pin: Pin | None) -> str | 
         return file.sha256
     is_pinned = pin is not None and path.stat().st_size == pin.size_bytes
     found = pin.sha256 if pin is not None and is_pinned else sha256_of(path)
-    if file.sha256 not in (None, found):
+    if not file.is_published(found):
         raise ConfigError(
             f"weights {weights.name}: {path}",
-            expected=f"sha256 {file.sha256}, as published",
+            expected=f"sha256 {file.published_sha256}, as published",
             found=found,
             fix="It is damaged or another file: move it away, or name your own by its path; `uniform weights pull "
             f"{weights.name}` gets the published one.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from uniform_core.weights.evaluation import EVALUATION
 from uniform_core.weights.record import Weights, WeightsFile
 
 NC: Final = "CC-BY-NC-SA-4.0"
@@ -272,5 +273,5 @@ _CAPTIONERS: Final = (
 )
 
 MANIFEST: Final[Mapping[str, Weights]] = {
-    weights.name: weights for weights in (*_OPENSORA, *_AUDIOLDM, *_FLAN_T5, *_PIXART, *_CAPTIONERS)
+    weights.name: weights for weights in (*_OPENSORA, *_AUDIOLDM, *_FLAN_T5, *_PIXART, *_CAPTIONERS, *EVALUATION)
 }

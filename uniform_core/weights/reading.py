@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uniform_core.errors import ConfigError
 from uniform_core.lazy import lazy, lazy_name
+from uniform_core.weights.arrays import arrays_allowed, as_tensor
 
 if TYPE_CHECKING:
     import safetensors
@@ -35,37 +36,38 @@ _PLAIN: Final = frozenset((*_FLOATS, *_WHOLE, "C64"))
 _SHOWN = 3  # names that stand for all of a kind in a message
 
 
-def read_tensors(path: Path, *, key: str | None = None) -> dict[str, Tensor]:
+def read_tensors(path: Path, *, key: str | None = None, has_arrays: bool = False) -> dict[str, Tensor]:
     """The named tensors of a weights file, on the CPU, every number finite.
 
     `key` names the part of a pickled file that holds them ("state_dict", "generator"); without it they must stand at
-    the top. Raises ConfigError for a file that is damaged, refused, something else, or holds NaN or infinity.
+    the top. `has_arrays`: the file is one that has NumPy arrays too, or in their place. Raises ConfigError for a file
+    that is damaged, refused, something else, or holds NaN or infinity.
     """
-    tensors = _tensors_of(path, key, has_numbers=True)
+    tensors = _tensors_of(path, key, has_numbers=True, has_arrays=has_arrays)
     check_finite(tensors, item=str(path))
     return tensors
 
 
-def read_forms(path: Path, *, key: str | None = None) -> dict[str, Tensor]:
+def read_forms(path: Path, *, key: str | None = None, has_arrays: bool = False) -> dict[str, Tensor]:
     """What `read_tensors` would give, without the numbers (device "meta") of all but scalars.
 
     It takes moments where the numbers take minutes. Raises the same but for numbers that are not finite.
     """
     forms = {
         name: tensor.to("meta") if tensor.ndim else tensor
-        for name, tensor in _tensors_of(path, key, has_numbers=False).items()
+        for name, tensor in _tensors_of(path, key, has_numbers=False, has_arrays=has_arrays).items()
     }
     check_finite({name: tensor for name, tensor in forms.items() if not tensor.is_meta}, item=str(path))
     return forms
 
 
-def _tensors_of(path: Path, key: str | None, *, has_numbers: bool) -> dict[str, Tensor]:
+def _tensors_of(path: Path, key: str | None, *, has_numbers: bool, has_arrays: bool) -> dict[str, Tensor]:
     """The tensors of a file; without `has_numbers` all but scalars may be forms alone."""
     if path.suffix not in (".safetensors", *PICKLES):
         raise unreadable(path, f"a file {path.name}", fix="Give a " + ", ".join((".safetensors", *PICKLES)) + " file.")
     _require_binary(path)
     if path.suffix != ".safetensors":
-        return _part(path, _unpickled(path), key)
+        return _part(path, _unpickled(path, has_arrays=has_arrays), key)
     if key is not None:
         raise unreadable(path, f"a safetensors file, which has no part {key!r}", fix="Leave the key out.")
     return _from_safetensors(path, has_numbers=has_numbers)
@@ -126,7 +128,7 @@ def _from_safetensors(path: Path, *, has_numbers: bool) -> dict[str, Tensor]:
         raise unreadable(path, f"cut short or damaged ({first_line(error)})", fix=AGAIN) from error
 
 
-def _unpickled(path: Path) -> object:
+def _unpickled(path: Path, *, has_arrays: bool) -> object:
     """What a pickled file holds, by torch's reader that makes tensors and plain containers and nothing else."""
     with path.open("rb") as file:
         magic = file.read(4)
@@ -136,7 +138,7 @@ def _unpickled(path: Path) -> object:
     if is_zip:
         _check_archive(path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), arrays_allowed(has_arrays):
             warnings.simplefilter("ignore")  # of protocols and kinds of tensors: what is wrong is refused below
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
@@ -173,6 +175,8 @@ def _part(path: Path, whole: object, key: str | None) -> dict[str, Tensor]:
                 path, f"no {key!r} but {_kinds(whole)}", fix="Correct the key.", expected=f"a part {key!r}"
             )
         part = whole[key]
+    if isinstance(part, Mapping):
+        part = {name: as_tensor(value) for name, value in part.items()}
     if not isinstance(part, Mapping) or not part or not all(isinstance(value, Tensor) for value in part.values()):
         fix = "Say with a key which part is meant." if key is None else "Correct the key."
         raise unreadable(path, _kinds(part), fix=fix, expected="a table of tensors alone")

@@ -14,7 +14,7 @@ class WeightsFile(Frozen):
 
     `size_bytes` and `sha256` are the published ones; None where nobody published them: those seen first are pinned.
     `about_bytes` is a size that was published rounded (three digits): enough to say, to look for room, and to refuse
-    what cannot be the file.
+    what cannot be the file. `sha256_prefix` is how a sha256 begins of which no more was published.
     """
 
     path: str
@@ -22,6 +22,7 @@ class WeightsFile(Frozen):
     size_bytes: Count | None = None
     about_bytes: Count | None = None
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    sha256_prefix: str | None = Field(default=None, pattern=r"^[0-9a-f]{8,63}$")
 
     @field_validator("path")
     @classmethod
@@ -29,6 +30,15 @@ class WeightsFile(Frozen):
         if path.startswith("/") or any(part in ("", "..") or part.startswith(".") for part in path.split("/")):
             raise ValueError("should be a plain relative path, no part of it beginning with a dot")
         return path
+
+    def is_published(self, sha256: str) -> bool:
+        """Whether a file of this sha256 may be it, as far as one was published."""
+        return self.sha256 in (None, sha256) and sha256.startswith(self.sha256_prefix or "")
+
+    @property
+    def published_sha256(self) -> str | None:
+        """What was published of its sha256, in words; None for nothing."""
+        return self.sha256 or (f"{self.sha256_prefix}…" if self.sha256_prefix else None)
 
     @property
     def likely_bytes(self) -> int | None:

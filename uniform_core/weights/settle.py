@@ -83,6 +83,8 @@ def difference(file: WeightsFile, path: Path, *, sha256: str | None, size_bytes:
         return f"about {about:,} bytes", f"{found:,}"
     if sha256 is not None and sha256_of(path) != sha256:
         return f"sha256 {sha256}", sha256_of(path)
+    if file.sha256_prefix is not None and not file.is_published(sha256_of(path)):
+        return f"sha256 {file.published_sha256}", sha256_of(path)
     return None
 
 
