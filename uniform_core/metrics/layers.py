@@ -13,17 +13,24 @@ from uniform_core.types import Modality
 SKETCH_LAYER: Final = "sketch"
 SKETCHES: Final = {"videosketch": Modality.VIDEO, "melsketch": Modality.AUDIO}  # by extractor
 
+I3D_LAYERS: Final = ("logits_crop", "logits_squash")  # by the front end: MM-Diffusion's, StyleGAN-V's
+
 # Patterns: of the sound's onsets there is a layer for every rate.
 LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
     "tinyvideo": ("features", "logits"),
     "tinymel": ("features", "logits"),
     "tinysync": (VIDEO_LAYER, AUDIO_LAYER),
-    "farneback": ("flow", "rate_hz"),
+    "farneback": ("flow", "rate_hz", "movement"),
     "gauge": ("colour", "area", "pitch"),
     **dict.fromkeys(SKETCHES, (SKETCH_LAYER,)),
-    "librosa": ("onsets_native", r"onsets_[1-9]\d*"),
+    "librosa": ("onsets_native", r"onsets_[1-9]\d*", "peak"),
+    # Of the named protocols, from original files.
+    "vggish16k": ("features", "peak"),
+    "cnn14_16k": ("features", "logits", "peak"),
+    "i3d400": (*I3D_LAYERS, "rate_hz", "movement"),
+    "i3d400_torchscript": ("features", "rate_hz", "movement"),
+    "c3d_ucf101": ("log_probabilities", "rate_hz", "movement"),
 }
-
 
 _JUDGES: Final[Mapping[str, Modality]] = {
     "tinyvideo": Modality.VIDEO,
@@ -36,6 +43,8 @@ _JUDGES: Final[Mapping[str, Modality]] = {
     "area": Modality.VIDEO,
     "pitch": Modality.AUDIO,
     **SKETCHES,
+    **dict.fromkeys(("vggish16k", "cnn14_16k"), Modality.AUDIO),
+    **dict.fromkeys(("i3d400", "i3d400_torchscript", "c3d_ucf101"), Modality.VIDEO),
 }
 
 

@@ -11,9 +11,8 @@ from uniform_core.metrics.loading import Loading as Loading
 from uniform_core.metrics.loading import VideoLoading as VideoLoading
 from uniform_core.types import Count, Frozen, Modality
 
-# What is looked at in each clip beside its features: a layer of this name that the protocol's extractor fills.
-Check = Literal["rate_hz", "peak", "movement"]
-
+# What is looked at in each clip beside its features: a layer that an extractor of the metric fills.
+Check = Annotated[str, Field(pattern=r"^[a-z0-9_]+/(rate_hz|peak|movement)$")]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # a part of a metric's name: no dot, no `@`
 
 
@@ -48,8 +47,8 @@ class Protocol(Frozen):
     items: Count | None = None  # how many clips a side the protocol asks for; fewer are scored with a warning
     # Of the reduction; features are what the extractor gives. `float32_svd` is the form of MM-Diffusion's lineage.
     precision: Literal["float64", "float32_svd"] = "float64"
-    # What is wrong with clips beside their features: rates that differ and sounds that are all silent give no number,
-    # silent and still clips are counted. Left out of a dump where there is none.
+    # What may be wrong with clips beside their features (`checks.py`): rates that differ and sounds that are all silent
+    # give no number, silent and still clips are counted. Left out of a dump where there is none.
     checks: tuple[Check, ...] = Field(default=(), exclude_if=lambda value: value == ())
 
     def at(self, terms: Terms) -> Protocol:
