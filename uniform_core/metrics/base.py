@@ -190,7 +190,7 @@ class MetricConfig(Member):
                     fix="Hand in every set that `needs` names.",
                 )
         counts = {side: self._count(inputs, side) for side in SIDES}
-        problem = self._left_out(inputs, lacking or {}) or self._problem(inputs) or self._meaningless(inputs)
+        problem = self._incomplete(inputs, lacking or {}) or self._problem(inputs) or self._meaningless(inputs)
         measured = problem if problem is not None else self.measure(inputs)
         if isinstance(measured, Measured) and not np.isfinite(measured.value):
             measured = f"the arithmetic gave {measured.value}"
@@ -241,7 +241,7 @@ class MetricConfig(Member):
                 return f"{need.side} sets do not hold the same items: {len(odd)} differ, the first is {odd[0]}"
         return None
 
-    def _left_out(self, inputs: Inputs, lacking: Lacking) -> str | None:
+    def _incomplete(self, inputs: Inputs, lacking: Lacking) -> str | None:
         """Which clips have no features, in words; None where all have."""
         reasons = (
             left_out(need.side, need.extractor, len(inputs[need]), lacking.get((need.side, need.extractor), {}))
@@ -271,8 +271,10 @@ class MetricConfig(Member):
     def _too_few(self, counts: Mapping[Side, int]) -> tuple[str, ...]:
         asked = self.protocol.items
         sides = dict.fromkeys(need.side for need in self.needs)
-        return tuple(
+        few = (
             f"{counts[s]} {s} items where the protocol asks for {asked}"
             for s in sides
             if asked and s in counts and counts[s] < asked
         )
+        alone = (f"1 {s} clip: a number without an interval" for s in sides if counts.get(s) == 1)
+        return (*few, *alone)

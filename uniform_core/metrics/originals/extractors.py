@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
@@ -51,12 +51,14 @@ class OriginalExtractor(ABC):
     def fingerprint(self) -> str: ...
 
 
-class Watcher(Protocol):
+class Watcher(ABC):
     """Who looks at the frames of one file."""
 
+    @abstractmethod
     def see(self, frame_HW3: np.ndarray) -> None:
         """Take in the next RGB uint8 frame [H, W, 3]."""
 
+    @abstractmethod
     def layers(self, *, rate_hz: float | None) -> Layers | Rejection:
         """What was seen, once the file has ended."""
 
@@ -96,7 +98,7 @@ class StreamedFarneback(PictureExtractor):
         return _FlowWatcher()
 
 
-class _FlowWatcher:
+class _FlowWatcher(Watcher):
     def __init__(self) -> None:
         self._meter = MotionMeter()
 
@@ -223,7 +225,7 @@ class ScriptedC3d(PictureExtractor):
         return {"log_probabilities": np.log(np.maximum(row_K, np.finfo(np.float64).tiny))}
 
 
-class _Clip:
+class _Clip(Watcher):
     """The frames of a window, which a net looks at together."""
 
     def __init__(self, least: int, look: Callable[[np.ndarray], Layers]) -> None:
