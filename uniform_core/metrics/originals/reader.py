@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def look_at(sandbox: Sandbox, path: Path, looks: Sequence[Look], *, content_sha2
     return [heard[look] if look in heard else pictures.layers(look, media) for look in looks]
 
 
-def _streams(sees: bool, hears: bool, looks: Sequence[Look]) -> str:
+def _streams(sees: bool, hears: bool, looks: Sequence[Look]) -> Literal["both", "video", "audio"]:
     """Sound that starts with the picture has to know when that does."""
     by_picture = any(look.loading.audio is not None and look.loading.audio.starts == "picture" for look in looks)
     if hears:
@@ -77,7 +78,9 @@ class _Pictures:
 
     def __init__(self, looks: Sequence[Look], content: str) -> None:
         self.looks, self._content = looks, content
-        self._watchers: dict[Look, Watcher] = {look: look.extractor.watch() for look in looks}  # type: ignore[attr-defined]
+        self._watchers: dict[Look, Watcher] = {
+            look: look.extractor.watch() for look in looks if isinstance(look.extractor, PictureExtractor)
+        }
         self._feeds: dict[str, FrameFeed] = {}
         self._first_s: float | None = None
 
