@@ -13,7 +13,7 @@ import test_frechet_parity as frechet
 import test_is_kl_parity as is_kl
 import test_kvd_parity as kvd
 import test_onset_parity as onset
-from golden_data import corrupted, golden_folders, numpy_arrays
+from golden_data import Arrays, altered, golden_folders, numpy_arrays
 
 FILES = {"frechet": "features.npz", "kvd": "features.npz", "is_kl": "logits.npz", "avalign": "clips.npz"}
 FOLDERS = {name: golden_folders(name)[0] for name in FILES}
@@ -68,6 +68,16 @@ def test_a_copy_passes(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "array"), ARRAYS)
 def test_one_wrong_number_is_found(name: str, array: str, tmp_path: Path) -> None:
-    folder = corrupted(FOLDERS[name], tmp_path, file=FILES[name], array=array, by=0.5)
+    def wrong(arrays: Arrays) -> Arrays:
+        """A value in the middle is another; a pixel by so much that a grey picture shows it."""
+        values, middle = arrays[array], arrays[array].size // 2
+        if values.dtype.kind == "u":
+            middle += 1 - middle % 3  # its green
+            values.flat[middle] = (int(values.flat[middle]) + 128) % 256
+        else:
+            values.flat[middle] += 0.5 * (1 + abs(values.flat[middle]))
+        return arrays
+
+    folder = altered(FOLDERS[name], tmp_path, **{FILES[name].removesuffix(".npz"): wrong})
     with pytest.raises(AssertionError):
         CHECKS[name](folder, array)

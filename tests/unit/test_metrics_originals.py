@@ -14,6 +14,8 @@ import pytest
 
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.media import DecodeRule, Sandbox, StreamedMedia
+from uniform_core.metrics.base import Need, Side
+from uniform_core.metrics.layers import ORIGINAL_LAYERS, modality_of
 from uniform_core.metrics.loading import AudioLoading, Loading, VideoLoading
 from uniform_core.metrics.motion import motion_trajectory
 from uniform_core.metrics.onsets import onset_times, resample_for_onsets
@@ -32,7 +34,7 @@ from uniform_core.metrics.originals.extractors import (
 from uniform_core.metrics.originals.frames import FrameFeed, resized
 from uniform_core.metrics.originals.reader import Look, look_at
 from uniform_core.metrics.originals.sound import LoadedSound, loaded_sound
-from uniform_core.metrics.originals.wanted import PublishedNets, looks_of
+from uniform_core.metrics.originals.wanted import PublishedNets, extractor_named, looks_of
 from uniform_core.metrics.protocols import PROTOCOLS
 from uniform_core.metrics.published.configs import Cnn14Config, I3dConfig, VggishConfig
 from uniform_core.metrics.published.scripted import c3d_ucf101
@@ -484,6 +486,24 @@ def test_every_protocol_says_who_looks_and_those_who_read_alike_share() -> None:
     assert wanted == {("logits_crop",), ("logits_squash",)}
     assert by_name["librosa"][0].extractor.wanted == ("onsets_22050",)  # type: ignore[attr-defined]
     assert all(look.loading.audio is None for look in looks if look.extractor.modality is Modality.VIDEO)
+
+
+def test_every_layer_that_is_named_has_an_extractor_and_tells_its_stream() -> None:
+    for name, layers in ORIGINAL_LAYERS.items():
+        extractor = extractor_named(name, (), PublishedNets())
+        assert extractor.name == name
+        assert {modality_of(Need(Side.GENERATED, name, layer)) for layer in layers} == {extractor.modality}
+
+
+def test_a_metric_of_what_original_files_do_not_give_is_told() -> None:
+    metric = PROTOCOLS["uniform"].metrics[0]
+    for change, found in (
+        ({"extractor": "tinyvideo"}, "'tinyvideo' is none of"),
+        ({"layer": "pool"}, "no layer 'pool'"),
+    ):
+        odd = metric.model_copy(update={"protocol": metric.protocol.model_copy(update={**change, "checks": ()})})
+        with pytest.raises(ConfigError, match=found):
+            looks_of([odd], PublishedNets())
 
 
 def test_a_metric_that_leaves_the_reading_open_is_told() -> None:

@@ -66,7 +66,7 @@ class AvAlignConfig(MetricConfig):
         values_N = np.array(list(values.values()))
         low, high = mean_interval(values_N)
         empty = total - len(values)
-        warnings = (f"{empty} clips with neither onset nor peak were left out",) if empty else ()
+        warnings: tuple[str, ...] = (f"{empty} clips with neither onset nor peak were left out",) if empty else ()
         mixed = differing_rates({"generated": inputs[RATE]})
         warnings += () if mixed is None else ("frame rates differ, and with them what counts as a match by chance",)
         return Measured(float(values_N.mean()), low, high, n_generated=len(values), n_reference=0, warnings=warnings)

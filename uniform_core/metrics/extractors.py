@@ -16,7 +16,7 @@ from uniform_core.fingerprint import digest
 from uniform_core.metrics.av_align import onset_rate_hz
 from uniform_core.metrics.gauges import area_of, colour_of, pitch_of
 from uniform_core.metrics.layers import SKETCH_LAYER
-from uniform_core.metrics.motion import motion_trajectory, movement
+from uniform_core.metrics.motion import motion_trajectory
 from uniform_core.metrics.nets import MelCommittee, SyncNet, VideoCommittee
 from uniform_core.metrics.onsets import onset_times
 from uniform_core.metrics.sketch import mel_sketch, video_sketch
@@ -109,7 +109,7 @@ class TinySync(Extractor):
 
 @dataclass(frozen=True)
 class Farneback(Extractor):
-    """`flow`: the motion trajectory; `rate_hz`: the frame rate that it stands on; `movement`: `MovementRange`."""
+    """`flow`: the motion trajectory; `rate_hz`: the frame rate that it stands on."""
 
     name = "farneback"
     modality = "video"
@@ -120,13 +120,12 @@ class Farneback(Extractor):
 
     def extract(self, batch: EvalBatch) -> Features:
         rates = [np.array(batch.video_rate_hz, dtype=np.float64)] * len(batch)
-        flows = [motion_trajectory(iter(clip)) for clip in batch.frames_BTHW3]
-        return {"flow": flows, "rate_hz": rates, "movement": [np.array(movement(clip)) for clip in batch.frames_BTHW3]}
+        return {"flow": [motion_trajectory(iter(clip)) for clip in batch.frames_BTHW3], "rate_hz": rates}
 
 
 @dataclass(frozen=True)
 class LibrosaOnsets(Extractor):
-    """Onset times at the rates that rules of AV-align ask for, each a layer (`onset_layer`); the sound's `peak`."""
+    """Onset times at the rates that rules of AV-align ask for, each a layer (`onset_layer`)."""
 
     layers: tuple[str, ...]
     name = "librosa"
@@ -141,8 +140,7 @@ class LibrosaOnsets(Extractor):
             rate_hz, onset_hz = batch.audio_rate_hz, onset_rate_hz(layer)
             return [onset_times(wave_N, rate_hz=rate_hz, onset_rate_hz=onset_hz) for wave_N in batch.waveform_BN]
 
-        found = {layer: at(layer) for layer in self.layers if layer.startswith("onsets_")}
-        return {**found, "peak": [np.array(float(np.abs(wave_N).max(initial=0.0))) for wave_N in batch.waveform_BN]}
+        return {layer: at(layer) for layer in self.layers}
 
 
 @dataclass(frozen=True)

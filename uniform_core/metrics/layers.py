@@ -15,16 +15,21 @@ SKETCHES: Final = {"videosketch": Modality.VIDEO, "melsketch": Modality.AUDIO}  
 
 I3D_LAYERS: Final = ("logits_crop", "logits_squash")  # by the front end: MM-Diffusion's, StyleGAN-V's
 
-# Patterns: of the sound's onsets there is a layer for every rate.
+# Of those that a run of a preset has. Patterns: of the sound's onsets there is a layer for every rate.
 LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
     "tinyvideo": ("features", "logits"),
     "tinymel": ("features", "logits"),
     "tinysync": (VIDEO_LAYER, AUDIO_LAYER),
-    "farneback": ("flow", "rate_hz", "movement"),
+    "farneback": ("flow", "rate_hz"),
     "gauge": ("colour", "area", "pitch"),
     **dict.fromkeys(SKETCHES, (SKETCH_LAYER,)),
+    "librosa": ("onsets_native", r"onsets_[1-9]\d*"),
+}
+
+# Of those that look at original files, by named protocols.
+ORIGINAL_LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "farneback": ("flow", "rate_hz", "movement"),
     "librosa": ("onsets_native", r"onsets_[1-9]\d*", "peak"),
-    # Of the named protocols, from original files.
     "vggish16k": ("features", "peak"),
     "cnn14_16k": ("features", "logits", "peak"),
     "i3d400": (*I3D_LAYERS, "rate_hz", "movement"),
@@ -74,10 +79,10 @@ def video_first(score_name: str) -> tuple[bool, str]:
     return stream_judged(score_name) is not Modality.VIDEO, score_name
 
 
-def why_unknown(need: Need) -> str | None:
-    """Why no extractor gives this layer, in words; None where one does."""
-    if need.extractor not in LAYERS:
-        return f"extractor {need.extractor!r} is none of {', '.join(LAYERS)}"
-    if not any(re.fullmatch(layer, need.layer) for layer in LAYERS[need.extractor]):
-        return f"extractor {need.extractor!r} has no layer {need.layer!r}, but {', '.join(LAYERS[need.extractor])}"
+def why_unknown(need: Need, known: Mapping[str, tuple[str, ...]] = LAYERS) -> str | None:
+    """Why no extractor of these gives this layer, in words; None where one does."""
+    if need.extractor not in known:
+        return f"extractor {need.extractor!r} is none of {', '.join(known)}"
+    if not any(re.fullmatch(layer, need.layer) for layer in known[need.extractor]):
+        return f"extractor {need.extractor!r} has no layer {need.layer!r}, but {', '.join(known[need.extractor])}"
     return None

@@ -74,14 +74,6 @@ class MovementRange:
         return float((self._high - self._low).max())
 
 
-def movement(frames: Iterable[np.ndarray]) -> float:
-    """`MovementRange` over RGB uint8 frames [H, W, 3]."""
-    seen = MovementRange()
-    for frame_HW3 in frames:
-        seen.see(frame_HW3)
-    return seen.value
-
-
 def _mean_flow(before_HW: np.ndarray, now_HW: np.ndarray) -> float:
     """The mean length in float32, as the references take it: two still frames must tie to the last digit."""
     import cv2

@@ -20,7 +20,7 @@ from uniform_core.metrics.av_align import onset_rate_hz
 from uniform_core.metrics.layers import I3D_LAYERS
 from uniform_core.metrics.motion import MotionMeter
 from uniform_core.metrics.onsets import onset_times
-from uniform_core.metrics.published.configs import Cnn14Config, I3dConfig, PublishedConfig, VggishConfig
+from uniform_core.metrics.published.configs import Cnn14Config, I3dConfig, VggishConfig
 from uniform_core.metrics.published.scripted import ScriptConfig
 from uniform_core.types import Modality
 
@@ -35,7 +35,7 @@ I3D_FRAMES: Final = 9
 
 
 @cache
-def built(config: PublishedConfig) -> Any:
+def built(config: VggishConfig | Cnn14Config | I3dConfig | ScriptConfig) -> Any:
     """The net of a config, loaded once in a process however many rules it looks by."""
     return config.build()
 

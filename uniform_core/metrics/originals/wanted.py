@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from uniform_core.errors import ConfigError
 from uniform_core.metrics.base import MetricConfig
+from uniform_core.metrics.layers import ORIGINAL_LAYERS, why_unknown
 from uniform_core.metrics.originals.extractors import (
     Cnn14At16k,
     I3d400,
@@ -52,6 +53,9 @@ def looks_of(metrics: Sequence[MetricConfig], nets: PublishedNets) -> tuple[Look
                 fix="Take one of `uniform protocols list`.",
             )
         for need in metric.features:
+            if (problem := why_unknown(need, ORIGINAL_LAYERS)) is not None:
+                fix = "Score such a metric in a run of its own preset."
+                raise ConfigError(metric.name, expected="layers that original files give", found=problem, fix=fix)
             extractor = extractor_named(need.extractor, (), nets)
             part = loading.only(extractor.modality)
             place = (need.extractor, part.part_hash)
@@ -62,7 +66,7 @@ def looks_of(metrics: Sequence[MetricConfig], nets: PublishedNets) -> tuple[Look
 
 
 def extractor_named(name: str, layers: tuple[str, ...], nets: PublishedNets) -> OriginalExtractor:
-    """The extractor of a name, for these layers. Raises ConfigError."""
+    """The extractor of a name of `ORIGINAL_LAYERS`, for these layers."""
     made: Mapping[str, Callable[[], OriginalExtractor]] = {
         "farneback": StreamedFarneback,
         "librosa": lambda: StreamedOnsets(layers),
@@ -72,7 +76,4 @@ def extractor_named(name: str, layers: tuple[str, ...], nets: PublishedNets) -> 
         "i3d400_torchscript": lambda: ScriptedI3d(nets.i3d_torchscript),
         "c3d_ucf101": lambda: ScriptedC3d(nets.c3d),
     }
-    if name not in made:
-        fix = "Score such a metric in a run of its own preset."
-        raise ConfigError(f"extractor {name}", expected=f"one of {', '.join(made)}", found=name, fix=fix)
     return made[name]()
