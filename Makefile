@@ -46,6 +46,7 @@ format: setup    ## write the format that `check` wants
 bench: setup     ## speed and memory, as ratios side by side
 	$(BIN)/python tests/bench/bench_frechet.py
 	$(BIN)/python tests/bench/bench_model.py --vae drawn
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_av_align.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_fetch.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_encode.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_encode.py --memory

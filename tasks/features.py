@@ -96,13 +96,11 @@ class FileReader:
 
     def _decode(self, path: str) -> EvalBatch | Rejection:
         """The clip as the protocol loads it: rate, size and length of the spec; sound that ends early is padded."""
-        spec, loading = self._config.spec, self._config.terms.loading
-        assert loading.video is not None, "`of_spec` says how both streams are loaded"
-        assert loading.video.resize != "none", "… and how pictures are made to fit"
+        spec = self._config.spec
         rule = DecodeRule(
             rate_hz=spec.video_rate_hz,
             size_px=(spec.height_px, spec.width_px),
-            resize=loading.video.resize,
+            resize=self._config.resize,  # as `terms` says it
             interpolation="area",
             audio_rate_hz=spec.audio_rate_hz,
             duration_s=spec.duration_s,

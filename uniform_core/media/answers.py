@@ -12,7 +12,7 @@ import numpy as np
 from uniform_core.errors import Rejection, StorageError
 from uniform_core.files import fsync
 from uniform_core.media.process import WorkerLostError
-from uniform_core.media.results import CanonicalClip, CutClip, DecodedMedia, RejectedWindow
+from uniform_core.media.results import CanonicalClip, CutClip, DecodedMedia, FramePiece, RejectedWindow, StreamedMedia
 
 if TYPE_CHECKING:
     from uniform_core.types import Window
@@ -92,6 +92,20 @@ def decoded_media(facts: Message, frames_file: Path, sound_file: Path) -> Decode
     frames = None if shape is None else np.fromfile(frames_file, np.uint8).reshape(*shape, 3)
     waveform = None if samples is None else np.fromfile(sound_file, np.float32)
     return DecodedMedia(frames, waveform, facts["video_rate_hz"], facts["audio_rate_hz"], facts["decode_errors"])
+
+
+def frame_piece(message: Message, frames_files: Sequence[Path]) -> FramePiece:
+    piece = message["piece"]
+    frames_THWC = np.fromfile(frames_files[piece["slot"]], np.uint8).reshape(*piece["shape_THW"], 3)
+    return FramePiece(frames_THWC, tuple(piece["times_s"]), piece["rate_hz"])
+
+
+def streamed_media(facts: Message, sound_file: Path) -> StreamedMedia:
+    read = dict(facts)
+    samples, channels = read.pop("samples"), read.pop("channels")
+    sound_NC = None if samples is None else np.fromfile(sound_file, np.float32).reshape(samples, channels)
+    lacks = {kind: Rejection(error_class, text) for kind, (error_class, text) in read.pop("lacks").items()}
+    return StreamedMedia(**read, sound_NC=sound_NC, lacks=lacks)
 
 
 def start_s(result: CanonicalClip | CutClip | RejectedWindow) -> float:

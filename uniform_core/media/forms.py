@@ -128,6 +128,21 @@ class DecodeRule:
     max_frames: int | None = None
 
 
+PIECE_BYTES = 16 << 20
+PIECE_FRAMES = 256
+"""Frames are handed over in pieces of at most so much, or one at a time where one is larger."""
+PIECE_SLOTS = 2
+"""So many pieces lie ready at once: the worker fills one while its parent looks at the other."""
+
+
+@dataclass(frozen=True)
+class StreamRule:
+    """Which streams of a file are handed over as they are, and until when on the file's own clock; None: to the end."""
+
+    streams: Literal["both", "video", "audio"] = "both"
+    until_s: float | None = None
+
+
 def batches(windows: list[Window], size: int = 64) -> Iterator[list[Window]]:
     """Windows in order of their start, in groups of bounded size within which at most MAX_OVERLAP overlap."""
     left = sorted(set(windows), key=lambda window: (window.start_s, window.end_s))

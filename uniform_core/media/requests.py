@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import av.logging
 
-from uniform_core.media import canonical, cutting, decoding, measuring
+from uniform_core.media import canonical, cutting, decoding, measuring, streaming
 from uniform_core.media.cut_file import CutFile
 from uniform_core.media.encoder import write_synced
 from uniform_core.media.facts import facts_of
-from uniform_core.media.forms import CanonicalForm, CutRule, DecodeRule, Limits
+from uniform_core.media.forms import PIECE_SLOTS, CanonicalForm, CutRule, DecodeRule, Limits, StreamRule
 from uniform_core.media.opening import open_source
 from uniform_core.media.plans import Span
 from uniform_core.media.refusal import Refused
@@ -28,6 +28,8 @@ _NUMBERS = count()
 
 class Answers(Protocol):
     def say(self, kind: str, **message: Any) -> None: ...
+
+    def hear(self) -> dict[str, Any]: ...
 
 
 def probe(request: dict[str, Any], channel: Answers) -> None:
@@ -85,6 +87,39 @@ def decode(request: dict[str, Any], channel: Answers) -> None:
         sound_file=Path(request["sound_file"]),
     )
     channel.say("decoded", decoded=asdict(decoded))
+
+
+def stream(request: dict[str, Any], channel: Answers) -> None:
+    """Pieces of frames, each of which is answered with `more`, then what was read in all. Raises Refused.
+
+    A scratch file is written again only when its last piece is answered: until then one further piece may be given.
+    """
+    open_pieces = 0
+
+    def answered() -> bool:
+        nonlocal open_pieces
+        open_pieces -= 1
+        return bool(channel.hear()["more"])
+
+    def give(piece: streaming.Piece) -> bool:
+        nonlocal open_pieces
+        channel.say("frames", piece=asdict(piece))
+        open_pieces += 1
+        return answered() if open_pieces == PIECE_SLOTS else True
+
+    try:
+        streamed = streaming.stream(
+            Path(request["path"]),
+            StreamRule(**request["rule"]),
+            limits=Limits(**request["limits"]),
+            frames_files=[Path(name) for name in request["frames_files"]],
+            sound_file=Path(request["sound_file"]),
+            give=give,
+        )
+    finally:
+        while open_pieces:  # what the parent says to them is no next request
+            answered()
+    channel.say("streamed", streamed=asdict(streamed))
 
 
 class _Teller:
@@ -170,4 +205,5 @@ HANDLERS: dict[str, Callable[[dict[str, Any], Answers], None]] = {
     "decode": decode,
     "cut": cut,
     "measure": measure,
+    "stream": stream,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,33 @@ class DecodedMedia:
     waveform_N: np.ndarray | None  # float32
     video_rate_hz: float | None
     audio_rate_hz: int | None
+    decode_errors: int
+
+
+@dataclass(frozen=True)
+class FramePiece:
+    """Some consecutive frames of a file, RGB uint8, at their own size and rate."""
+
+    frames_THWC: np.ndarray
+    times_s: tuple[float, ...]  # from the first moment of the file's picture or sound
+    rate_hz: float | None  # what the container says; None where it says nothing that can be true
+
+
+@dataclass(frozen=True)
+class StreamedMedia:
+    """What a file is whose frames were handed over piece by piece, and its sound as it is, every channel.
+
+    Starts are seconds from the first moment of picture or sound. A stream that was asked for and is not there has its
+    reason in `lacks`.
+    """
+
+    frames: int
+    video_rate_hz: float | None
+    video_start_s: float | None
+    sound_NC: np.ndarray | None  # float32, -1..1
+    audio_rate_hz: int | None
+    audio_start_s: float | None
+    lacks: Mapping[str, Rejection]
     decode_errors: int
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -23,22 +23,34 @@ from uniform_core.media.answers import (
     canonical_clip,
     complete,
     decoded_media,
+    frame_piece,
     make_directory,
     placed,
     rejected,
     rejection,
     start_s,
+    streamed_media,
     verdict,
 )
-from uniform_core.media.forms import CanonicalForm, CutRule, DecodeRule, Limits, batches
+from uniform_core.media.forms import (
+    PIECE_SLOTS,
+    CanonicalForm,
+    CutRule,
+    DecodeRule,
+    Limits,
+    StreamRule,
+    batches,
+)
 from uniform_core.media.process import WorkerLostError, WorkerProcess, worker_command
 from uniform_core.media.results import (
     CanonicalClip,
     CutClip,
     DecodedMedia,
+    FramePiece,
     MeasuredFile,
     RejectedWindow,
     SourceFacts,
+    StreamedMedia,
 )
 
 if TYPE_CHECKING:
@@ -153,9 +165,7 @@ class Sandbox:
 
     def decode(self, path: Path, rule: DecodeRule) -> DecodedMedia | Rejection:
         """A file's pictures and sound by a protocol's rule, or why it has none. Raises StorageError."""
-        if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="uniform-media-")
-        frames_file, sound_file = Path(self._scratch.name, "frames.rgb"), Path(self._scratch.name, "sound.f32")
+        frames_file, sound_file = self._scratch_file("frames.rgb"), self._scratch_file("sound.f32")
         request = {"rule": asdict(rule), "frames_file": str(frames_file), "sound_file": str(sound_file)}
         last: DecodedMedia | Rejection = NO_ANSWER
         try:
@@ -167,14 +177,55 @@ class Sandbox:
             sound_file.unlink(missing_ok=True)
         return last
 
+    def stream(self, path: Path, rule: StreamRule, see: Callable[[FramePiece], bool]) -> StreamedMedia | Rejection:
+        """A file as it is: `see` is handed its frames piece by piece, and says whether it wants more; sound comes last.
+
+        Memory does not grow with the picture's length. The time that `see` takes is not counted as the file's. A file
+        that turns out bad on the way is a `Rejection` after some pieces. Raises StorageError.
+        """
+        frames_files = [self._scratch_file(f"frames{slot}.rgb") for slot in range(PIECE_SLOTS)]
+        sound_file = self._scratch_file("sound.f32")
+        request = {
+            "rule": asdict(rule),
+            "frames_files": [str(file) for file in frames_files],
+            "sound_file": str(sound_file),
+        }
+        last: StreamedMedia | Rejection = NO_ANSWER
+        messages = self._ask("stream", path, request=request)
+        answer: Message | None = None
+        try:
+            while True:
+                message = messages.send(answer)
+                answer = None
+                if message["kind"] == "frames":
+                    answer = {"more": see(frame_piece(message, frames_files))}
+                elif message["kind"] == "streamed":
+                    last = streamed_media(message["streamed"], sound_file)
+                else:
+                    last = rejection(message)
+        except StopIteration:
+            return last
+        finally:
+            messages.close()
+            for file in (*frames_files, sound_file):
+                file.unlink(missing_ok=True)
+
+    def _scratch_file(self, name: str) -> Path:
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="uniform-media-")
+        return Path(self._scratch.name, name)
+
     def command(self) -> list[str]:
         """The words that start the worker."""
         return worker_command(self.limits.memory_bytes)
 
     def _ask(
         self, kind: str, path: Path, *, request: Message | None = None, out_dir: Path | None = None
-    ) -> Iterator[Message]:
-        """The messages of one request without progress and end; a lost worker is a last message `refused`."""
+    ) -> Generator[Message, Message | None, None]:
+        """The messages of one request without progress and end; a lost worker is a last message `refused`.
+
+        What is sent in goes to the worker. The time between two messages that the caller takes is not the worker's.
+        """
         process = self._ready()
         ends_at = time.monotonic() + self.limits.request_wall_s
         question = {"kind": kind, "path": str(path.absolute()), "limits": asdict(self.limits), **(request or {})}
@@ -196,7 +247,11 @@ class Sandbox:
                     time_s = message["time_s"]
                 else:
                     spent |= message.get("error_class") in ("memory", "crash")
-                    yield message
+                    told_at = time.monotonic()
+                    answer = yield message
+                    ends_at += time.monotonic() - told_at
+                    if answer is not None:
+                        process.send(answer)
             finished = True
         except WorkerLostError as lost:
             if lost.error_class == "timeout" and time.monotonic() >= ends_at:

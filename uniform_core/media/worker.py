@@ -40,6 +40,14 @@ class Channel:
     def say(self, kind: str, **message: Any) -> None:
         self._out.write(json.dumps({"kind": kind, **message}).encode() + b"\n")
 
+    def hear(self) -> dict[str, Any]:
+        """The next line of the parent, inside a request that asks for answers. Raises EOFError where it is gone."""
+        line = sys.stdin.buffer.readline()
+        if not line:
+            raise EOFError("an answer of the parent expected, it has closed the pipe")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
 
 def serve(channel: Channel) -> None:
     """Answer requests until the parent closes the pipe."""

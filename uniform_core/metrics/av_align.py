@@ -8,6 +8,7 @@ import numpy as np
 
 from uniform_core.metrics.alignment import RULES, TEMPOTOKENS_2025, AlignRule, alignment, motion_peaks
 from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.checks import differing_rates
 from uniform_core.metrics.intervals import mean_interval
 from uniform_core.metrics.protocol import Loading, Protocol
 from uniform_core.types import Count
@@ -26,14 +27,20 @@ class AvAlignConfig(MetricConfig):
 
     @classmethod
     def of(
-        cls, rule: str, *, name: str, loading: Loading | None = None, partner: Literal["own", "others"] = "own"
+        cls,
+        rule: str,
+        *,
+        name: str,
+        loading: Loading | None = None,
+        partner: Literal["own", "others"] = "own",
+        checks: tuple[str, ...] = (),
     ) -> AvAlignConfig:
         """The metric under one of the published rules.
 
         `name` is the protocol's. The rule's own name is for films as they were published; its thresholds are in pixels
         and its grid is the sound's rate, so that smaller pictures give another number.
         """
-        protocol = Protocol(name=name, extractor="farneback", layer="flow", loading=loading)
+        protocol = Protocol(name=name, extractor="farneback", layer="flow", loading=loading, checks=checks)
         return cls(protocol=protocol, rule=RULES[rule], partner=partner)
 
     @classmethod
@@ -59,7 +66,9 @@ class AvAlignConfig(MetricConfig):
         values_N = np.array(list(values.values()))
         low, high = mean_interval(values_N)
         empty = total - len(values)
-        warnings = (f"{empty} clips with neither onset nor peak were left out",) if empty else ()
+        warnings: tuple[str, ...] = (f"{empty} clips with neither onset nor peak were left out",) if empty else ()
+        mixed = differing_rates({"generated": inputs[RATE]})
+        warnings += () if mixed is None else ("frame rates differ, and with them what counts as a match by chance",)
         return Measured(float(values_N.mean()), low, high, n_generated=len(values), n_reference=0, warnings=warnings)
 
     def clip_values(self, inputs: Inputs) -> dict[str, float]:

@@ -13,10 +13,12 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from pydantic import model_validator
 
 from uniform_core.errors import ConfigError
 from uniform_core.families import Member
 from uniform_core.fingerprint import digest
+from uniform_core.metrics.checks import MOVEMENT, PEAK, RATE, differing_rates, left_out, silent, still
 from uniform_core.metrics.features import FeatureSet
 from uniform_core.metrics.protocol import Protocol, Terms
 from uniform_core.types import Modality
@@ -53,6 +55,7 @@ LABELS_OF = {side: Need(side, CLIPS, "label") for side in Side}  # the class of 
 LABELS = LABELS_OF[Side.GENERATED]
 
 Inputs = Mapping[Need, FeatureSet]
+Lacking = Mapping[tuple[Side, str], Mapping[str, str]]  # side and extractor → clip → why it has no features
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,16 @@ class MetricConfig(Member):
     given: ClassVar[Modality | None] = None  # the modality that a system must be given for the number to mean something
     of_model: ClassVar[bool] = False  # True where it speaks of the model itself, not of what a system made
     min_items: ClassVar[int] = 1  # fewer on any side it reads give a null score
+    precisions: ClassVar[tuple[str, ...]] = ("float64",)  # of `Protocol.precision`
 
     protocol: Protocol
+
+    @model_validator(mode="after")
+    def _knows_its_precision(self) -> MetricConfig:
+        if self.protocol.precision not in self.precisions:
+            known = " or ".join(self.precisions)
+            raise ValueError(f"protocol.precision of {self.kind} must be {known}, found {self.protocol.precision}")
+        return self
 
     @property
     @abstractmethod
@@ -129,7 +140,14 @@ class MetricConfig(Member):
     @property
     def features(self) -> tuple[Need, ...]:
         """The layers that extractors must fill first; the other needs are known of every clip."""
-        return tuple(need for need in self.needs if need.extractor not in KNOWN)
+        return (*(need for need in self.needs if need.extractor not in KNOWN), *self.checked)
+
+    @property
+    def checked(self) -> tuple[Need, ...]:
+        """What the protocol checks in the clips of every side that the metric reads."""
+        pairs = [check.split("/") for check in self.protocol.checks]
+        sides = dict.fromkeys((need.side, need.extractor) for need in self.needs)
+        return tuple(Need(side, named, layer) for named, layer in pairs for side, of in sides if of == named)
 
     @abstractmethod
     def measure(self, inputs: Inputs) -> Measured | str:
@@ -156,12 +174,13 @@ class MetricConfig(Member):
         """
         return digest({"metric": self.name, "version": self.version, "params": self.fingerprint_params()})
 
-    def score(self, inputs: Inputs) -> Score:
+    def score(self, inputs: Inputs, lacking: Lacking | None = None) -> Score:
         """The score, whatever was handed in: a null score with a reason where it cannot be computed.
 
-        Raises ConfigError where a set that the metric declared in `needs` was not handed in.
+        `lacking` names the clips that belong to a side and have no features: a number on the others would be another
+        set's. Raises ConfigError where a set that the metric declared in `needs` or `checked` was not handed in.
         """
-        for need in self.needs:
+        for need in (*self.needs, *self.checked):
             if need not in inputs:
                 found = ", ".join(f"{n.side}:{n.extractor}/{n.layer}" for n in inputs) or "nothing"
                 raise ConfigError(
@@ -171,7 +190,7 @@ class MetricConfig(Member):
                     fix="Hand in every set that `needs` names.",
                 )
         counts = {side: self._count(inputs, side) for side in SIDES}
-        problem = self._problem(inputs)
+        problem = self._incomplete(inputs, lacking or {}) or self._problem(inputs) or self._meaningless(inputs)
         measured = problem if problem is not None else self.measure(inputs)
         if isinstance(measured, Measured) and not np.isfinite(measured.value):
             measured = f"the arithmetic gave {measured.value}"
@@ -188,7 +207,7 @@ class MetricConfig(Member):
             n_reference=measured.n_reference,
             protocol=self.protocol.name,
             protocol_hash=self.protocol_hash,
-            warnings=self._too_few(counts) + measured.warnings,
+            warnings=self._too_few(counts) + self._odd_clips(inputs) + measured.warnings,
         )
 
     def _null(self, counts: Mapping[Side, int], *, reason: str) -> Score:
@@ -210,7 +229,7 @@ class MetricConfig(Member):
     def _problem(self, inputs: Inputs) -> str | None:
         """Why the sets cannot be used, in words; None where they can."""
         first: dict[Side, FeatureSet] = {}
-        for need in self.needs:
+        for need in (*self.needs, *self.checked):
             found = inputs[need]
             if len(found) < self.min_items:
                 return f"{len(found)} {need.side} items where at least {self.min_items} are needed"
@@ -222,11 +241,40 @@ class MetricConfig(Member):
                 return f"{need.side} sets do not hold the same items: {len(odd)} differ, the first is {odd[0]}"
         return None
 
+    def _incomplete(self, inputs: Inputs, lacking: Lacking) -> str | None:
+        """Which clips have no features, in words; None where all have."""
+        reasons = (
+            left_out(need.side, need.extractor, len(inputs[need]), lacking.get((need.side, need.extractor), {}))
+            for need in self.needs
+        )
+        return next(filter(None, reasons), None)
+
+    def _meaningless(self, inputs: Inputs) -> str | None:
+        """Why a number on these clips would mean nothing, in words; None where it means something."""
+        rates = {str(need.side): inputs[need] for need in self.checked if need.layer == RATE}
+        for need in self.checked:
+            total = len(inputs[need])
+            if need.layer == PEAK and total and silent(inputs[need]) == total:
+                return f"every {need.side} clip is silent ({total} of {total})"
+        return differing_rates(rates)
+
+    def _odd_clips(self, inputs: Inputs) -> tuple[str, ...]:
+        """How many clips of each side are silent, or still."""
+        found = [
+            (count(inputs[need]), need.side, word)
+            for need in self.checked
+            for layer, count, word in ((PEAK, silent, "silent"), (MOVEMENT, still, "still"))
+            if need.layer == layer
+        ]
+        return tuple(f"{count} {side} clips are {word}" for count, side, word in found if count)
+
     def _too_few(self, counts: Mapping[Side, int]) -> tuple[str, ...]:
         asked = self.protocol.items
         sides = dict.fromkeys(need.side for need in self.needs)
-        return tuple(
+        few = (
             f"{counts[s]} {s} items where the protocol asks for {asked}"
             for s in sides
             if asked and s in counts and counts[s] < asked
         )
+        alone = (f"1 {s} clip: a number without an interval" for s in sides if counts.get(s) == 1)
+        return (*few, *alone)

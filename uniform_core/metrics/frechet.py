@@ -1,4 +1,4 @@
-"""Fréchet distance of two feature sets: FVD, FAD, FD, by the protocol's extractor."""
+"""Fréchet distance of two feature sets: FVD, FAD, FD, by the protocol's extractor. Axes: R, K rows, D features."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from jaxtyping import Float64
 from pydantic import Field
 
 from uniform_core.metrics.base import Inputs, Measured
-from uniform_core.metrics.distance import DistanceConfig, Generated, Reference
-from uniform_core.metrics.gaussian import frechet_from_features, frechet_from_moments
+from uniform_core.metrics.clouds import Cloud, unpoolable
+from uniform_core.metrics.distance import DistanceConfig
+from uniform_core.metrics.extrapolation import Extrapolation
+from uniform_core.metrics.features import uneven
+from uniform_core.metrics.gaussian import frechet_float32_svd, frechet_from_features, frechet_from_moments
 from uniform_core.metrics.intervals import groups_of, two_sample_interval
 from uniform_core.metrics.moments import Moments, all_but_each
 
@@ -20,44 +23,78 @@ class FrechetConfig(DistanceConfig):
     """The Fréchet distance. Its expectation grows as n falls: compare equal n only.
 
     The interval is that of this expectation, of distances between samples of these sizes, not of the distance between
-    the populations: with many features for the n, that one lies below it.
+    the populations: with many features for the n, that one lies below it. `infinite` asks for that one.
     """
+
+    precisions = ("float64", "float32_svd")
 
     kind: Literal["frechet"] = "frechet"
     word: Literal["fvd", "fad", "fd"] = "fvd"
     ddof: Literal[0, 1] = 1
     groups: Annotated[int, Field(strict=True, ge=0)] = 20  # of the jackknife; 0 for no interval (2 x groups distances)
+    # A clip's features are rows, and the rows of all clips are the items (VGGish: one each 0.96 s). Clips stay whole in
+    # the jackknife. Both are left out of a dump at these values.
+    pooled: bool = Field(default=False, exclude_if=lambda value: value is False)
+    infinite: Extrapolation | None = Field(default=None, exclude_if=lambda value: value is None)
 
-    def distance(self, generated_ND: Generated, reference_MD: Reference, inputs: Inputs) -> Measured | str:
-        del inputs
-        n, m, d = len(generated_ND), len(reference_MD), generated_ND.shape[1]
-        value = frechet_from_features(generated_ND, reference_MD, ddof=self.ddof)
-        low, high = self._interval(value, generated_ND, reference_MD)
-        few = min(n, m) <= d
-        warnings = (f"{min(n, m)} items for {d} features: the distance is mostly sample size",) if few else ()
-        return Measured(value, low, high, n_generated=n, n_reference=m, warnings=warnings)
+    @property
+    def metric(self) -> str:
+        return self.word if self.infinite is None else f"{self.word}_infinite"
 
-    def _interval(
-        self, value: float, generated_ND: Float64[np.ndarray, "n d"], reference_MD: Float64[np.ndarray, "m d"]
-    ) -> tuple[float, float] | tuple[None, None]:
+    def measure(self, inputs: Inputs) -> Measured | str:
+        sets = [inputs[need] for need in self.needs]
+        if (problem := unpoolable(*sets) if self.pooled else uneven(*sets)) is not None:
+            return problem
+        generated, reference = (Cloud.of(found, pooled=self.pooled) for found in sets)
+        rows, d = min(len(generated.rows_RD), len(reference.rows_RD)), generated.rows_RD.shape[1]
+        if rows <= self.ddof:
+            return f"{rows} rows where a covariance needs more than {self.ddof}"
+        if self.infinite is not None and (problem := self.infinite.why_not(generated, reference)) is not None:
+            return problem
+        value = self._between(generated, reference)
+        low, high = self._interval(value, generated, reference)
+        what = "rows" if self.pooled else "items"
+        warnings = (f"{rows} {what} for {d} features: the distance is mostly sample size",) if rows <= d else ()
+        return Measured(value, low, high, n_generated=generated.clips, n_reference=reference.clips, warnings=warnings)
+
+    def distance(self, generated_ND: np.ndarray, reference_MD: np.ndarray, inputs: Inputs) -> Measured | str:
+        raise NotImplementedError("`measure` is its own: clips may have several rows")
+
+    def _between(self, first: Cloud, second: Cloud) -> float:
+        if self.infinite is not None:
+            return self.infinite.value(first, second, self._distance)
+        return self._distance(first.rows_RD, second.rows_RD)
+
+    def _distance(self, first_RD: np.ndarray, second_KD: np.ndarray) -> float:
+        if self.protocol.precision == "float32_svd":
+            return frechet_float32_svd(first_RD, second_KD, ddof=self.ddof)
+        return frechet_from_features(first_RD, second_KD, ddof=self.ddof)
+
+    def _interval(self, value: float, generated: Cloud, reference: Cloud) -> tuple[float, float] | tuple[None, None]:
         """The delete-group jackknife of both sides; None where a side without a group has fewer than two items."""
-        fewest = min(len(generated_ND), len(reference_MD))
+        fewest = min(generated.clips, reference.clips)
         if self.groups < 2 or fewest - math.ceil(fewest / self.groups) < 2:
             return None, None
-        by_generated = self._left_out(generated_ND, reference_MD)
-        by_reference = self._left_out(reference_MD, generated_ND)
-        return two_sample_interval(value, first_left_out=by_generated, second_left_out=by_reference, floor=0.0)
+        by_generated = self._left_out(generated, reference)
+        by_reference = self._left_out(reference, generated)
+        floor = 0.0 if self.infinite is None else -math.inf
+        return two_sample_interval(value, first_left_out=by_generated, second_left_out=by_reference, floor=floor)
 
-    def _left_out(
-        self, varied_ND: Float64[np.ndarray, "n d"], fixed_MD: Float64[np.ndarray, "m d"]
-    ) -> Float64[np.ndarray, " g"]:
-        """The distance with each group of `varied` left out in turn."""
-        n, d = varied_ND.shape
-        groups = min(self.groups, n)
-        assigned_N = groups_of(n, groups=groups)
-        if min(n - (n // groups + 1), len(fixed_MD)) <= d:
-            kept = (varied_ND[assigned_N != g] for g in range(groups))
-            return np.array([frechet_from_features(rows, fixed_MD, ddof=self.ddof) for rows in kept])
-        fixed = Moments.of(fixed_MD)
-        parts = [Moments.of(varied_ND[assigned_N == g]) for g in range(groups)]
-        return np.array([frechet_from_moments(rest, fixed, ddof=self.ddof) for rest in all_but_each(parts, width=d)])
+    def _left_out(self, varied: Cloud, fixed: Cloud) -> Float64[np.ndarray, " g"]:
+        """The distance with each group of the clips of `varied` left out in turn."""
+        groups = min(self.groups, varied.clips)
+        group_R = groups_of(varied.clips, groups=groups)[varied.clip_R]
+        rows, d = varied.rows_RD.shape
+        fewest = rows - int(np.bincount(group_R, minlength=groups).max())
+        plain = self.infinite is None and self.protocol.precision == "float64"
+        if not plain or min(fewest - 1, len(fixed.rows_RD)) <= d:
+            return np.array([self._between(_without(varied, group_R == g), fixed) for g in range(groups)])
+        of_fixed = Moments.of(fixed.rows_RD)
+        parts = [Moments.of(varied.only(group_R == g)) for g in range(groups)]
+        return np.array([frechet_from_moments(rest, of_fixed, ddof=self.ddof) for rest in all_but_each(parts, width=d)])
+
+
+def _without(cloud: Cloud, left_R: np.ndarray) -> Cloud:
+    """A cloud without some of its clips, the others numbered anew."""
+    kept, clip_R = np.unique(cloud.clip_R[~left_R], return_inverse=True)
+    return Cloud(cloud.only(~left_R), clip_R, len(kept))

@@ -40,6 +40,40 @@ def frechet_from_moments(first: Moments, second: Moments, *, ddof: int = 1) -> f
     )
 
 
+def frechet_float32_svd(
+    first_ND: Float[np.ndarray, "n d"], second_MD: Float[np.ndarray, "m d"], *, ddof: int = 1
+) -> float:
+    """The distance as MM-Diffusion, TATS and JavisBench compute it: in float32, by roots of singular values.
+
+    For comparison with their numbers only. It is 2e-4 off on what float64 knows exactly, and for a set with itself it
+    is what rounding leaves, up to 3e-3. Never below zero. Raises ValueError where a side has no more rows than `ddof`.
+    """
+    if min(len(first_ND), len(second_MD)) <= ddof:
+        found = min(len(first_ND), len(second_MD))
+        raise ValueError(f"a covariance with ddof {ddof} needs more than {ddof} items, found {found}")
+    first_ND, second_MD = first_ND.astype(np.float32), second_MD.astype(np.float32)
+    first_DD, second_DD = (_covariance32(rows, ddof=ddof) for rows in (first_ND, second_MD))
+    root_DD = _root_by_svd(first_DD)
+    trace_of_both = np.trace(_root_by_svd(root_DD @ second_DD @ root_DD))
+    delta_D = first_ND.mean(axis=0) - second_MD.mean(axis=0)
+    value = np.trace(first_DD + second_DD) - np.float32(2) * trace_of_both + (delta_D * delta_D).sum()
+    return max(float(value), 0.0)
+
+
+def _covariance32(rows_ND: np.ndarray, *, ddof: int) -> np.ndarray:
+    centred_ND = rows_ND - rows_ND.mean(axis=0)
+    covariance_DD: np.ndarray = (centred_ND.T @ centred_ND) / np.float32(len(rows_ND) - ddof)
+    return covariance_DD
+
+
+def _root_by_svd(symmetric_DD: np.ndarray) -> np.ndarray:
+    """U √S Vᵀ, where singular values below 1e-10 stay as they are."""
+    left_DD, values_D, right_DD = np.linalg.svd(symmetric_DD)
+    roots_D = np.where(values_D < 1e-10, values_D, np.sqrt(values_D))
+    root_DD: np.ndarray = (left_DD * roots_D) @ right_DD
+    return root_DD
+
+
 def trace_of_root(first_DD: Float64[np.ndarray, "d d"], second_DD: Float64[np.ndarray, "d d"]) -> float:
     """tr((Σ₁Σ₂)^½) of two positive semidefinite matrices."""
     import scipy.linalg  # here: a third of a second that `uniform plan` does not need

@@ -13,7 +13,9 @@ from uniform_core.types import Modality
 SKETCH_LAYER: Final = "sketch"
 SKETCHES: Final = {"videosketch": Modality.VIDEO, "melsketch": Modality.AUDIO}  # by extractor
 
-# Patterns: of the sound's onsets there is a layer for every rate.
+I3D_LAYERS: Final = ("logits_crop", "logits_squash")  # by the front end: MM-Diffusion's, StyleGAN-V's
+
+# Of those that a run of a preset has. Patterns: of the sound's onsets there is a layer for every rate.
 LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
     "tinyvideo": ("features", "logits"),
     "tinymel": ("features", "logits"),
@@ -24,6 +26,16 @@ LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
     "librosa": ("onsets_native", r"onsets_[1-9]\d*"),
 }
 
+# Of those that look at original files, by named protocols.
+ORIGINAL_LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "farneback": ("flow", "rate_hz", "movement"),
+    "librosa": ("onsets_native", r"onsets_[1-9]\d*", "peak"),
+    "vggish16k": ("features", "peak"),
+    "cnn14_16k": ("features", "logits", "peak"),
+    "i3d400": (*I3D_LAYERS, "rate_hz", "movement"),
+    "i3d400_torchscript": ("features", "rate_hz", "movement"),
+    "c3d_ucf101": ("log_probabilities", "rate_hz", "movement"),
+}
 
 _JUDGES: Final[Mapping[str, Modality]] = {
     "tinyvideo": Modality.VIDEO,
@@ -36,6 +48,8 @@ _JUDGES: Final[Mapping[str, Modality]] = {
     "area": Modality.VIDEO,
     "pitch": Modality.AUDIO,
     **SKETCHES,
+    **dict.fromkeys(("vggish16k", "cnn14_16k"), Modality.AUDIO),
+    **dict.fromkeys(("i3d400", "i3d400_torchscript", "c3d_ucf101"), Modality.VIDEO),
 }
 
 
@@ -65,10 +79,10 @@ def video_first(score_name: str) -> tuple[bool, str]:
     return stream_judged(score_name) is not Modality.VIDEO, score_name
 
 
-def why_unknown(need: Need) -> str | None:
-    """Why no extractor gives this layer, in words; None where one does."""
-    if need.extractor not in LAYERS:
-        return f"extractor {need.extractor!r} is none of {', '.join(LAYERS)}"
-    if not any(re.fullmatch(layer, need.layer) for layer in LAYERS[need.extractor]):
-        return f"extractor {need.extractor!r} has no layer {need.layer!r}, but {', '.join(LAYERS[need.extractor])}"
+def why_unknown(need: Need, known: Mapping[str, tuple[str, ...]] = LAYERS) -> str | None:
+    """Why no extractor of these gives this layer, in words; None where one does."""
+    if need.extractor not in known:
+        return f"extractor {need.extractor!r} is none of {', '.join(known)}"
+    if not any(re.fullmatch(layer, need.layer) for layer in known[need.extractor]):
+        return f"extractor {need.extractor!r} has no layer {need.layer!r}, but {', '.join(known[need.extractor])}"
     return None

@@ -7,27 +7,71 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float32
 
+BLOCK_PX = 8
+STILL_LEVELS = 6.0  # a clip that moves less is still: compression flickers less, things that move more
+
+
+class MotionMeter:
+    """The motion of frames as they come; two of them are held."""
+
+    def __init__(self) -> None:
+        self._lengths: list[float] = []
+        self._before: np.ndarray | None = None
+        self._count = 0
+
+    def see(self, frame_HW3: np.ndarray) -> None:
+        """Take in the next RGB uint8 frame [H, W, 3]."""
+        import cv2  # here: 0.2 s that reductions over stored features do not need
+
+        self._count += 1
+        now_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY)
+        if self._before is not None:
+            self._lengths.append(_mean_flow(self._before, now_HW))
+        self._before = now_HW
+
+    @property
+    def trajectory_T(self) -> Float32[np.ndarray, " t"]:
+        """Mean flow length in pixels of each frame against the one before it.
+
+        The first pair counts twice, so that value i is the motion from frame i − 1 to i, and value 0 repeats value 1.
+        Fewer than two frames give zeros.
+        """
+        if not self._lengths:
+            return np.zeros(self._count, dtype=np.float32)
+        return np.array([self._lengths[0], *self._lengths], dtype=np.float32)
+
 
 def motion_trajectory(frames: Iterable[np.ndarray]) -> Float32[np.ndarray, " t"]:
-    """Mean flow length in pixels for each RGB uint8 frame [H, W, 3] against the one before it.
+    """The trajectory of `MotionMeter` over RGB uint8 frames [H, W, 3]."""
+    meter = MotionMeter()
+    for frame_HW3 in frames:
+        meter.see(frame_HW3)
+    return meter.trajectory_T
 
-    Frames are streamed: two are held. The first pair counts twice, so that value i is the motion from frame i − 1 to
-    i, and value 0 repeats value 1. Fewer than two frames give zeros.
-    """
-    import cv2  # here: 0.2 s that reductions over stored features do not need
 
-    lengths: list[float] = []
-    before = None
-    count = 0
-    for frame in frames:
-        count += 1
-        now = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        if before is not None:
-            lengths.append(_mean_flow(before, now))
-        before = now
-    if not lengths:
-        return np.zeros(count, dtype=np.float32)
-    return np.array([lengths[0], *lengths], dtype=np.float32)
+class MovementRange:
+    """By how many grey levels the mean of some 8x8 block varies over frames: 0 for a still picture."""
+
+    def __init__(self) -> None:
+        self._low: np.ndarray | None = None
+        self._high: np.ndarray | None = None
+
+    def see(self, frame_HW3: np.ndarray) -> None:
+        """Take in the next RGB uint8 frame [H, W, 3]; all of one size."""
+        import cv2
+
+        height, width = frame_HW3.shape[:2]
+        grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        size = (max(1, width // BLOCK_PX), max(1, height // BLOCK_PX))
+        blocks = cv2.resize(grey_HW, size, interpolation=cv2.INTER_AREA)
+        self._low = blocks if self._low is None else np.minimum(self._low, blocks)
+        self._high = blocks if self._high is None else np.maximum(self._high, blocks)
+
+    @property
+    def value(self) -> float:
+        if self._low is None or self._high is None:
+            return 0.0
+        return float((self._high - self._low).max())
 
 
 def _mean_flow(before_HW: np.ndarray, now_HW: np.ndarray) -> float:
