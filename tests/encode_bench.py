@@ -10,14 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
+from cpu_clock import CpuClock
 
 from tasks.clip_reader import ClipReader
 from tasks.context import RunContext
@@ -45,15 +44,6 @@ class Cost:
     wall_s: float
     cpu_s: float
     before_s: float = 0.0
-
-
-def cpu_s() -> float:
-    """CPU seconds of this process and every one below it, ended ones as far as their parents have seen them end."""
-    total = 0.0
-    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-        with suppress(psutil.Error):
-            total += sum(process.cpu_times()[:4])  # own and of ended children
-    return total
 
 
 @dataclass(frozen=True)
@@ -152,7 +142,9 @@ def _plain(work: tuple[Rows, str]) -> int:
     return len(latents)
 
 
-def by_plain_pool(config: RunConfig, settings: Settings, clips: pa.Table, folder: Path, *, workers: int) -> Cost:
+def by_plain_pool(
+    config: RunConfig, settings: Settings, clips: pa.Table, folder: Path, *, workers: int, clock: CpuClock
+) -> Cost:
     """From the first batch to the last file; before that the processes load."""
     folder.mkdir()
     rows = encode_candidates(config, clips).to_pylist()
@@ -161,9 +153,9 @@ def by_plain_pool(config: RunConfig, settings: Settings, clips: pa.Table, folder
     setup = (config.model_dump_json(), str(settings.media_dir))
     with multiprocessing.get_context("spawn").Pool(workers, _init_plain, setup) as pool:
         pool.map(_plain, [(rows[:2], str(folder))] * workers, chunksize=1)
-        ready_s, ready_cpu_s = time.monotonic(), cpu_s()
+        ready_s, ready_cpu_s = time.monotonic(), clock.read_s()
         assert sum(pool.imap_unordered(_plain, batches)) == len(rows)
-        return Cost(time.monotonic() - ready_s, cpu_s() - ready_cpu_s, ready_s - started_s)
+        return Cost(time.monotonic() - ready_s, clock.read_s() - ready_cpu_s, ready_s - started_s)
 
 
 # -- Ray Data ---------------------------------------------------------------------------------------------------------
@@ -189,7 +181,9 @@ class MapEncoder(PlainEncoder):
         }
 
 
-def by_ray_data(config: RunConfig, settings: Settings, clips: pa.Table, folder: Path, *, workers: int) -> Cost:
+def by_ray_data(
+    config: RunConfig, settings: Settings, clips: pa.Table, folder: Path, *, workers: int, clock: CpuClock
+) -> Cost:
     """From when its actors have loaded to the last file. Ray must be running."""
     import ray.data
 
@@ -202,7 +196,7 @@ def by_ray_data(config: RunConfig, settings: Settings, clips: pa.Table, folder: 
     def wait_until_ready() -> None:
         while len(list(marks.iterdir())) < workers:
             time.sleep(0.02)
-        ready.append((time.monotonic(), cpu_s()))
+        ready.append((time.monotonic(), clock.read_s()))
 
     waiting = threading.Thread(target=wait_until_ready, daemon=True)
     waiting.start()
@@ -218,7 +212,7 @@ def by_ray_data(config: RunConfig, settings: Settings, clips: pa.Table, folder: 
         )
     )
     made.write_parquet(str(folder))
-    ended_s, ended_cpu_s = time.monotonic(), cpu_s()
+    ended_s, ended_cpu_s = time.monotonic(), clock.read_s()
     waiting.join()
     [(ready_s, ready_cpu_s)] = ready
     return Cost(ended_s - ready_s, ended_cpu_s - ready_cpu_s, ready_s - started_s)

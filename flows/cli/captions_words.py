@@ -53,6 +53,8 @@ def add_captions_words(command: argparse.ArgumentParser, *, choice: Callable[...
     option(
         command, "--port", of=("browse",), help="the page's port on this machine (default: any that is free)", **port
     )
+    words = "write a picture of the page, PNG, and end (needs a Chromium)"
+    option(command, "--screenshot", of=("browse",), metavar="FILE", help=words)
     option(command, "--to", of=("export",), metavar="DIR", help="the folder that the files go to")
     words = "what the files are (default: parquet); webdataset alone holds the films"
     choice(command, "--form", FORMS, of=("export",), default="parquet", help=words)

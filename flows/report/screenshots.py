@@ -42,6 +42,11 @@ def _take(browser: Browser, shot: Shot, page: Path, path: Path) -> Path:
     browser.look(width_px=shot.width_px, height_px=shot.height_px, scheme=shot.scheme)
     browser.open(page)
     browser.run(f"document.querySelector('{shot.first}').scrollIntoView()")
+    return save_picture(browser, path)
+
+
+def save_picture(browser: Browser, path: Path) -> Path:
+    """The file, which holds the window of a browser as PNG, once its films show a frame. Raises ServiceError."""
     write_bytes(path, _small(browser.settle()))
     return path
 

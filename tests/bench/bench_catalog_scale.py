@@ -1,9 +1,10 @@
-"""The catalog at ten million clips: `status`, work lists, a diff of two corpora by hash, a page by key.
+"""The catalog at ten million clips: `status`, work lists, a diff of two corpora by hash, pages by key.
 
 Run it with `PYTHONPATH=tests`. A catalog of so many clips, with three captions each, is made by simulation in a
-temporary folder (about 2 KB a clip), and each look at it runs in a process of its own: seconds of the look and of the
-whole process, CPU seconds, and the peak of its memory. `--clips` makes it smaller; `--home` keeps the catalog, or uses
-the one that is there.
+temporary folder (about 2 KB a clip), and each look at it runs in a process of its own, by the call that the command or
+the stage makes: seconds of the look and of the whole process, CPU seconds, and the peak of its memory. The first
+`status` finds nothing kept of what was taken down, and derives it; what comes later need not. `--clips` makes it
+smaller; `--home` keeps the catalog, or uses the one that is there.
 """
 
 import argparse
@@ -20,16 +21,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scale_catalog import FRESH, LABELLED, NEW, NEW_FP, NO_CLIPS, OLD_FP, Scale, fill, over
+from scale_catalog import FRESH, LABELLED, NEW, NEW_FP, NO_CLIPS, OLD, OLD_FP, Scale, fill, over
 
+from flows.browse.asking import Ask
+from flows.browse.looking import Looker
 from flows.cli.main import main as command_line
 from flows.cli.show import table
 from uniform_core.catalog import Catalog
 from uniform_core.catalog.memory import memory_connection
 from uniform_core.corpus.candidates import captions_work
+from uniform_core.corpus.caption_corpora import build_corpus, corpus_captions, corpus_version, corpus_versions
+from uniform_core.corpus.caption_diff import KINDS, diff_corpora
+from uniform_core.corpus.caption_policy import CorpusPolicy
 from uniform_core.settings import Settings
 
-PAGE = 100  # clips
+PAGE = 100  # captions
+MIDDLE = "8" * 32
+CORPORA = {"old": OLD_FP, "new": NEW_FP}
 MEMORY = "1200MiB"  # of DuckDB in the process of a look; with Python, Arrow and a result it is 2 GiB
 TABLES = ("sources", "clips", "captions", "caption_texts", "attempts", "tombstones")
 
@@ -69,42 +77,32 @@ def labels(catalog: Catalog) -> dict[str, Any]:
 
 
 def diff(catalog: Catalog) -> dict[str, Any]:
-    """Which clips the two prompts say other things of."""
-    [found] = catalog.rows(
-        """
-        SELECT count(*) FILTER (WHERE a.text_hash = b.text_hash) AS same,
-            count(*) FILTER (WHERE a.text_hash <> b.text_hash) AS changed,
-            count(*) FILTER (WHERE a.text_hash IS NULL) AS added,
-            count(*) FILTER (WHERE b.text_hash IS NULL) AS removed
-        FROM (SELECT clip_id, text_hash FROM captions WHERE stage_fp = $old) a
-        FULL JOIN (SELECT clip_id, text_hash FROM captions WHERE stage_fp = $new) b USING (clip_id)
-        """,
-        parameters={"old": OLD_FP, "new": NEW_FP},
-    )
-    return found
+    """What became of the captions of the one corpus in the other, by hash: `uniform captions diff old new`."""
+    found = diff_corpora(catalog, corpus_version(catalog, "old"), corpus_version(catalog, "new"), by_hash=True)
+    return {kind: getattr(found, kind) for kind in KINDS}
 
 
 def page(catalog: Catalog) -> dict[str, Any]:
-    """A hundred clips from the middle, with what the two prompts say of them."""
-    rows = catalog.query(
-        f"""
-        WITH page AS (SELECT clip_id, path, label FROM clips WHERE clip_id > $after ORDER BY clip_id LIMIT {PAGE})
-        SELECT p.clip_id, p.path, p.label, k.stage_fp, t.text
-        FROM page p JOIN captions k USING (clip_id) JOIN stored.caption_texts t ON t.text_hash = k.text_hash
-        WHERE k.stage_fp IN ($old, $new) ORDER BY p.clip_id, k.stage_fp
-        """,
-        parameters={"after": "8" * 32, "old": OLD_FP, "new": NEW_FP},
-    )
-    return {"rows": rows.num_rows, "clips": len(set(rows["clip_id"].to_pylist()))}
+    """A hundred captions of a corpus from the middle, with their texts."""
+    rows = corpus_captions(catalog, "new", after=MIDDLE, limit=PAGE)
+    return {"rows": rows.num_rows, "first": rows["clip_id"][0].as_py(), "last": rows["clip_id"][-1].as_py()}
+
+
+def browsed(catalog: Catalog) -> dict[str, Any]:
+    """A page of `uniform captions browse old new` from the middle: clips with what both corpora say of them."""
+    shown = Looker(catalog).page(Ask(a="old", b="new", trail=(MIDDLE,)))
+    return {"clips": len(shown.entries), "said": sum(side is not None for one in shown.entries for side in one.sides)}
 
 
 LOOKS = {
     "status": Look(status, 5.0),
+    "status again": Look(status, 5.0),
     "work list": Look(work_list, 5.0),
     "fresh prompt": Look(fresh_prompt, 5.0),
     "labels": Look(labels, None),
     "diff": Look(diff, 20.0),
     "page": Look(page, 0.5),
+    "browse": Look(browsed, 0.5),
 }
 
 
@@ -135,6 +133,12 @@ def measure(home: Path, clips: int, *, looks: list[str]) -> dict[str, dict[str, 
     catalog = Catalog.open(Settings(home=home))
     if not catalog.rows("SELECT count(*) AS n FROM stored.clips")[0]["n"]:
         fill(catalog, Scale(clips=clips, left=clips // 100))
+    for name, fp in CORPORA.items():
+        if not corpus_versions(catalog, name):
+            policy = {"selectors": [{"captioner": OLD.kind, "stage_fp": fp}]}
+            build_corpus(catalog, name, CorpusPolicy.model_validate(policy), run_id="bench")
+    for kept in catalog.root.glob(".gone_*.json"):
+        kept.unlink()
     counts = ", ".join(f"(SELECT count(*) FROM stored.{name}) AS {name}" for name in TABLES)
     [rows] = catalog.rows(f"SELECT {counts}")
     return {"rows": rows, "looks": {name: in_a_process(name, home) for name in looks}}

@@ -17,9 +17,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
-from encode_bench import Cost, bench_config, by_plain_pool, by_ray_data, clips_of, context_of, cpu_s, render_files
+from cpu_clock import CpuClock
+from encode_bench import (
+    Cost,
+    bench_config,
+    by_plain_pool,
+    by_ray_data,
+    clips_of,
+    context_of,
+    render_files,
+)
 
 from tasks.encode import run_encode
 from tasks.ray_session import RaySession, ray_session
@@ -30,29 +40,32 @@ from uniform_core.settings import Settings
 WARM_UP = 256  # clips, after which every actor has imported what it needs
 
 
-def by_engine(config: RunConfig, settings: Settings, paths: list[str], count: int, ray: RaySession) -> Cost:
+def by_engine(
+    config: RunConfig, settings: Settings, paths: list[str], count: int, ray: RaySession, clock: CpuClock
+) -> Cost:
     """The whole stage, from listing what is to do to the last commit."""
     context = context_of(settings, config, clips_of(paths, count, salt=f"{time.monotonic_ns()}"), ray)
-    started_s, before_s = time.monotonic(), cpu_s()
+    started_s, before_s = time.monotonic(), clock.read_s()
     [summary] = run_encode(context)
     assert summary.done == 2 * count, summary
-    return Cost(time.monotonic() - started_s, cpu_s() - before_s)
+    return Cost(time.monotonic() - started_s, clock.read_s() - before_s)
 
 
 def compare(root: Path, *, clips: int, rounds: int, workers: int) -> dict[str, object]:
     settings, config = Settings(home=root / "home", cpus=workers), bench_config()
     paths = render_files(config, settings.media_dir, root)
     costs: dict[str, list[Cost]] = {"ours": [], "pool": [], "ray_data": []}
-    with ray_session(settings) as ray:
+    with ray_session(settings) as ray, CpuClock() as clock:
         started_s = time.monotonic()
         ray.start()
-        by_engine(config, settings, paths, WARM_UP, ray)
+        by_engine(config, settings, paths, WARM_UP, ray, clock)
         startup_s = time.monotonic() - started_s
         for n in range(rounds):
             given = clips_of(paths, clips, salt=f"others {n}")
-            costs["pool"].append(by_plain_pool(config, settings, given, root / f"npy-{n}", workers=workers))
-            costs["ours"].append(by_engine(config, settings, paths, clips, ray))
-            costs["ray_data"].append(by_ray_data(config, settings, given, root / f"parquet-{n}", workers=workers))
+            how: dict[str, Any] = {"workers": workers, "clock": clock}
+            costs["pool"].append(by_plain_pool(config, settings, given, root / f"npy-{n}", **how))
+            costs["ours"].append(by_engine(config, settings, paths, clips, ray, clock))
+            costs["ray_data"].append(by_ray_data(config, settings, given, root / f"parquet-{n}", **how))
             print(f"round {n}: { ({name: each[-1] for name, each in costs.items()}) }", file=sys.stderr, flush=True)
     ours = costs.pop("ours")
     rates = {"ours": ours, **costs}

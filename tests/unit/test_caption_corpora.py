@@ -13,9 +13,11 @@ from uniform_core.corpus.caption_corpora import (
     COLUMNS,
     build_corpus,
     corpus_captions,
+    corpus_version,
     corpus_versions,
     iter_corpus_captions,
 )
+from uniform_core.corpus.caption_pointer import activate
 from uniform_core.corpus.caption_policy import CorpusPolicy, policy_named
 from uniform_core.errors import ConfigError
 from uniform_core.fingerprint import digest, text_digest
@@ -181,6 +183,19 @@ def test_what_was_taken_down_is_in_no_version(catalog):
     assert catalog.read("caption_texts")["text"].to_pylist() == ["text 1"]
 
 
+def test_the_only_version_need_not_be_activated_and_of_two_one_has_to_be(catalog):
+    say(catalog, 0, "said", "vlm")
+    first = build(catalog)
+    assert not first.is_active
+    assert corpus_version(catalog, "main") == first
+    say(catalog, 1, "said too", "vlm")
+    second = build(catalog)
+    assert second.version != first.version
+    with pytest.raises(ConfigError, match=r"no active one.*Choose one by `uniform captions activate main@"):
+        corpus_version(catalog, "main")
+    assert activate(catalog, first.name, run_id="run").version == corpus_version(catalog, "main").version
+
+
 def test_unknown_corpora_prompts_names_and_columns_are_said(catalog):
     say(catalog, 0, "said", "vlm")
     with pytest.raises(ConfigError, match=r"corpus 'main'.*no corpus named.*uniform captions build"):
@@ -188,8 +203,6 @@ def test_unknown_corpora_prompts_names_and_columns_are_said(catalog):
     build(catalog)
     with pytest.raises(ConfigError, match=r"corpus 'mian'.*one of main"):
         corpus_captions(catalog, "mian")
-    with pytest.raises(ConfigError, match=r"no active one.*activate main@"):
-        corpus_captions(catalog, "main")
     with pytest.raises(ConfigError, match=r"0 that begin so"):
         corpus_captions(catalog, "main@zz")
     with pytest.raises(ConfigError, match=r"prompt hash of captions.*abcdef"):

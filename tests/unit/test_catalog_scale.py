@@ -50,7 +50,8 @@ def test_status_counts_what_people_see(measured: tuple[Catalog, Looks]) -> None:
     catalog, looks = measured
     tables = ("attempts", "caption_texts", "captions", "clips", "sources", "tombstones")
     counted = {name: catalog.read(name, columns=["work_key"]).num_rows for name in tables}
-    assert looks["status"]["found"] == {"code": 0, **counted}
+    corpora = {"corpora": 2}
+    assert looks["status"]["found"] == {"code": 0, **counted, **corpora}
     assert (counted["clips"], counted["tombstones"]) == (CLIPS - 50, 50)
     assert counted["captions"] == 3 * counted["clips"] - CLIPS // 100
 
@@ -83,12 +84,21 @@ def test_the_diff_is_that_of_two_dicts(measured: tuple[Catalog, Looks]) -> None:
     assert found["changed"] == CLIPS // 10
 
 
-def test_a_page_has_its_clips_with_what_was_said_of_them(measured: tuple[Catalog, Looks]) -> None:
+def test_pages_have_the_next_clips_with_what_was_said_of_them(measured: tuple[Catalog, Looks]) -> None:
     catalog, looks = measured
-    ids = sorted(row["clip_id"] for row in rows_of(catalog, "clips", "clip_id"))
-    page = [clip_id for clip_id in ids if clip_id > "8" * 32][:100]
-    rows = sum(len(texts_by(catalog, fp).keys() & page) for fp in (OLD_FP, NEW_FP))
-    assert looks["page"]["found"] == {"rows": rows, "clips": 100}
+    old, new = texts_by(catalog, OLD_FP), texts_by(catalog, NEW_FP)
+    page = [clip_id for clip_id in sorted(new) if clip_id > "8" * 32][:100]
+    assert looks["page"]["found"] == {"rows": 100, "first": page[0], "last": page[-1]}
+    shown = [clip_id for clip_id in sorted(old) if clip_id > "8" * 32][:24]
+    assert looks["browse"]["found"] == {"clips": 24, "said": 24 + len(new.keys() & set(shown))}
+
+
+def test_the_first_look_at_what_is_gone_is_kept_for_the_next(measured: tuple[Catalog, Looks]) -> None:
+    catalog, looks = measured
+    assert looks["status again"]["found"] == looks["status"]["found"]
+    kept = json.loads((catalog.root / ".gone_texts.json").read_text())
+    hidden = set(catalog.read("caption_texts", include_removed=True, columns=["text_hash"])["text_hash"].to_pylist())
+    assert set(kept["ids"]) == hidden - {row["text_hash"] for row in rows_of(catalog, "caption_texts", "text_hash")}
 
 
 def test_the_rows_are_those_that_the_stages_would_write(measured: tuple[Catalog, Looks]) -> None:

@@ -10,6 +10,8 @@ import sys
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import cv2
+import numpy as np
 import pytest
 from caption_catalog import captioned_catalog, clip_id, corpus_of
 
@@ -142,3 +144,12 @@ def test_a_diff_of_a_corpus_with_itself_shows_that_nothing_changed(home):
     assert (page.diff.changed, page.diff.same, page.examples) == (0, 14, ())
     assert sum(bar.counts[0] for bar in page.bars) == 14
     assert "No clip changed" in render_diff(page, is_file=True)
+
+
+def test_a_picture_of_the_page_is_written_and_the_page_ends(home, tmp_path, browser):
+    picture = tmp_path / "page.png"
+    words = ["captions", "browse", name_of(home, "model"), name_of(home, "label"), "--screenshot", str(picture)]
+    assert main(words) == 0
+    shown_HWC = cv2.imread(str(picture))
+    assert shown_HWC.shape == (900, 1280, 3)
+    assert len(np.unique(shown_HWC.reshape(-1, 3), axis=0)) > 50, "text and pictures, not an empty page"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from uniform_core.catalog.delta_errors import (
     broken,
@@ -24,6 +24,7 @@ from uniform_core.catalog.delta_errors import (
     too_new,
     unreadable,
 )
+from uniform_core.catalog.gone_kept import GoneKeeper
 from uniform_core.catalog.tables import KEY, Table
 from uniform_core.errors import CatalogError
 from uniform_core.files import lock
@@ -47,8 +48,6 @@ ROW_GROUP: Final = 65_536
 """Rows that are read at once: DuckDB skips whole groups by their least and greatest values."""
 _SORT_BYTES: Final = 1 << 30  # of rows in memory while they are put in order; the rest waits on disk
 Result = TypeVar("Result")
-# By rules: the versions of tables that were read last, and the ids that are gone by them, by the table of a session.
-GoneByRules: TypeAlias = "dict[frozenset[str], tuple[list[tuple[str, int]], dict[str, list[str]]]]"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class DeltaTables:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.gone: GoneByRules = {}  # what sessions found to be taken down, so that the next one need not look
+        self.gone = GoneKeeper(root)
 
     @property
     def commit_lock(self) -> Path:

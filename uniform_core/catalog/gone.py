@@ -4,9 +4,11 @@ The schema `latest` of a session holds the newest versions of the tables that th
 `gone_…`. Few things are gone of many: each statement begins at the tombstones, and looks the rest up.
 """
 
+# ruff: noqa: S608  (constants of this file)
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from uniform_core.catalog.tables import Table
@@ -19,26 +21,14 @@ _LOOKED_UP: Final = {
     "file": "latest.gone_files g ON g.sha256 = r.content_sha256",
     "text": "latest.gone_texts g ON g.text_hash = r.text_hash",
 }
-# By rule: what it derives.
-_TABLES: Final = {
-    "source": {},
-    "clip": {"gone_clips": "clip_id"},
-    "file": {"gone_clips": "clip_id", "gone_files": "sha256"},
-    "text": {"gone_clips": "clip_id", "gone_texts": "text_hash"},
-}
-# By rule: the tables that it is derived from, besides the tombstones.
-_LINEAGE: Final = {
-    "source": (),
-    "clip": ("clips",),
-    "file": ("clips", "sources", "generations"),
-    "text": ("clips", "captions"),
-}
-_CLIPS: Final = """
-CREATE TEMP TABLE gone AS SELECT DISTINCT dataset, source_id FROM latest.tombstones;
+_SOURCES: Final = "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT dataset, source_id FROM latest.tombstones;"
+_CLIPS: Final = f"""
+{_SOURCES}
 CREATE TABLE latest.gone_clips AS SELECT DISTINCT clip_id FROM latest.clips SEMI JOIN gone USING (dataset, source_id);
 """
 # A file or a text that a live row names too is not gone.
-_FILES: Final = """
+_FILES: Final = f"""
+{_SOURCES}
 CREATE TEMP TABLE their_files AS
     SELECT clip_sha256 AS sha256 FROM latest.clips SEMI JOIN gone USING (dataset, source_id)
     UNION SELECT source_sha256 FROM latest.sources SEMI JOIN gone USING (dataset, source_id)
@@ -57,28 +47,49 @@ CREATE TABLE latest.gone_files AS FROM their_files
         ANTI JOIN latest.gone_clips USING (clip_id)
     ) USING (sha256);
 """
+# Captions are read twice: there are many, and most rows are of live clips, and name none of their texts.
 _TEXTS: Final = """
-CREATE TEMP TABLE their_texts AS
-    SELECT text_hash AS text FROM latest.captions SEMI JOIN latest.gone_clips USING (clip_id)
-        WHERE text_hash IS NOT NULL
-    UNION SELECT raw_text_hash FROM latest.captions SEMI JOIN latest.gone_clips USING (clip_id)
-        WHERE raw_text_hash IS NOT NULL
-    UNION SELECT unnest(other_raw_text_hashes) FROM latest.captions SEMI JOIN latest.gone_clips USING (clip_id);
+CREATE TEMP TABLE their_captions AS
+    SELECT text_hash, raw_text_hash, other_raw_text_hashes FROM latest.captions
+    SEMI JOIN latest.gone_clips USING (clip_id);
+CREATE TEMP TABLE their_texts AS SELECT text FROM (
+    SELECT text_hash AS text FROM their_captions UNION SELECT raw_text_hash FROM their_captions
+    UNION SELECT unnest(other_raw_text_hashes) FROM their_captions
+) WHERE text IS NOT NULL;
+CREATE TEMP TABLE naming AS
+    SELECT DISTINCT text_hash, raw_text_hash, other_raw_text_hashes FROM (
+        SELECT clip_id, text_hash, raw_text_hash, other_raw_text_hashes FROM latest.captions
+        WHERE text_hash IN (SELECT text FROM their_texts) OR raw_text_hash IN (SELECT text FROM their_texts)
+            OR list_has_any(other_raw_text_hashes, (SELECT list(text) FROM their_texts))
+    ) ANTI JOIN latest.gone_clips USING (clip_id);
 CREATE TABLE latest.gone_texts AS SELECT text AS text_hash FROM their_texts
-    ANTI JOIN (
-        SELECT text_hash AS text FROM latest.captions SEMI JOIN their_texts ON text = text_hash
-        ANTI JOIN latest.gone_clips USING (clip_id)
-    ) USING (text)
-    ANTI JOIN (
-        SELECT raw_text_hash AS text FROM latest.captions SEMI JOIN their_texts ON text = raw_text_hash
-        ANTI JOIN latest.gone_clips USING (clip_id)
-    ) USING (text)
-    ANTI JOIN (
-        SELECT text FROM (SELECT clip_id, unnest(other_raw_text_hashes) AS text FROM latest.captions)
-        SEMI JOIN their_texts USING (text) ANTI JOIN latest.gone_clips USING (clip_id)
-    ) USING (text);
+    ANTI JOIN (SELECT text_hash AS text FROM naming) USING (text)
+    ANTI JOIN (SELECT raw_text_hash AS text FROM naming) USING (text)
+    ANTI JOIN (SELECT unnest(other_raw_text_hashes) AS text FROM naming) USING (text);
 """
-_DERIVED: Final = {"source": (), "clip": (_CLIPS,), "file": (_CLIPS, _FILES), "text": (_CLIPS, _TEXTS)}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Ids of one kind that are gone: their column, the tables of `latest` that they are derived from, and the SQL."""
+
+    column: str
+    read: tuple[str, ...]
+    sql: str
+
+
+KINDS: Final = {
+    "gone_clips": Kind("clip_id", (TOMBSTONES, "clips"), _CLIPS),
+    "gone_files": Kind("sha256", (TOMBSTONES, "clips", "sources", "generations"), _FILES),
+    "gone_texts": Kind("text_hash", (TOMBSTONES, "clips", "captions"), _TEXTS),
+}
+"""The tables of `latest`, each after those that it stands on."""
+_BY_RULE: Final = {
+    "source": (),
+    "clip": ("gone_clips",),
+    "file": ("gone_clips", "gone_files"),
+    "text": ("gone_clips", "gone_texts"),
+}
 
 
 def gone_rule(table: Table) -> str | None:
@@ -95,19 +106,10 @@ def gone_rule(table: Table) -> str | None:
     return next((rule for columns, rule in rules if columns <= names), None)
 
 
-def lineage(rules: Iterable[str]) -> list[str]:
-    """The tables, besides the tombstones, whose newest versions `latest` has to hold for these rules."""
-    return sorted({name for rule in rules for name in _LINEAGE[rule]})
-
-
-def derive_gone(rules: Iterable[str]) -> str:
-    """SQL of the tables `latest.gone_…` of these rules."""
-    return "".join(dict.fromkeys(part for rule in rules for part in _DERIVED[rule]))
-
-
-def gone_tables(rules: Iterable[str]) -> dict[str, str]:
-    """The tables of `latest` that `derive_gone` makes for these rules, each with its one column."""
-    return {name: column for rule in rules for name, column in _TABLES[rule].items()}
+def gone_kinds(rules: Iterable[str]) -> list[str]:
+    """The names of `KINDS` that these rules look up, each after those that it stands on."""
+    wanted = {kind for rule in rules for kind in _BY_RULE[rule]}
+    return [kind for kind in KINDS if kind in wanted]
 
 
 def hiding(rule: str | None) -> str:

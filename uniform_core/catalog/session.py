@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from uniform_core.catalog.bounds import bounded
-from uniform_core.catalog.gone import TOMBSTONES, derive_gone, gone_rule, gone_tables, hiding, lineage
+from uniform_core.catalog.gone import TOMBSTONES, gone_rule, hiding
+from uniform_core.catalog.gone_views import attach_gone
 from uniform_core.catalog.memory import memory_connection
 from uniform_core.catalog.tables import all_tables
+from uniform_core.catalog.views import attach, listed
 from uniform_core.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -24,12 +26,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from uniform_core.catalog.bounds import Bounds
-    from uniform_core.catalog.delta import DeltaTables, Snapshot
+    from uniform_core.catalog.delta import DeltaTables
 
 _GAP: Final = r'"?(?:\s|--[^\n]*\n|/\*.*?\*/)*'  # what may stand between a name and its dot or bracket
 # The schemas that also hold what was taken down; the functions that read a table by a text, which can be put together.
 _HIDING: Final = re.compile(rf"\b(?:stored|latest){_GAP}\.|\b(?:query|query_table){_GAP}\(", re.IGNORECASE | re.DOTALL)
-_KEPT: Final = 10_000  # ids of what is gone, of each kind, that a process remembers
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def open_session(
     with memory_connection(own=own or read_only) as con:
         con.execute("CREATE SCHEMA stored; CREATE SCHEMA latest")
         for name, snapshot in snapshots.items():
-            _attach(con, "stored", snapshot, name=name)
+            attach(con, "stored", snapshot, name=name)
         files = [file for snapshot in snapshots.values() for file in snapshot.files]
         files += _attach_visible(con, delta, seen)
         for name, table in (registered or {}).items():
@@ -65,7 +66,7 @@ def open_session(
         if read_only:
             if bounds is not None:
                 con.execute(bounds.memory_sql())
-            con.execute(f"SET allowed_paths = {_listed(files)}")
+            con.execute(f"SET allowed_paths = {listed(files)}")
             con.execute("SET enable_external_access = false; SET lock_configuration = true")
         with nullcontext() if bounds is None else bounded(con, bounds):
             yield con
@@ -120,61 +121,16 @@ def _no_condition(text: str, found: str) -> CatalogError:
     )
 
 
-def _attach(con: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot, *, name: str | None = None) -> None:
-    """The table is in the schema: a view over the snapshot's files, or the empty table of its definition."""
-    table = all_tables()[snapshot.table]
-    place = f"{schema}.{name or table.name}"
-    if not snapshot.files:
-        con.execute(table.ddl.replace(f"CREATE TABLE {table.name}", f"CREATE TABLE {place}", 1))
-        return
-    columns = ", ".join(f"{c.name}::{c.type} AS {c.name}" for c in table.columns)
-    none = ", ".join(f"NULL::{c.type} AS {c.name}" for c in table.columns)  # a later column may be in no file at all
-    stored = f"FROM read_parquet({_listed(snapshot.files)}, union_by_name = true)"
-    every = f"{stored} UNION ALL BY NAME (SELECT {none} WHERE false)"
-    con.execute(f"CREATE VIEW {place} AS SELECT {columns} FROM ({every})")
-
-
 def _attach_visible(con: duckdb.DuckDBPyConnection, delta: DeltaTables, seen: Mapping[str, str]) -> list[str]:
     """The views of `main`, their tables by their names; returns the further files that they read."""
     tombstones = delta.snapshot(TOMBSTONES)
     rules = {name: gone_rule(all_tables()[table]) for name, table in seen.items()}
     applied = {rule for rule in rules.values() if rule} if tombstones.files else set()
-    further = [tombstones, *map(delta.snapshot, lineage(applied))] if applied else []
-    _attach_gone(con, delta, further, rules=applied)
+    further = attach_gone(con, delta, applied) if applied else []
     for name, rule in rules.items():
         hidden = hiding(rule if rule in applied else None)
         con.execute(f"CREATE VIEW main.{name} AS SELECT r.* FROM stored.{name} r{hidden}")
-    return [file for snapshot in further for file in snapshot.files]
-
-
-def _attach_gone(
-    con: duckdb.DuckDBPyConnection, delta: DeltaTables, snapshots: list[Snapshot], *, rules: set[str]
-) -> None:
-    """The tables of `latest` by which rows are hidden: derived, or as these versions gave them the last time."""
-    for snapshot in snapshots:
-        _attach(con, "latest", snapshot)
-    versions = [(snapshot.table, snapshot.version) for snapshot in snapshots]
-    known_versions, known = delta.gone.get(frozenset(rules), ([], {}))
-    if known and known_versions == versions:
-        for name, values in known.items():
-            column = gone_tables(rules)[name]
-            con.execute(f"CREATE TABLE latest.{name} AS SELECT unnest($1::VARCHAR[]) AS {column}", [values])
-        return
-    con.execute(derive_gone(rules))
-    found = {
-        name: [value for (value,) in con.execute(f"SELECT {column} FROM latest.{name} LIMIT {_KEPT + 1}").fetchall()]
-        for name, column in gone_tables(rules).items()
-    }
-    if all(len(values) <= _KEPT for values in found.values()):
-        delta.gone[frozenset(rules)] = versions, found
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _listed(files: Iterable[str]) -> str:
-    return "[" + ", ".join(_quoted(file) for file in files) + "]"
+    return further
 
 
 def run(con: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> duckdb.DuckDBPyRelation:

@@ -121,8 +121,10 @@ def _range(catalog: Catalog, version: CorpusVersion, columns: Sequence[str], amo
     own += ["raw_text_hash"] if "raw_text" in columns else []
     parts = corpus_selection(version, columns=own, among=among)
     said = {**COLUMNS, "flags": flags_sql(version.policy, "s")}
-    joins = "LEFT JOIN caption_texts t ON t.text_hash = s.text_hash " if "text" in columns else ""
-    joins += "LEFT JOIN caption_texts r ON r.text_hash = s.raw_text_hash " if "raw_text" in columns else ""
+    # A text that a caption of a clip that stays names is not gone: which texts are need not be derived.
+    texts = "LEFT JOIN stored.caption_texts"
+    joins = f"{texts} t ON t.text_hash = s.text_hash " if "text" in columns else ""
+    joins += f"{texts} r ON r.text_hash = s.raw_text_hash " if "raw_text" in columns else ""
     names = ", ".join(f"{said[name]} AS {name}" for name in columns)
     return catalog.query(
         f"WITH {parts.sql} SELECT {names} FROM selected s {joins}ORDER BY s.clip_id",

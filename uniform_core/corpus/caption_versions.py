@@ -71,6 +71,8 @@ def corpus_versions(catalog: Catalog, corpus: str | None = None) -> list[CorpusV
 def corpus_version(catalog: Catalog, word: str) -> CorpusVersion:
     """The version that a word names: `name` is its active one, `name@` with the beginning of a version that one.
 
+    The only version of a corpus need not be activated: there is no other that a name could mean.
+
     Raises ConfigError for a corpus or version that is not there, or a beginning that two have.
     """
     name, at, beginning = word.partition("@")
@@ -86,6 +88,8 @@ def corpus_version(catalog: Catalog, word: str) -> CorpusVersion:
     fits = (
         [one for one in found if one.version.startswith(beginning)] if at else [one for one in found if one.is_active]
     )
+    if not at and len(found) == 1:
+        return found[0]
     if len(fits) == 1 and (beginning or not at):
         return fits[0]
     versions = ", ".join(one.name for one in found[-5:])
@@ -95,7 +99,7 @@ def corpus_version(catalog: Catalog, word: str) -> CorpusVersion:
         found=f"{len(fits)} that begin so" if at else "no active one",
         fix="Give more of the version."
         if at
-        else f"`uniform captions activate {versions.split(', ')[-1]}`, or name one.",
+        else f"Choose one by `uniform captions activate {versions.split(', ')[-1]}`, or name a version here.",
     )
 
 
