@@ -37,28 +37,31 @@ def log_mel_examples(waveform_N: Float[np.ndarray, " n"]) -> Float64[np.ndarray,
     frames_TW = sliding_window_view(waveform_N.astype(np.float64), WINDOW)[::HOP]
     kept_TW = frames_TW[: examples_of(len(waveform_N)) * EXAMPLE_FRAMES]
     magnitude_TS = np.abs(np.fft.rfft(kept_TW * _hann(), TRANSFORM))
-    log_mel_TF = np.log(magnitude_TS @ mel_matrix() + LOG_OFFSET)
+    log_mel_TF: np.ndarray = np.log(magnitude_TS @ mel_matrix() + LOG_OFFSET)
     return log_mel_TF.reshape(-1, EXAMPLE_FRAMES, BANDS)
 
 
 @cache
 def _hann() -> Float64[np.ndarray, " w"]:
-    return 0.5 - 0.5 * np.cos(2 * np.pi / WINDOW * np.arange(WINDOW))
+    hann_W: np.ndarray = 0.5 - 0.5 * np.cos(2 * np.pi / WINDOW * np.arange(WINDOW))
+    return hann_W
 
 
 @cache
 def mel_matrix() -> Float64[np.ndarray, "s f"]:
     """The weight of each frequency in each band; that of 0 Hz is zero everywhere."""
     mel_S = _mel_of(np.linspace(0.0, RATE_HZ / 2, TRANSFORM // 2 + 1))
-    edge_mel = np.linspace(*_mel_of(np.array([LOW_HZ, HIGH_HZ])), BANDS + 2)
+    low_mel, high_mel = _mel_of(np.array([LOW_HZ, HIGH_HZ]))
+    edge_mel = np.linspace(low_mel, high_mel, BANDS + 2)
     below, centre, above = edge_mel[:-2], edge_mel[1:-1], edge_mel[2:]
     rising_SF = (mel_S[:, None] - below) / (centre - below)
     falling_SF = (above - mel_S[:, None]) / (above - centre)
-    weights_SF = np.maximum(0.0, np.minimum(rising_SF, falling_SF))
+    weights_SF: np.ndarray = np.maximum(0.0, np.minimum(rising_SF, falling_SF))
     weights_SF[0] = 0.0
     return weights_SF
 
 
 def _mel_of(hz: np.ndarray) -> np.ndarray:
     """HTK's scale."""
-    return 1127.0 * np.log(1.0 + hz / 700.0)
+    mel: np.ndarray = 1127.0 * np.log(1.0 + hz / 700.0)
+    return mel
