@@ -204,13 +204,13 @@ def _look_commands(commands: Commands) -> None:
     option(query, "sql", nargs="?", help="one SELECT; without it, the tables and their columns")
     _limit_word(query)
     _json_word(query)
+    doctor = _command(commands, "doctor", "flows.cli.look:doctor", "Is this machine fit for it? What is missing?")
+    _json_word(doctor)
     words = "The named protocols of evaluation: which there are, and every constant of one."
     protocols = _command(commands, "protocols", "flows.cli.protocols:protocols", words)
     _choice(protocols, "action", ("list", "show"))
     option(protocols, "names", nargs="*", metavar="NAME", help="the protocols, as `list` names them (show needs some)")
     _json_word(protocols)
-    doctor = _command(commands, "doctor", "flows.cli.look:doctor", "Is this machine fit for it? What is missing?")
-    _json_word(doctor)
 
 
 def _care_commands(commands: Commands) -> None:

@@ -19,11 +19,13 @@ class Cloud:
     clips: int
 
     @classmethod
-    def of(cls, found: FeatureSet, *, pooled: bool) -> Cloud:
-        """One row for each clip or, `pooled`, the rows of its array [rows, d]."""
-        if not pooled:
-            rows_RD = found.matrix_ND()
-            return cls(rows_RD, np.arange(len(rows_RD)), len(rows_RD))
+    def of_rows(cls, rows_ND: Float64[np.ndarray, "n d"]) -> Cloud:
+        """One row for each clip."""
+        return cls(rows_ND, np.arange(len(rows_ND)), len(rows_ND))
+
+    @classmethod
+    def pooled(cls, found: FeatureSet) -> Cloud:
+        """The rows of each clip's array [rows, d]."""
         rows = [np.asarray(value, dtype=np.float64) for value in found.values]
         clip_R = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
         return cls(np.concatenate(rows), clip_R, len(rows))

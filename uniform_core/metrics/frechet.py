@@ -11,9 +11,8 @@ from pydantic import Field
 
 from uniform_core.metrics.base import Inputs, Measured
 from uniform_core.metrics.clouds import Cloud, unpoolable
-from uniform_core.metrics.distance import DistanceConfig
+from uniform_core.metrics.distance import DistanceConfig, Generated, Reference
 from uniform_core.metrics.extrapolation import Extrapolation
-from uniform_core.metrics.features import uneven
 from uniform_core.metrics.gaussian import frechet_float32_svd, frechet_from_features, frechet_from_moments
 from uniform_core.metrics.intervals import groups_of, two_sample_interval
 from uniform_core.metrics.moments import Moments, all_but_each
@@ -42,13 +41,17 @@ class FrechetConfig(DistanceConfig):
         return self.word if self.infinite is None else f"{self.word}_infinite"
 
     def measure(self, inputs: Inputs) -> Measured | str:
+        if not self.pooled:
+            return super().measure(inputs)
         sets = [inputs[need] for need in self.needs]
-        if (problem := unpoolable(*sets) if self.pooled else uneven(*sets)) is not None:
-            return problem
-        generated, reference = (Cloud.of(found, pooled=self.pooled) for found in sets)
+        return unpoolable(*sets) or self._measured(*(Cloud.pooled(found) for found in sets))
+
+    def distance(self, generated_ND: Generated, reference_MD: Reference, inputs: Inputs) -> Measured | str:
+        del inputs
+        return self._measured(Cloud.of_rows(generated_ND), Cloud.of_rows(reference_MD))
+
+    def _measured(self, generated: Cloud, reference: Cloud) -> Measured | str:
         rows, d = min(len(generated.rows_RD), len(reference.rows_RD)), generated.rows_RD.shape[1]
-        if rows <= self.ddof:
-            return f"{rows} rows where a covariance needs more than {self.ddof}"
         if self.infinite is not None and (problem := self.infinite.why_not(generated, reference)) is not None:
             return problem
         value = self._between(generated, reference)
@@ -56,9 +59,6 @@ class FrechetConfig(DistanceConfig):
         what = "rows" if self.pooled else "items"
         warnings = (f"{rows} {what} for {d} features: the distance is mostly sample size",) if rows <= d else ()
         return Measured(value, low, high, n_generated=generated.clips, n_reference=reference.clips, warnings=warnings)
-
-    def distance(self, generated_ND: np.ndarray, reference_MD: np.ndarray, inputs: Inputs) -> Measured | str:
-        raise NotImplementedError("`measure` is its own: clips may have several rows")
 
     def _between(self, first: Cloud, second: Cloud) -> float:
         if self.infinite is not None:
