@@ -91,12 +91,15 @@ def altered(folder: Path, into: Path, **changes: Callable[[Arrays], Arrays]) -> 
     return made
 
 
-def corrupted(folder: Path, into: Path, *, file: str, array: str, by: float) -> Path:
-    """A copy of a folder in which the first value of one array is another (`by`: a share of 1 + its size)."""
+def corrupted(folder: Path, into: Path, *, file: str, array: str, by: float, at: int = 0) -> Path:
+    """A copy of a folder in which one value of one array, the first or that at `at`, is another.
+
+    `by`: a share of 1 + its size.
+    """
 
     def wrong(arrays: Arrays) -> Arrays:
-        first = arrays[array].flat[0]
-        arrays[array].flat[0] += 1 if arrays[array].dtype.kind in "biu" else by * (1 + abs(first))
+        value = arrays[array].flat[at]
+        arrays[array].flat[at] += 1 if arrays[array].dtype.kind in "biu" else by * (1 + abs(value))
         return arrays
 
     return altered(folder, into, **{file.removesuffix(".npz"): wrong})
