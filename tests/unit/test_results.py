@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 import pyarrow as pa
 import pytest
 from catalog_rows import clip_row, open_catalog
+from scored_clips import scored
 from services import seed_tracking
 
 from tasks import evaluate, results, stills
@@ -59,7 +60,9 @@ def evaluated(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
     for stage in ("run_instruments", "run_features"):
         nothing = StageSummary.complete(stage, 0, done=0, wall_s=0.0, cpu_s=0.0)
         monkeypatch.setattr(evaluate, stage, lambda *_, nothing=nothing: nothing)
-    monkeypatch.setattr(evaluate.Evaluation, "score", lambda _, wanted: [(item, made_up(item)) for item in wanted])
+    monkeypatch.setattr(
+        evaluate.Evaluation, "score", lambda _, wanted: [scored(item, made_up(item)) for item in wanted]
+    )
     monkeypatch.setattr(evaluate.Evaluation, "_inputs", SimpleNamespace(fingerprints=defaultdict(str)))
     catalog = open_catalog(settings.home)
 
