@@ -45,7 +45,7 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id, clips=context.clips())
     kept = kept_scores(context.catalog, wanted)
     clipless = without_clips(context.catalog, wanted, kept)
-    if not clipless and len(kept) == len(wanted):
+    if not clipless and kept.keys() == {score.work_key for score in wanted}:
         wall_s = time.monotonic() - started
         done = StageSummary.complete("evaluate", len(wanted), done=0, wall_s=wall_s, cpu_s=0.0)
         return [done, *_told(context, model.model_id, list(kept.values()))]
@@ -62,11 +62,11 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     log_evaluation(context, model.model_id, rows)
     context.catalog.insert("scores", rows)
     wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
-    done = len(wanted) - len(kept) + len(clipless)
+    made = len(wanted) - len(kept) + len(clipless)
     return [
         instruments,
         features,
-        StageSummary.complete("evaluate", len(wanted), done=done, wall_s=wall_s, cpu_s=cpu_s),
+        StageSummary.complete("evaluate", len(wanted), done=made, wall_s=wall_s, cpu_s=cpu_s),
     ]
 
 
