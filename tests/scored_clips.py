@@ -13,6 +13,8 @@ from uniform_core.corpus.evaluation import WantedScore
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.base import ClipValues, Score
 
+A, B = "a" * 32, "b" * 32  # evaluations
+SYNC, KL, FVD = (f"{name}.uniform_tiny" for name in ("synchrony.tinysync", "kl.tinymel", "fvd.tinyvideo"))
 CLIPS = {clip_row(n)["clip_id"]: Clip.of_file(sha("made", n)) for n in range(3)}
 
 

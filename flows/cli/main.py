@@ -201,9 +201,24 @@ def _look_commands(commands: Commands) -> None:
     status = _command(commands, "status", "flows.cli.look:status", "What is in the catalog.")
     _json_word(status)
     query = _command(commands, "query", "flows.cli.look:query", "A SELECT over the tables of the catalog.")
-    option(query, "sql", nargs="?", help="one SELECT; without it, the tables and their columns")
+    option(
+        query,
+        "sql",
+        nargs="?",
+        help="one SELECT, or the name of a query of ours (worst_clips, …); without it, the tables and their columns",
+    )
     _limit_word(query)
     _json_word(query)
+    words = (
+        "Runs beside each other: their scores, clip by clip where both made the same clips, and which clips changed."
+    )
+    compare = _command(commands, "compare", "flows.cli.compare:compare_runs", words)
+    words = "an evaluation, model or run (an id or its beginning), or PRESET[@K=V]; the first is the base"
+    option(compare, "names", nargs="*", metavar="RUN", help=words + "; RUN/SYSTEM is a baseline of a run")
+    words = "clips of each task that got better or worse (default: 3)"
+    option(compare, "--top", type=number("--top", int, least=1), default=3, metavar="N", help=words)
+    option(compare, "--page", metavar="FILE", help="also write a page with the films of these clips side by side")
+    _json_word(compare)
     doctor = _command(commands, "doctor", "flows.cli.look:doctor", "Is this machine fit for it? What is missing?")
     _json_word(doctor)
 

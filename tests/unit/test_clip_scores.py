@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from collections import Counter, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +15,7 @@ import pytest
 from catalog_rows import clip_row, open_catalog, sha
 from scored_clips import CLIPS, evaluation_rows, scored
 
+from flows.cli.main import main
 from tasks import evaluate
 from tasks.stage import StageSummary
 from uniform_core.build import build_run
@@ -29,6 +33,10 @@ from uniform_core.progress import silent
 from uniform_core.settings import Settings
 
 MODEL = digest("model")
+README = (Path(__file__).parents[2] / "README.md").read_text()
+COMMANDS = re.findall(
+    r"^\.venv/bin/uniform (query (?:worst_clips|\"SELECT[^\n]*clip_scores[^\n]*\").*?)(?:   .*)?$", README, re.MULTILINE
+)
 KEYS = ("a", "b")
 
 
@@ -181,6 +189,27 @@ def test_the_worst_clips_of_the_newest_evaluation(tmp_path: Path) -> None:
     assert {row["label"] for row in rows} == {"drip"}
     [measures] = [row for row in catalog.named_rows("clip_measures") if row["name"].startswith("synchrony")]
     assert (measures["clips"], measures["least"], measures["median"]) == (3, 0.1, 0.8)
+
+
+@pytest.mark.parametrize("words", [shlex.split(command) for command in COMMANDS])
+def test_the_readmes_queries_of_clips_find_some(
+    words: list[str], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(open_catalog(home))
+    assert main([*words, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows[0]["clip_id"] == clip_row(2)["clip_id"], "the worst first"
+    assert len(rows) == 3
+
+
+def test_a_query_of_ours_by_its_name_is_cut_where_it_is_asked_to_be(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(open_catalog(home))
+    assert main(["query", "clip_measures", "--limit", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "kl.tinymel.uniform_tiny" in out
+    assert "… and more rows" in out
 
 
 def test_clips_of_a_source_that_was_taken_down_have_no_numbers_any_more(tmp_path: Path) -> None:
