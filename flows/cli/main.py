@@ -127,6 +127,18 @@ def _run_commands(commands: Commands) -> None:
     words = "also say what is worse than the bounds that a night froze (`nightly.json`)"
     option(proof, "--frozen", metavar="FILE", help=words)
     _json_word(proof)
+    words = "Give an alias of MLflow's registry to the model where a rule holds. Exit code 1 where it does not."
+    promote = _command(commands, "promote", "flows.cli.promote:promote_model", words)
+    _config_words(promote)
+    option(promote, "--alias", default="champion", metavar="NAME", help="the alias (default: champion)")
+    option(promote, "--name", default="uniform", metavar="NAME", help="the registered model (default: uniform)")
+    more = {"action": "append", "default": [], "metavar": "TASK/SCORE"}
+    words = "a score that must be better than that of who has the alias, by more than its interval"
+    option(promote, "--better", help=words, **more)
+    option(promote, "--not-worse", help="a score that must not be worse by more than its interval", **more)
+    option(promote, "--any-gate", action="store_true", help="also where the gate is not passed (needs --better)")
+    option(promote, "--dry-run", action="store_true", help="say what would be done, and do nothing")
+    _json_word(promote)
     words = "The gate over several training seeds and both objectives: hours. Exit code 1 unless each passes."
     nightly = _command(commands, "nightly", "flows.cli.nightly:nightly", words)
     presets = {"nargs": "+", "default": ["tiny", "tiny_iddpm"], "metavar": "P"}
