@@ -19,7 +19,10 @@ from uniform_core.settings import Settings
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run on one machine. `run_id` is the Prefect flow run's id, or a local one."""
+    """One run on one machine. `run_id` is the Prefect flow run's id, or a local one.
+
+    `model_id` is a trained model that is sampled and scored; None: the one that the config gives on the clips of now.
+    """
 
     settings: Settings
     config: RunConfig
@@ -27,6 +30,7 @@ class RunContext:
     ray: RaySession
     run_id: str
     listener: Listener
+    model_id: str | None = None
 
     @cached_property
     def listed(self) -> tuple[ListedItem, ...]:

@@ -18,10 +18,18 @@ from tasks.results import is_logged, log_evaluation
 from tasks.stage import StageSummary
 from tasks.train import trained_model
 from uniform_core.corpus.captions import caption_versions
-from uniform_core.corpus.evaluation import WantedScore, evaluation_digest, kept_scores, wanted_scores
+from uniform_core.corpus.clip_scores import Scored, clip_rows, without_clips
+from uniform_core.corpus.evaluation import (
+    System,
+    WantedScore,
+    evaluation_digest,
+    kept_scores,
+    known_digest,
+    real_clips,
+    wanted_scores,
+)
 from uniform_core.corpus.lineup import RETRIEVED_BY, Lineup
 from uniform_core.fingerprint import canonical_json
-from uniform_core.metrics.base import Score
 from uniform_core.progress import ProgressEvent
 
 READ = ("sources", "clips", "captions", "caption_texts", "generations", "features", "models")
@@ -36,7 +44,8 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     model = trained_model(context)
     wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id, clips=context.clips())
     kept = kept_scores(context.catalog, wanted)
-    if kept.keys() == {score.work_key for score in wanted}:
+    clipless = without_clips(context.catalog, wanted, kept)
+    if not clipless and kept.keys() == {score.work_key for score in wanted}:
         wall_s = time.monotonic() - started
         done = StageSummary.complete("evaluate", len(wanted), done=0, wall_s=wall_s, cpu_s=0.0)
         return [done, *_told(context, model.model_id, list(kept.values()))]
@@ -48,13 +57,16 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     started, cpu_before_s = time.monotonic(), time.process_time()
     scores = evaluation.score(wanted)
     rows = list(({row["work_key"]: row for row in evaluation.rows(scores)} | kept).values())
-    log_evaluation(context, model.model_id, rows)  # before the rows that say that all is done: a kill repeats it
+    # Both before the rows that say that all is done: a kill repeats them.
+    context.catalog.insert("clip_scores", evaluation.clip_rows(scores))
+    log_evaluation(context, model.model_id, rows)
     context.catalog.insert("scores", rows)
     wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
+    made = len(wanted) - len(kept) + len(clipless)
     return [
         instruments,
         features,
-        StageSummary.complete("evaluate", len(wanted), done=len(wanted) - len(kept), wall_s=wall_s, cpu_s=cpu_s),
+        StageSummary.complete("evaluate", len(wanted), done=made, wall_s=wall_s, cpu_s=cpu_s),
     ]
 
 
@@ -92,38 +104,64 @@ class Evaluation:
         store = FeatureStore(self._context, self.files(), self.layers())
         return EvaluationInputs(self._lineup, store, losses=losses_of(self._context.catalog, self._model_id))
 
-    def score(self, wanted: Sequence[WantedScore]) -> list[tuple[WantedScore, Score]]:
+    def score(self, wanted: Sequence[WantedScore]) -> list[Scored]:
         """Every wanted number; one that cannot be computed is null, with its reason."""
         scores = []
         for done, item in enumerate(wanted, start=1):
-            scores.append((item, item.metric.score(self._inputs.of(item.system, item.metric))))
+            scores.append(self._scored(item))
             self._context.listener(ProgressEvent("evaluate", done, len(wanted), note=item.metric.name))
         return scores
 
-    def rows(self, scores: Sequence[tuple[WantedScore, Score]]) -> list[dict[str, Any]]:
+    def _scored(self, wanted: WantedScore) -> Scored:
+        inputs = self._inputs.of(wanted.system, wanted.metric)
+        score = wanted.metric.score(inputs)
+        values = () if score.value is None else wanted.metric.clip_measures(inputs)
+        return Scored(wanted, score, self._inputs.clips_of(wanted.system), values)
+
+    def rows(self, scores: Sequence[Scored]) -> list[dict[str, Any]]:
         """The rows of `scores`."""
-        catalog = self._context.catalog
+        catalog, clips = self._context.catalog, self._context.clips()
         stamp = {
-            "stage_fp": evaluation_digest(catalog, self._config, model_id=self._model_id, clips=self._context.clips()),
+            **self._stamp,
+            "clips_digest": known_digest(real_clips(self._config, clips)),
             "data_digest": catalog.content_digest(READ),
             "versions": json.dumps(caption_versions(catalog, self._config, catalog.versions(READ))),
-            "run_id": self._context.run_id,
-            "created_at": datetime.now(UTC),
         }
         return [
             {
-                **score.as_row(),
+                **scored.score.as_row(),
                 **stamp,
-                "work_key": wanted.work_key,
+                "work_key": scored.wanted.work_key,
                 "extractors": canonical_json(
                     {
                         name: self._inputs.fingerprints[name]
-                        for name in sorted({need.extractor for need in wanted.metric.features})
+                        for name in sorted({need.extractor for need in scored.wanted.metric.features})
                     }
                 ),
-                "task": wanted.system.task_name,
-                "system": wanted.system.name,
-                "model_id": self._model_id if wanted.system.name in ("uniform", "untrained") else None,
+                "task": scored.wanted.system.task_name,
+                "system": scored.wanted.system.name,
+                "model_id": self._model_of(scored.wanted.system),
             }
-            for wanted, score in scores
+            for scored in scores
         ]
+
+    def clip_rows(self, scores: Sequence[Scored]) -> list[dict[str, Any]]:
+        """The rows of `clip_scores`."""
+        return [
+            row
+            for scored in scores
+            for row in clip_rows(scored, {**self._stamp, "model_id": self._model_of(scored.wanted.system)})
+        ]
+
+    def _model_of(self, system: System) -> str | None:
+        return self._model_id if system.name in ("uniform", "untrained") else None
+
+    @cached_property
+    def _stamp(self) -> dict[str, Any]:
+        """What the rows of an evaluation have in common."""
+        catalog, clips = self._context.catalog, self._context.clips()
+        return {
+            "stage_fp": evaluation_digest(catalog, self._config, model_id=self._model_id, clips=clips),
+            "run_id": self._context.run_id,
+            "created_at": datetime.now(UTC),
+        }

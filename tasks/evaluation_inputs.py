@@ -33,6 +33,10 @@ class EvaluationInputs:
         self._clips_of = cache(lambda system: lineup.clips_of(system, self._likeness))
         self._memory = cache(self._distances)
 
+    def clips_of(self, system: System) -> Clips:
+        """The clips of a system, by the clip that gave the condition."""
+        return self._clips_of(system)
+
     def of(self, system: System, metric: MetricConfig) -> dict[Need, FeatureSet]:
         """What the metric needs of a system."""
         sides = self._sides(system, metric)

@@ -2,13 +2,13 @@
 
 The model's run has the parameters, losses and lineage of its training. An evaluation's run has the whole config as it
 was evaluated, the scores with their intervals, clips, and what they stand on. It is a child of the model's run, or
-stands alone where this MLflow has no run of the model (another server was configured since the training).
+stands alone where this MLflow has no run of the model (another server was configured since the training). Where the
+settings name a parent, a sweep's, models' runs are its children, and all runs have its id as the tag `uniform.sweep`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from typing import Any
 
 from tasks.context import RunContext
 from tasks.stills import chosen_samples, write_samples
+from tasks.telling import checkpoint_tags, config_tags, evaluation_tags, stands_on, training_of
 from tasks.tracking import LONGEST_VALUE, DataVersion, TrackedRun, Tracker
 from tasks.verdict import gate_metrics, gate_tables, gate_tags
 from uniform_core.config import RunConfig
@@ -30,7 +31,7 @@ KIND_TAG, MODEL_TAG, EVALUATION_TAG = "uniform.kind", "uniform.model_id", "unifo
 SCORES_TAG = "uniform.evaluation.scores"  # which scores: other metrics are told by a run of their own too
 BOUNDS_TAG = "uniform.gate.bounds"  # the same scores under other bounds are another verdict, told by its own run
 REPORT_TAG, REPORT = "uniform.report.sha256", "report.html"
-PARENT_TAG = "mlflow.parentRunId"
+PARENT_TAG, SWEEP_TAG = "mlflow.parentRunId", "uniform.sweep"
 LOCK = ".mlflow.lock"
 Rows = Sequence[Mapping[str, Any]]
 
@@ -53,7 +54,7 @@ def model_run(
     with tracker.run(
         _name(config, model_id),
         params=config.model_dump(mode="json") | dict(facts),
-        tags={**_config_tags(config), **own, **tags},
+        tags={**config_tags(config), **_nested(settings, settings.mlflow_parent), **own, **tags},
         data=data,
         run_id=tracker.find(own),
     ) as run:
@@ -74,18 +75,20 @@ def log_evaluation(context: RunContext, model_id: str, rows: Rows) -> None:
     own = _evaluation_tags(config, model_id, rows)
     proof = proof_of(config, rows)
     with lock(context.settings.checkpoints_dir / model_id / LOCK, shared=False):  # two drivers would make two runs
-        parent = tracker.find(_model_tags(model_id))
+        parent = tracker.find(_model_tags(training_of(context.catalog, model_id)))
         with tracker.run(
             f"{_name(config, model_id)}-evaluation-{own[EVALUATION_TAG][:8]}",
             params=config.model_dump(mode="json"),
             tags={
-                **_config_tags(config),
+                **config_tags(config),
+                **evaluation_tags(config),
+                **checkpoint_tags(context.catalog, model_id),
                 **own,
                 **_lineage_tags(rows),
                 **gate_tags(proof, longest=LONGEST_VALUE),
-                **({PARENT_TAG: parent} if parent else {}),
+                **_nested(context.settings, parent or context.settings.mlflow_parent),
             },
-            data=_stands_on(rows),
+            data=stands_on(context, rows),
             run_id=tracker.find(own),
         ) as run:
             run.log_metrics({name: value for row in rows for name, value in _metrics(row)})
@@ -138,13 +141,23 @@ def mlflow_runs(settings: Settings, config: RunConfig, model_id: str, rows: Rows
     return {name: run_id for name, run_id in found.items() if run_id is not None}
 
 
+def evaluation_of_run(settings: Settings, run_id: str) -> str | None:
+    """What the catalog knows an MLflow run by: the evaluation's id, or that of the model that was trained.
+
+    None where MLflow has no such run, or it is of another kind. Raises ServiceError.
+    """
+    tags = Tracker.open(settings).tags_of(run_id)
+    return tags.get(EVALUATION_TAG) or tags.get(MODEL_TAG)
+
+
 def _name(config: RunConfig, model_id: str) -> str:
     return f"{config.preset}-{config.data.name}-{model_id[:8]}"
 
 
-def _config_tags(config: RunConfig) -> dict[str, str]:
-    corpus = {} if config.corpus is None else {"uniform.corpus": config.corpus}
-    return {"uniform.preset": config.preset, "uniform.data": config.data.name, **corpus}
+def _nested(settings: Settings, parent: str | None) -> dict[str, str]:
+    """The tags that put a run below another one, and into the sweep that the settings name."""
+    sweep = settings.mlflow_parent
+    return ({PARENT_TAG: parent} if parent else {}) | ({SWEEP_TAG: sweep} if sweep else {})
 
 
 def _model_tags(model_id: str) -> dict[str, str]:
@@ -170,12 +183,6 @@ def _lineage_tags(rows: Rows) -> dict[str, str]:
         "uniform.evaluation.data_digest": newest["data_digest"],
         "uniform.evaluation.versions": newest["versions"],
     }
-
-
-def _stands_on(rows: Rows) -> list[DataVersion]:
-    """The tables that the scores were made from, as they were each time that some were made."""
-    distinct = dict.fromkeys((row["data_digest"], row["versions"]) for row in rows)
-    return [DataVersion("evaluation", digest, json.loads(versions), "evaluation") for digest, versions in distinct]
 
 
 def _metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from tasks.context import RunContext
 from uniform_core.corpus.evaluation import current_generations, in_turns
-from uniform_core.corpus.pictures import png_of, still_of
+from uniform_core.corpus.pictures import gallery_of, png_of, still_of
 from uniform_core.corpus.watching import Watched, Watcher
 from uniform_core.errors import IntegrityError
 from uniform_core.files import write_bytes
@@ -47,19 +50,25 @@ def chosen_samples(context: RunContext, model_id: str) -> list[Row]:
 def write_samples(context: RunContext, chosen: Sequence[Row], folder: Path) -> None:
     """The films in a folder for each task; beside each, its frames above its log-mel, and the same of the real clip.
 
-    A clip that cannot be read has no picture: the report says why.
+    `gallery-TASK.png` has these pictures of a task together. A clip that cannot be read has no picture: the report says
+    why.
     """
     spec, media_dir = context.config.spec, context.settings.media_dir
+    galleries: defaultdict[str, list[tuple[np.ndarray | None, np.ndarray | None]]] = defaultdict(list)
     with Watcher(context.config, media_dir) as watcher:
         for row in chosen:
             path = media_dir / row["path"]
             place = folder / row["task"] / path.name
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
-            _write_still(place.with_name(f"{place.stem}.png"), watcher.made(row), spec)
-            _write_still(place.with_name(f"{place.stem}-real.png"), watcher.truth(row["clip"]), spec)
+            made, real = (_still(watched, spec) for watched in (watcher.made(row), watcher.truth(row["clip"])))
+            for still, name in ((made, f"{place.stem}.png"), (real, f"{place.stem}-real.png")):
+                if still is not None:
+                    write_bytes(place.with_name(name), png_of(still))
+            galleries[row["task"]].append((real, made))
+    for task, pairs in galleries.items():
+        write_bytes(folder / f"gallery-{task}.png", png_of(gallery_of(pairs)))
 
 
-def _write_still(path: Path, watched: Watched | str, spec: AVSpec) -> None:
-    if not isinstance(watched, str):
-        write_bytes(path, png_of(still_of(*watched, spec)))
+def _still(watched: Watched | str, spec: AVSpec) -> np.ndarray | None:
+    return None if isinstance(watched, str) else still_of(*watched, spec)

@@ -77,6 +77,11 @@ class Tracker:
                     fix="See UNIFORM_MLFLOW_URI, that UNIFORM_HOME can be written, and that mlflow.db is whole.",
                 ) from error
 
+    @property
+    def client(self) -> MlflowClient:
+        """The client itself, for what is no run: the registry of models."""
+        return self._client
+
     @contextlib.contextmanager
     def run(
         self,
@@ -116,6 +121,17 @@ class Tracker:
             [self._experiment_id], " and ".join(terms), order_by=["attributes.start_time DESC"], max_results=1
         )
         return str(found[0].info.run_id) if found else None
+
+    def tags_of(self, run_id: str) -> dict[str, str]:
+        """The tags of a run; empty where there is no such run."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return dict(_patient(lambda: self._client.get_run(run_id)).data.tags)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return {}
 
     def existing(self, run_id: str) -> TrackedRun:
         """A run as it is, to add something to: its status stays."""

@@ -75,7 +75,7 @@ def run_train(context: RunContext) -> list[StageSummary]:
     MLflow does not answer. Waits while another driver of this machine trains the same model.
     """
     started, steps = time.monotonic(), context.config.train.steps
-    index, key = _index(context)
+    index, key = training_index(context)
     done, cpu_s, note = 0, 0.0, ""
     if not is_trained(context.catalog, key):
         read = _what_is_read(context, index)
@@ -150,12 +150,12 @@ def _train(context: RunContext, read: _Read, key: str) -> float:
 
 def trained_model(context: RunContext) -> TrainedModel:
     """The trained model of this run. Raises WorkFailedError where it has not been trained."""
-    _, key = _index(context)
+    key = context.model_id or training_index(context)[1]
     require_trained(context.catalog, key)
     return TrainedModel(key, context.settings.checkpoints_dir / key / "model")
 
 
-def _index(context: RunContext) -> tuple[pa.Table, str]:
+def training_index(context: RunContext) -> tuple[pa.Table, str]:
     """What training would read, and the id of the model that it would give."""
     clips = context.clips()
     index = training_samples(context.catalog, context.config, clips, split=context.config.train_split)
@@ -275,14 +275,18 @@ def last_record(history: Path) -> dict[str, Any] | None:
     return None
 
 
-def last_validation(history: Path) -> dict[str, float]:
-    """The losses on fixed noise that a history ends with, by `set.task.modality`; empty where it has none."""
+def last_validation(history: Path, *, until: int | None = None) -> dict[str, float]:
+    """The losses on fixed noise that a history ends with, by `set.task.modality`; empty where it has none.
+
+    `until` is the last step that counts.
+    """
     if not history.is_file():
         return {}
     for line in reversed(history.read_text(errors="replace").splitlines()):
         with suppress(json.JSONDecodeError):  # half a line of a killed run
-            losses: dict[str, float] | None = json.loads(line).get("validation")
-            if losses:
+            record = json.loads(line)
+            losses: dict[str, float] | None = record.get("validation")
+            if losses and (until is None or record["step"] <= until):
                 return losses
     return {}
 

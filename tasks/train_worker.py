@@ -154,19 +154,39 @@ def _account(model: ModelConfig, layout: LatentLayout, init: InitConfig, _digest
 
 def _export(trainer: Trainer, setup: TrainSetup) -> None:
     config = RunConfig.model_validate_json(setup.config_json)
-    card = ModelCard(
-        model=config.model,
-        layout=config.layout,
-        objective=config.objective,
+    card = model_card(
+        config,
         scale=trainer.scale,
-        video_rate_hz=float(config.spec.video_rate_hz),
         fingerprint=setup.model_id,
         steps=trainer.step,
-        made_with=json.loads(setup.config_json),
         init=setup.init,
         facts=setup.facts,
     )
     export_model(Path(setup.folder) / "model", trainer.averaged_weights(), card=card, guide=trainer.guide)
+
+
+def model_card(
+    config: RunConfig,
+    *,
+    scale: LatentScale,
+    fingerprint: str,
+    steps: int,
+    init: Mapping[str, Any] | None,
+    facts: Mapping[str, Any],
+) -> ModelCard:
+    """What an exported model of a run says of itself."""
+    return ModelCard(
+        model=config.model,
+        layout=config.layout,
+        objective=config.objective,
+        scale=scale,
+        video_rate_hz=float(config.spec.video_rate_hz),
+        fingerprint=fingerprint,
+        steps=steps,
+        made_with=config.model_dump(mode="json"),
+        init=init,
+        facts=facts,
+    )
 
 
 class _Rank0Log:

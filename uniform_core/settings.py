@@ -62,6 +62,9 @@ class Settings(Frozen):
     )
     prefect_api_url: str | None = Field(default=None, description="a Prefect server to use; a local one where unset")
     mlflow_uri: str | None = Field(default=None, description="an MLflow server to use; sqlite under home where unset")
+    mlflow_parent: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{32}$", description="the MLflow run that new runs are nested in: a sweep's"
+    )
 
     @field_validator("ray_address", "prefect_api_url", "mlflow_uri")
     @classmethod

@@ -16,6 +16,7 @@ CREATE TABLE scores (
     protocol VARCHAR NOT NULL,  -- name of the protocol
     protocol_hash VARCHAR NOT NULL CHECK (length(protocol_hash) = 32),  -- hash of the protocol
     extractors VARCHAR,  -- fingerprint of each extractor that looked, weights and all, a JSON object; null before it was kept
+    clips_digest VARCHAR CHECK (length(clips_digest) = 64),  -- digest of the real clips on both sides, and of what is known of them; null before it was kept
     data_digest VARCHAR NOT NULL,  -- content digest of the tables that it stands on
     versions VARCHAR NOT NULL,  -- Delta version of each table that was read, a JSON object
     stage_fp VARCHAR NOT NULL CHECK (length(stage_fp) = 32),  -- fingerprint of the stage that wrote the row: version, parameters, weights, upstream

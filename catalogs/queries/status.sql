@@ -5,6 +5,8 @@ SELECT 'caption_texts' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, s
 UNION ALL
 SELECT 'captions' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM captions
 UNION ALL
+SELECT 'clip_scores' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM clip_scores
+UNION ALL
 SELECT 'clips' AS table_name, count(*) AS rows, sum(bytes)::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM clips
 UNION ALL
 SELECT 'corpora' AS table_name, count(*) AS rows, NULL::BIGINT AS bytes, strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write FROM corpora

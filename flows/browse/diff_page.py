@@ -6,7 +6,6 @@ In the browser's page films come from this machine; in the page that is written 
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from flows.browse.templates import environment, own_text
 from flows.browse.words import Part, parts
 from flows.cli.show import plain
+from flows.pages import environment, own_text, policy_hash
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.caption_clips import with_clips
 from uniform_core.corpus.caption_diff import CorpusDiff, diff_corpora, diff_rows, length_histogram
@@ -76,14 +75,13 @@ def gather_diff(
 def render_diff(page: DiffPage, *, is_file: bool) -> str:
     """The page as text, everything in it escaped. As a file it holds its style, and asks for nothing."""
     style = own_text("flows.report", "page.css") + own_text("flows.browse", "browse.css") if is_file else None
-    digest = None if style is None else base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
-        environment()
+        environment("flows.browse")
         .get_template("diff.html.j2")
         .render(
             page=page,
             style=None if style is None else Markup(style),  # noqa: S704  (our own file)
-            style_hash=digest,
+            style_hash=None if style is None else policy_hash(style),
             number=_number,
         )
     )

@@ -13,7 +13,7 @@ from flows.browse.diff_page import film_here, gather_diff, render_diff
 from flows.browse.films import film
 from flows.browse.http import Reply, Request
 from flows.browse.looking import Looker, Page
-from flows.browse.templates import environment, own_text
+from flows.pages import environment, own_text
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.caption_versions import corpus_version
 from uniform_core.errors import UniformError
@@ -87,4 +87,4 @@ def _film(looker: Looker, media: Path, clip_id: str, asked: str | None) -> Reply
 
 def render(page: Page) -> str:
     """The page as text. Everything in it is escaped."""
-    return environment().get_template("browse.html.j2").render(page=page)
+    return environment("flows.browse").get_template("browse.html.j2").render(page=page)

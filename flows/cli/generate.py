@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flows.cli.licences import say_licences
 from flows.cli.show import print_json
 from uniform_core.catalog import Catalog
-from uniform_core.errors import ConfigError, IntegrityError, StorageError, WorkFailedError
+from uniform_core.errors import ConfigError, StorageError, WorkFailedError
 from uniform_core.files import expanded, reading
 from uniform_core.settings import Settings, load_settings
 from uniform_core.types import Modality, Task
@@ -151,6 +150,7 @@ def choose_model(rows: Sequence[Mapping[str, Any]], wanted: str | None) -> Mappi
 def _made(order: Order, settings: Settings, model: Mapping[str, Any]) -> tuple[GeneratedClip, RunConfig]:
     """The clip, and the config that its model was made with."""
     from tasks.sample import media_codecs  # here: wrong words should not wait for torch
+    from uniform_core.corpus.made_with import config_of
     from uniform_core.devices import device_of
     from uniform_core.generation.generator import Generator
     from uniform_core.generation.requests import GenerationRequest
@@ -169,23 +169,6 @@ def _made(order: Order, settings: Settings, model: Mapping[str, Any]) -> tuple[G
     exported = load_exported(folder, device=device_of(config.sample.device, item="sample.device"))
     generator = Generator(exported, config.sample, codecs=codecs, text_encoder=config.text.build())
     return generator.generate([request])[0], config
-
-
-def config_of(made_with: Mapping[str, Any], folder: Path) -> RunConfig:
-    """The run that a model came from. Raises IntegrityError where its card does not tell."""
-    from pydantic import ValidationError
-
-    from uniform_core.config import RunConfig
-
-    try:
-        return RunConfig.model_validate_json(json.dumps(made_with))
-    except ValidationError as error:
-        raise IntegrityError(
-            f"model {folder}",
-            expected="the config that it was made with",
-            found=f"{error.error_count()} values that this program does not take: {error.errors()[0]['loc']}",
-            fix="Train the model again with this version.",
-        ) from error
 
 
 def _read_given(path: Path, task: Task, config: RunConfig) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.cli.show import print_json, row_limit, size, table
 from uniform_core.catalog import Catalog
+from uniform_core.catalog.catalog import query_names
 from uniform_core.errors import CatalogError, ConfigError
 from uniform_core.settings import load_settings
 
@@ -74,7 +75,13 @@ def query(arguments: argparse.Namespace) -> int:
 
 
 def _selected(catalog: Catalog, sql: str, *, max_rows: int | None) -> pa.Table:
-    """What a person's SELECT returns. Raises ConfigError for SQL that is wrong: it is a word of the call."""
+    """What a person's SELECT returns, or a query of ours by its name.
+
+    Raises ConfigError for SQL that is wrong: it is a word of the call.
+    """
+    if sql in query_names():
+        named = catalog.named_query(sql)
+        return named if max_rows is None else named.slice(0, max_rows)
     try:
         rows = catalog.query(sql, read_only_sql=True, max_rows=max_rows)
     except CatalogError as error:

@@ -127,6 +127,18 @@ def _run_commands(commands: Commands) -> None:
     words = "also say what is worse than the bounds that a night froze (`nightly.json`)"
     option(proof, "--frozen", metavar="FILE", help=words)
     _json_word(proof)
+    words = "Give an alias of MLflow's registry to the model where a rule holds. Exit code 1 where it does not."
+    promote = _command(commands, "promote", "flows.cli.promote:promote_model", words)
+    _config_words(promote)
+    option(promote, "--alias", default="champion", metavar="NAME", help="the alias (default: champion)")
+    option(promote, "--name", default="uniform", metavar="NAME", help="the registered model (default: uniform)")
+    more = {"action": "append", "default": [], "metavar": "TASK/SCORE"}
+    words = "a score that must be better than that of who has the alias, by more than its interval"
+    option(promote, "--better", help=words, **more)
+    option(promote, "--not-worse", help="a score that must not be worse by more than its interval", **more)
+    option(promote, "--any-gate", action="store_true", help="also where the gate is not passed (needs --better)")
+    option(promote, "--dry-run", action="store_true", help="say what would be done, and do nothing")
+    _json_word(promote)
     words = "The gate over several training seeds and both objectives: hours. Exit code 1 unless each passes."
     nightly = _command(commands, "nightly", "flows.cli.nightly:nightly", words)
     presets = {"nargs": "+", "default": ["tiny", "tiny_iddpm"], "metavar": "P"}
@@ -201,9 +213,24 @@ def _look_commands(commands: Commands) -> None:
     status = _command(commands, "status", "flows.cli.look:status", "What is in the catalog.")
     _json_word(status)
     query = _command(commands, "query", "flows.cli.look:query", "A SELECT over the tables of the catalog.")
-    option(query, "sql", nargs="?", help="one SELECT; without it, the tables and their columns")
+    option(
+        query,
+        "sql",
+        nargs="?",
+        help="one SELECT, or the name of a query of ours (worst_clips, …); without it, the tables and their columns",
+    )
     _limit_word(query)
     _json_word(query)
+    words = (
+        "Runs beside each other: their scores, clip by clip where both made the same clips, and which clips changed."
+    )
+    compare = _command(commands, "compare", "flows.cli.compare:compare_runs", words)
+    words = "an evaluation, model or run (an id or its beginning), or PRESET[@K=V]; the first is the base"
+    option(compare, "names", nargs="*", metavar="RUN", help=words + "; RUN/SYSTEM is a baseline of a run")
+    words = "clips of each task that got better or worse (default: 3)"
+    option(compare, "--top", type=number("--top", int, least=1), default=3, metavar="N", help=words)
+    option(compare, "--page", metavar="FILE", help="also write a page with the films of these clips side by side")
+    _json_word(compare)
     doctor = _command(commands, "doctor", "flows.cli.look:doctor", "Is this machine fit for it? What is missing?")
     _json_word(doctor)
     words = "The named protocols of evaluation: which there are, and every constant of one."

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from flows.report.data import ClipCard, LostTile, Tile
-from flows.report.pictures import mp4_uri, png_uri
+from flows.report.data import ClipCard
+from flows.report.tiles import tile_of
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.captions import active_captions
 from uniform_core.corpus.evaluation import current_generations, in_turns
-from uniform_core.corpus.pictures import enlarged, fitted, mel_picture, strip_of
-from uniform_core.corpus.watching import Row, Watched, Watcher
+from uniform_core.corpus.watching import Row, Watcher
 from uniform_core.spec import AVSpec
 from uniform_core.types import Modality, Task
 
@@ -56,12 +55,12 @@ def _card(spec: AVSpec, clip: Row, made: Mapping[str, Row], caption: str | None,
     label = clip["label"] or ""
     events = tuple(clip["event_times_s"] or ())
     split = clip["split"].replace("_", "-")
-    tiles = [_tile(spec, "truth", f"of the split {split}", watcher.truth(clip), events)]
+    tiles = [tile_of(spec, "truth", f"of the split {split}", watcher.truth(clip), events)]
     for task in Task:
         if task in made:
             words = _given_words(task, made[task])
             # Nothing ties the events of a clip made from text to those of this one: it gets no marks.
-            tiles.append(_tile(spec, task, words, watcher.made(made[task]), events if task.given else ()))
+            tiles.append(tile_of(spec, task, words, watcher.made(made[task]), events if task.given else ()))
     return ClipCard(
         label=label.replace("_", " "),
         source=f"{clip['dataset']}/{clip['source_id']}",
@@ -76,32 +75,3 @@ def _given_words(task: Task, row: Row) -> str:
     if task.given is None:
         return "from the caption alone" if row["text"] else "from nothing"
     return f"from {GIVEN[task.given]}" + (" and the caption" if row["text"] else " alone")
-
-
-def _origin(kind: str, modality: Modality) -> str:
-    """Whether a stream of a clip is `real`, `given` to the model, or `made` by it."""
-    if kind == "truth":
-        return "real"
-    return "made" if modality in Task(kind).made else "given"
-
-
-def _tile(spec: AVSpec, kind: str, given: str, watched: Watched | str, marks_s: tuple[float, ...]) -> Tile | LostTile:
-    """The tile of a clip, or of the reason why there is none."""
-    if isinstance(watched, str):
-        return LostTile(kind=str(kind), given=given, reason=watched)
-    frames_THWC, waveform_N = watched
-    sound_N = fitted(waveform_N, spec)
-    strip_HWC = strip_of(frames_THWC)
-    picture_is, sound_is = (_origin(kind, modality) for modality in Modality)
-    return Tile(
-        kind=str(kind),
-        given=given,
-        picture_is=picture_is,
-        sound_is=sound_is,
-        video_uri=mp4_uri(frames_THWC, sound_N, spec),
-        poster_uri=png_uri(enlarged(frames_THWC[len(frames_THWC) // 2])),
-        strip_uri=png_uri(strip_HWC),
-        strip_aspect=strip_HWC.shape[0] / strip_HWC.shape[1],
-        mel_uri=png_uri(mel_picture(sound_N, spec)),
-        marks_s=tuple(second for second in marks_s if 0.0 <= second <= spec.duration_s),
-    )

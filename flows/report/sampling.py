@@ -1,32 +1,15 @@
-"""How the evaluated clips were sampled, in words."""
+"""How the evaluated clips were sampled, as facts of the page."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from flows.report.data import Fact
 from uniform_core.config import RunConfig
+from uniform_core.corpus.sampling import sampling_ways
 
 
 def sampling_facts(config: RunConfig) -> Iterator[Fact]:
     """A fact for each way of sampling, with the tasks that it serves."""
-    tasks_of: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for task in config.evaluate.tasks:
-        sampler, with_text = config.sample.sampler_of(task), task in config.evaluate.text_for
-        params = dict(sampler.fingerprint_params())
-        steps, kind = params.pop("steps"), params.pop("kind")
-        how = [kind, *(f"{name} {value}" for name, value in params.items() if value is not None)]
-        text, given = config.sample.scales_of(task, with_text=with_text)
-        words = f"caption given, guidance {text:g}" if with_text else "no caption"
-        if task.given is not None:
-            words += f", guidance by the given {given:g}"
-        guided = config.sample.guidance.by_guide(task)
-        if guided:
-            scales = (f"{modality} {scale:g}" for modality, scale in guided.items())
-            words += f", guidance by its early average {', '.join(scales)}"
-        if ((text, given) != (1.0, 1.0) or guided) and config.sample.guidance.interval != (0.0, 1.0):
-            words += " from {:g} to {:g} of the way to noise".format(*config.sample.guidance.interval)
-        tasks_of[f"{steps} steps", f"{', '.join(how)}; {words}"].append(str(task).upper())
-    for (steps, words), tasks in tasks_of.items():
-        yield Fact(f"Sampling {', '.join(tasks)}", steps, words)
+    for way in sampling_ways(config):
+        yield Fact(f"Sampling {way.tasks}", way.steps, way.words)

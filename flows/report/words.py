@@ -67,31 +67,34 @@ STREAMS: Final = {
     "gauge": "both",
     "model": "losses",
 }
-# First word of a metric: what it is, and which way is better ("" where neither is).
+# First word of a metric: what it is.
 METRICS: Final = {
-    "fvd": ("Fréchet distance of pictures to real ones", "lower"),
-    "fad": ("Fréchet distance of sounds to real ones", "lower"),
-    "kvd": ("kernel distance of pictures to real ones", "lower"),
-    "kad": ("kernel distance of sounds to real ones", "lower"),
-    "kl": ("divergence of classes from the true clip's", "lower"),
-    "is": ("inception score: clear classes, all of them", "higher"),
-    "class_accuracy": ("clips whose class a net recognises", "higher"),
-    "synchrony": ("own sound preferred to another's of the class", "higher"),
-    "av_align": ("onsets of sound that meet peaks of motion", "higher"),
-    "av_align_chance": ("the same with the sound of other clips", ""),
-    "diversity_least": ("distance between clips of the least varied class, over real clips'", ""),
-    "diversity_most": ("distance between clips of the most varied class, over real clips'", ""),
-    "coverage": ("real clips that have a made one near them", "higher"),
-    "attribute_colour": ("clips whose colour is that of the caption", "higher"),
-    "attribute_size": ("clips whose size is that of the caption", "higher"),
-    "attribute_pitch": ("clips whose pitch is that of the caption", "higher"),
-    "attribute_colour_unseen": ("the same for combinations that training never had", "higher"),
-    "attribute_size_unseen": ("the same for combinations that training never had", "higher"),
-    "attribute_pitch_unseen": ("the same for combinations that training never had", "higher"),
-    "onset_f1_gain": ("F1 of onsets at known events, above other clips' of the class", "higher"),
-    "copying_z": ("nearness to training clips against that of held-out clips: z, least class", "higher"),
-    "copied_share": ("clips that are almost a training clip", "lower"),
-    "loss_gap": ("loss on held-out clips over that on training clips", "lower"),
+    "fvd": "Fréchet distance of pictures to real ones",
+    "fad": "Fréchet distance of sounds to real ones",
+    "kvd": "kernel distance of pictures to real ones",
+    "kad": "kernel distance of sounds to real ones",
+    "kl": "divergence of classes from the true clip's",
+    "is": "inception score: clear classes, all of them",
+    "class_accuracy": "clips whose class a net recognises",
+    "synchrony": "own sound preferred to another's of the class",
+    "av_align": "onsets of sound that meet peaks of motion",
+    "av_align_chance": "the same with the sound of other clips",
+    "diversity_least": "distance between clips of the least varied class, over real clips'",
+    "diversity_most": "distance between clips of the most varied class, over real clips'",
+    "coverage": "real clips that have a made one near them",
+    "attribute_colour": "clips whose colour is that of the caption",
+    "attribute_size": "clips whose size is that of the caption",
+    "attribute_pitch": "clips whose pitch is that of the caption",
+    "attribute_colour_unseen": "the same for combinations that training never had",
+    "attribute_size_unseen": "the same for combinations that training never had",
+    "attribute_pitch_unseen": "the same for combinations that training never had",
+    "onset_f1_gain": "F1 of onsets at known events, above other clips' of the class",
+    "copying_z": "nearness to training clips against that of held-out clips: z, least class",
+    "copied_share": "clips that are almost a training clip",
+    "onset_count": "onsets of sound",
+    "motion_peak_count": "peaks of motion",
+    "nearest_trained": "distance to the nearest training clip",
+    "loss_gap": "loss on held-out clips over that on training clips",
 }
 
 
@@ -103,9 +106,4 @@ def stream_of(metric: str) -> str:
 
 def described(metric: str) -> str:
     """A metric in words; empty for one that is not known here."""
-    return METRICS.get(metric.split(".")[0], ("", ""))[0]
-
-
-def better(metric: str) -> str:
-    """`lower` or `higher`, where one of them is better."""
-    return METRICS.get(metric.split(".")[0], ("", ""))[1]
+    return METRICS.get(metric.split(".")[0], "")

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from flows.cli.show import seconds, size
+from flows.pages import environment, own_text, policy_hash
 from flows.report.axes import number
 from flows.report.data import ReportData, ScoreColumn
 from flows.report.files import report_path
 from flows.report.gather import gather
-from flows.report.words import CONTROLS, RULES, SYSTEMS, TASKS, better, described
+from flows.report.words import CONTROLS, RULES, SYSTEMS, TASKS, described
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.evaluation import evaluation_digest
 from uniform_core.files import write_text
+from uniform_core.metrics.direction import better
 from uniform_core.settings import Settings
 
 
@@ -50,28 +49,30 @@ def write_report(
 
 def render(data: ReportData) -> str:
     """The page as text. Everything in `data` is escaped."""
-    package = files("flows.report")
-    style, script = ((package / name).read_text("utf-8") for name in ("page.css", "page.js"))
-    environment = Environment(
-        loader=FunctionLoader(lambda name: (package / name).read_text("utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    style, script = (own_text("flows.report", name) for name in ("page.css", "page.js"))
+    return (
+        report_templates("flows.report")
+        .get_template("page.html.j2")
+        .render(
+            data=data,
+            systems=SYSTEMS,
+            tasks=TASKS,
+            rules=RULES,
+            controls=CONTROLS,
+            style=Markup(style),  # noqa: S704  (our own file, not what a run brought)
+            script=Markup(script),  # noqa: S704
+            style_hash=policy_hash(style),
+            script_hash=policy_hash(script),
+        )
     )
-    environment.filters |= {"number": number, "size": size, "seconds": seconds, "first_upper": _first_upper}
-    environment.globals |= {"better": better, "described": described, "groups": _groups, "breakable": _breakable}
-    return environment.get_template("page.html.j2").render(
-        data=data,
-        systems=SYSTEMS,
-        tasks=TASKS,
-        rules=RULES,
-        controls=CONTROLS,
-        style=Markup(style),  # noqa: S704  (our own file, not what a run brought)
-        script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-    )
+
+
+def report_templates(*packages: str) -> Environment:
+    """The templates of some packages, with the words and numbers that those of the report use."""
+    made = environment(*packages)
+    made.filters |= {"number": number, "size": size, "seconds": seconds, "first_upper": _first_upper}
+    made.globals |= {"better": better, "described": described, "groups": _groups, "breakable": _breakable}
+    return made
 
 
 def _groups(columns: Sequence[ScoreColumn]) -> list[tuple[str, int]]:
@@ -86,8 +87,3 @@ def _breakable(name: str) -> Markup:
 
 def _first_upper(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _hash(text: str) -> str:
-    """The page's policy names its own style and script by this, so that nothing else can ever run in it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -187,6 +187,19 @@ def test_values_of_clips_average_to_the_score(metric: MetricConfig):
 
 
 @EVERY
+def test_single_clips_have_names_of_their_own_and_finite_values(metric: MetricConfig):
+    inputs = inputs_for(metric)
+    measures = metric.clip_measures(inputs)
+    assert bool(measures) is metric.by_clip
+    assert len({measured.name for measured in measures}) == len(measures)
+    for measured in measures:
+        assert measured.name.endswith(f".{metric.protocol.name}")
+        assert set(measured.values) <= set(inputs[metric.needs[0]].keys)
+        assert np.isfinite(list(measured.values.values())).all()
+        assert measured.values
+
+
+@EVERY
 def test_it_survives_json(metric: MetricConfig):
     again = type(metric).model_validate_json(metric.model_dump_json())
     assert again == metric

@@ -249,7 +249,7 @@ def test_status_takes_little_of_a_processor(nano_run: tuple[Path, Any]) -> None:
     assert cpu_of_children_s() - before_s < 2.0
 
 
-@pytest.mark.parametrize("command", ["status", "plan", "query", "doctor"])
+@pytest.mark.parametrize("command", ["status", "plan", "query", "doctor", "compare"])
 def test_quick_commands_import_neither_prefect_nor_ray_nor_torch(
     command: str, nano_run: tuple[Path, Any], tmp_path: Path
 ) -> None:
@@ -259,7 +259,11 @@ def test_quick_commands_import_neither_prefect_nor_ray_nor_torch(
     from command_line import environment_of
 
     home, _ = nano_run
-    words = {"query": ["query", "SELECT 1"], "plan": ["plan", "--preset", "nano"]}.get(command, [command])
+    words = {
+        "query": ["query", "SELECT 1"],
+        "plan": ["plan", "--preset", "nano"],
+        "compare": ["compare", "nano", "nano/untrained"],
+    }.get(command, [command])
     code = (
         f"import sys; from flows.cli import main; code = main({words!r}); "
         "bad = {'prefect', 'ray', 'torch', 'mlflow'} & set(sys.modules); assert not bad, bad; sys.exit(code)"

@@ -24,9 +24,11 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.cli.promote import rule_of
 from flows.server import PrefectServer
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
+from uniform_core.corpus.evaluation import metrics_for, systems_of
 from uniform_core.presets import EVALUATION_LISTS
 from uniform_core.settings import Settings
 
@@ -122,6 +124,26 @@ def test_the_proof_of_seeds_waits_for_somebody_to_switch_its_schedule_on(deploye
     crons = [(s.schedule.cron, s.schedule.timezone, s.active) for s in deployment.schedules]
     assert crons == [("0 4 * * 0", "Etc/UTC", False)]
     assert [run for run in deployed.runs(deployment.id) if run.auto_scheduled] == []
+
+
+def test_the_newest_model_is_scored_and_promoted_by_a_rule_whose_scores_exist(deployed: Deployed) -> None:
+    deployment = deployed.deployment("evaluate-newest/newest")
+    assert deployment.work_pool_name == "uniform"
+    assert deployment.enforce_parameter_schema
+    words = deployment.parameters
+    assert (words["preset"], words["overrides"], words["data"], words["alias"]) == ("tiny", [], None, "champion")
+    rule = rule_of(gate=True, better=words["better"], not_worse=words["not_worse"])
+    config = build_run("tiny")
+    model = [system for system in systems_of(config) if system.name == "uniform"]
+    known = {f"{s.task_name}/{metric.name}" for s in model for metric in metrics_for(config, s)}
+    assert {*rule.better, *rule.not_worse} <= known
+    kinds = deployment.parameter_openapi_schema["properties"]
+    assert {kind["type"] for kind in kinds["alias"]["anyOf"]} == {"string", "null"}
+    assert {kinds[name]["type"] for name in ("better", "not_worse")} == {"array"}
+    assert deployment.global_concurrency_limit.limit == 1
+    assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
+    crons = [(s.schedule.cron, s.schedule.timezone, s.active) for s in deployment.schedules]
+    assert crons == [("0 */6 * * *", "Etc/UTC", True)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from catalog_rows import caption_row, clip_row, clock_at, open_catalog, source_row, text_row
+from catalog_rows import caption_row, clip_row, clock_at, open_catalog, score_row, source_row, text_row
 from deltalake import DeltaTable
 
 from uniform_core.catalog import Catalog, formats
@@ -21,6 +21,7 @@ NEW = {
     "clips": {"video_id", "picture_hash", "sound_print"},
     "sources": {"video_id"},
     "captions": set(CAPTION_COLUMNS),
+    "scores": {"clips_digest"},
 }
 CAPTION = caption_row(clip_row(1), text_row(1)["text_hash"])
 
@@ -30,6 +31,7 @@ def catalog_of_format_1(home: Path) -> Path:
     root = home / "catalog"
     root.mkdir(parents=True)
     rows = {"clips": clip_row(1), "sources": source_row(1), "caption_texts": text_row(1), "captions": CAPTION}
+    rows["scores"] = score_row(1)
     for name, row in rows.items():
         now = all_tables()[name]
         columns = tuple(column for column in now.columns if column.name not in NEW.get(name, ()))
@@ -49,7 +51,7 @@ def test_the_new_columns_are_there_and_null_and_the_old_rows_stay(tmp_path: Path
     root = catalog_of_format_1(tmp_path)
     assert not columns_on_disk(root, "clips") & NEW["clips"]
     catalog = open_catalog(tmp_path)
-    assert [step["format"] for step in json.loads((root / "format.json").read_text())["migrations"]] == [1, 2, 3]
+    assert [step["format"] for step in json.loads((root / "format.json").read_text())["migrations"]] == [1, 2, 3, 4]
     for table, names in NEW.items():
         assert names <= columns_on_disk(root, table)
     [clip] = catalog.read("clips").to_pylist()
@@ -83,7 +85,7 @@ def test_a_migration_that_was_killed_before_its_record_runs_again(tmp_path: Path
     (root / "format.json").write_text(record)
     assert open_catalog(tmp_path).versions(NEW) == versions
     formats.ensure_format(root, clock_at(days=1))
-    assert len(json.loads((root / "format.json").read_text())["migrations"]) == 3
+    assert len(json.loads((root / "format.json").read_text())["migrations"]) == 4
 
 
 def test_a_root_without_tables_has_nothing_to_migrate(tmp_path: Path) -> None:

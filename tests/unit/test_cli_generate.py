@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from catalog_rows import open_catalog, sha, stamp
 
-from flows.cli.generate import choose_model, config_of, order_of, whole
+from flows.cli.generate import choose_model, order_of, whole
 from flows.cli.main import main
 from uniform_core.build import build_run
+from uniform_core.corpus.made_with import config_of
 from uniform_core.errors import ConfigError, IntegrityError, StorageError, WorkFailedError
 from uniform_core.media import DecodeRule, Sandbox, write_mp4
 from uniform_core.types import Modality

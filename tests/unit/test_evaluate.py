@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from catalog_rows import open_catalog
+from scored_clips import scored
 
 from tasks import evaluate
 from tasks.stage import StageSummary
@@ -40,7 +41,9 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(evaluate, "trained_model", lambda _: SimpleNamespace(model_id=digest("model")))
     monkeypatch.setattr(evaluate, "run_instruments", lambda _: nothing_to_do("instruments"))
     monkeypatch.setattr(evaluate, "run_features", lambda *_: nothing_to_do("features"))
-    monkeypatch.setattr(evaluate.Evaluation, "score", lambda _, wanted: [(item, no_value(item)) for item in wanted])
+    monkeypatch.setattr(
+        evaluate.Evaluation, "score", lambda _, wanted: [scored(item, no_value(item)) for item in wanted]
+    )
     monkeypatch.setattr(evaluate.Evaluation, "_inputs", SimpleNamespace(fingerprints=defaultdict(str)))
     clips = current_clips(catalog, config, listed=())
     named = {"config": config, "catalog": catalog, "settings": Settings(home=tmp_path), "clips": lambda: clips}

@@ -13,12 +13,14 @@ from urllib.parse import urlparse
 
 import pyarrow as pa
 import pytest
-from catalog_rows import clip_row, open_catalog
+from catalog_rows import clip_row, open_catalog, sha, stamp
+from scored_clips import scored
 from services import seed_tracking
 
 from tasks import evaluate, results, stills
-from tasks.results import log_report, mlflow_runs, model_run
+from tasks.results import evaluation_of_run, log_report, mlflow_runs, model_run
 from tasks.stage import StageSummary
+from tasks.telling import config_tags
 from tasks.tracking import TrackedRun, Tracker
 from uniform_core.build import build_run
 from uniform_core.corpus.evaluation import System, WantedScore
@@ -59,7 +61,9 @@ def evaluated(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
     for stage in ("run_instruments", "run_features"):
         nothing = StageSummary.complete(stage, 0, done=0, wall_s=0.0, cpu_s=0.0)
         monkeypatch.setattr(evaluate, stage, lambda *_, nothing=nothing: nothing)
-    monkeypatch.setattr(evaluate.Evaluation, "score", lambda _, wanted: [(item, made_up(item)) for item in wanted])
+    monkeypatch.setattr(
+        evaluate.Evaluation, "score", lambda _, wanted: [scored(item, made_up(item)) for item in wanted]
+    )
     monkeypatch.setattr(evaluate.Evaluation, "_inputs", SimpleNamespace(fingerprints=defaultdict(str)))
     catalog = open_catalog(settings.home)
 
@@ -196,7 +200,7 @@ def test_a_kill_among_what_mlflow_is_told_ends_with_one_whole_run(
     evaluated()
     (run,) = runs_of(settings)
     assert run.info.status == "FINISHED"
-    assert len(run.inputs.dataset_inputs) == 1
+    assert len(run.inputs.dataset_inputs) == 3
     assert artifact(run, "scores.json")
     assert run.data.metrics[f"t2av/{FRECHET}"] == 1.5
 
@@ -307,10 +311,58 @@ def test_an_evaluation_says_what_it_stands_on(evaluated: Evaluate, settings: Set
     assert tags["uniform.evaluation.versions"] == row["versions"]
     assert tags["uniform.run_id"] == "a run"
     assert (tags["uniform.preset"], tags["uniform.data"]) == ("nano", build_run("nano").data.name)
-    (data,) = run.inputs.dataset_inputs
-    assert {"mlflow.data.context": "evaluation", "content_digest": row["data_digest"]} == {
-        tag.key: tag.value for tag in data.tags
-    }
+    said = [{tag.key: tag.value for tag in data.tags} for data in run.inputs.dataset_inputs]
+    digest_of = {tags["mlflow.data.context"]: tags["content_digest"] for tags in said}
+    assert digest_of == {"evaluation": row["data_digest"], **dict.fromkeys(("conditions", "reference"), "0" * 64)}
+    names = {data.dataset.name for data in run.inputs.dataset_inputs}
+    of = build_run("nano").data.name
+    assert names == {"evaluation", f"{of}, held_out", f"{of}, train"}
+
+
+def test_an_evaluation_is_searched_by_task_dataset_corpus_codec_sampler_and_checkpoint(
+    evaluated: Evaluate, settings: Settings
+) -> None:
+    weights = sha("weights")
+    model = {"model_id": MODEL, "kind": "uniform", "path": f"{MODEL}/model", "weights_sha256": weights, "steps": 8}
+    model |= {"parameters": 7, "data_digest": sha("data"), "versions": "{}", "metrics": "{}"}
+    open_catalog(settings.home).insert("models", [stamp(work_key=MODEL, **model)])
+    evaluated("sample.sampler.steps=3")
+    (run,) = runs_of(settings)
+    tags = {name.removeprefix("uniform."): value for name, value in run.data.tags.items()}
+    assert tags["tasks"] == "t2av, a2v, v2a"
+    assert tags["data"] == build_run("nano").data.name
+    assert (tags["captioners"], "corpus" in tags) == ("sidecar, class_label", False)
+    assert (tags["codec.video"], tags["codec.audio"]) == ("dct_video", "dct_mel")
+    assert tags["sampler"].startswith("T2AV: 3 steps, euler")
+    assert "; A2V: 2 steps, ddim" in tags["sampler"]
+    assert (tags["checkpoint"], tags["checkpoint.sha256"], tags["checkpoint.steps"]) == (f"{MODEL}/model", weights, "8")
+
+
+def test_an_evaluation_of_a_named_corpus_is_searched_by_it() -> None:
+    config = build_run("nano", overrides=["corpus=main"])
+    assert config_tags(config)["uniform.corpus"] == "main"
+
+
+def test_runs_of_a_sweep_are_nested_in_it_and_found_by_it(evaluated: Evaluate, settings: Settings) -> None:
+    sweep = "5" * 32
+    within = settings.model_copy(update={"mlflow_parent": sweep})
+    with model_run(within, model_id=MODEL, config=build_run("nano"), tags={}) as run:
+        pass
+    evaluated(used=within)
+    (model,), (evaluation,) = runs_of(settings, kind="model"), runs_of(settings)
+    assert model.data.tags["mlflow.parentRunId"] == sweep
+    assert evaluation.data.tags["mlflow.parentRunId"] == run.run_id
+    assert {one.data.tags["uniform.sweep"] for one in (model, evaluation)} == {sweep}
+
+
+def test_an_mlflow_run_leads_back_to_its_evaluation_and_a_models_to_the_model(
+    evaluated: Evaluate, settings: Settings, trained: str
+) -> None:
+    evaluated()
+    (run,) = runs_of(settings)
+    assert evaluation_of_run(settings, run.info.run_id) == run.data.tags["uniform.evaluation"]
+    assert evaluation_of_run(settings, trained) == MODEL
+    assert evaluation_of_run(settings, "0" * 32) is None
 
 
 def test_other_metrics_of_the_same_clips_are_a_run_of_their_own(evaluated: Evaluate, settings: Settings) -> None:

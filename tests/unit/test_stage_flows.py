@@ -13,12 +13,14 @@ from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from flows import nightly, stages
+from flows import newest, nightly, stages
 from flows.proof_of_seeds import proof_of_seeds
 from flows.server import PrefectServer
 from tasks.context import RunContext
+from tasks.registry import Registry
 from tasks.stage import StageFailedError, StageSummary
 from uniform_core.errors import ServiceError, StorageError, UniformError, WorkFailedError
+from uniform_core.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +129,37 @@ def test_each_stage_runs_alone_on_a_finished_home_and_leaves_a_summary_that_says
     assert [row["stage"] for row in shown] == [row["stage"] for row in rows]
     assert [int(row["candidates"]) for row in shown] == [row["candidates"] for row in rows]
     assert all(int(row["done"]) == 0 for row in shown)
+
+
+def test_the_newest_model_is_scored_once_and_its_gate_decides_whether_it_is_promoted(
+    nano_run: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, _ = nano_run
+    monkeypatch.setenv("UNIFORM_HOME", str(home))
+    state = newest.evaluate_newest("nano", alias="trial", return_state=True)
+    assert {row["stage"]: row["done"] for row in state.result()} == {"sample": 0, "evaluate": 0}
+    left = {artifact.key: artifact for artifact in artifacts(state)}
+    assert "not promoted" in left["promotion"].description
+    [asked] = json.loads(left["promotion"].data)
+    assert (asked["asked"], asked["holds"]) == ("gate passed", "False")
+    assert Registry.open(Settings(home=home), "uniform").holder("trial") is None
+
+
+def test_a_model_that_is_not_trained_yet_is_left_alone(
+    nano_run: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, _ = nano_run
+    monkeypatch.setenv("UNIFORM_HOME", str(home))
+    state = newest.evaluate_newest("nano", ["train.steps=77"], return_state=True)
+    assert state.result() == []
+    (left,) = artifacts(state)
+    assert "not trained yet" in left.data
+
+
+def test_a_rule_that_is_none_is_told_before_anything_is_opened(home: Path) -> None:
+    state = newest.evaluate_newest("nano", better=["fvd"], return_state=True)
+    assert state.is_failed()
+    assert not home.exists()
 
 
 @pytest.fixture

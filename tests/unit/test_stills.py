@@ -14,7 +14,7 @@ from catalog_rows import clip_row
 from tasks import stills
 from uniform_core.build import build_run
 from uniform_core.corpus.evaluation import System
-from uniform_core.corpus.pictures import STILL_WIDTH_PX, fitted, still_of
+from uniform_core.corpus.pictures import GALLERY_GAP_PX, GALLERY_GREY, STILL_WIDTH_PX, fitted, still_of
 from uniform_core.media import write_mp4
 from uniform_core.settings import Settings
 from uniform_core.types import Task
@@ -50,6 +50,16 @@ def test_films_lie_by_task_with_pictures_where_they_can_be_read(context, tmp_pat
     stems = {name.removesuffix(".mp4") for name in films}
     pictures = {f"{stem}{kind}.png" for stem in stems for kind in ("", "-real")}
     assert names == films | pictures - {"0-real.png", "1.png"}
+    gallery = cv2.imread(str(tmp_path / "samples/gallery-t2av.png"))
+    assert gallery.shape[1] == STILL_WIDTH_PX + GALLERY_GAP_PX
+    rows = np.array_split(gallery, len(chosen))
+    at = {row["path"]: place for place, row in enumerate(chosen)}
+    left, right = np.s_[:, : STILL_WIDTH_PX // 2], np.s_[:, -STILL_WIDTH_PX // 2 :]
+    empty = GALLERY_GREY
+    assert (rows[at["made/0.mp4"]][left][GALLERY_GAP_PX:-GALLERY_GAP_PX] == empty).all(), "its real clip is gone"
+    assert (rows[at["made/1.mp4"]][right][GALLERY_GAP_PX:-GALLERY_GAP_PX] == empty).all(), "it is no film"
+    assert rows[at["made/2.mp4"]][left].std() > 10
+    assert rows[at["made/2.mp4"]][right].std() > 10
 
 
 def test_a_still_has_the_frames_above_the_sound_on_one_axis_of_time():

@@ -192,6 +192,11 @@ class Catalog(Store):
         return pins.pins(self)
 
 
+def query_names() -> tuple[str, ...]:
+    """The names of the queries of `catalogs/queries`."""
+    return tuple(text.name.removesuffix(".sql") for text in sorted_sql("queries"))
+
+
 def named_sql(name: str) -> str:
     """The text of `catalogs/queries/<name>.sql`. Raises ConfigError that lists the known names."""
     texts = {text.name.removesuffix(".sql"): text for text in sorted_sql("queries")}

@@ -67,10 +67,16 @@ def _measures_of_captions(root: Path) -> None:
     tables.add_columns(table_named("models"), ("corpus",))
 
 
+def _scores_of_clips(root: Path) -> None:
+    """Scores written before do not say which real clips they were measured with, and have no rows of single clips."""
+    DeltaTables(root).add_columns(table_named("scores"), ("clips_digest",))
+
+
 MIGRATIONS: Final = (
     Migration(1, "Delta Lake tables on work_key", _nothing),
     Migration(2, "prints of clips, and the videos that they are of", _prints_and_videos),
     Migration(3, "measures of captions, and named corpora of them", _measures_of_captions),
+    Migration(4, "scores of single clips, and the real clips that scores stand on", _scores_of_clips),
 )
 FORMAT: Final = MIGRATIONS[-1].number
 

@@ -108,6 +108,11 @@ def reference_clips(config: RunConfig, clips: pa.Table) -> list[dict[str, Any]]:
     return chosen_clips(clips, split=evaluate.reference_split, count=evaluate.reference_clips)
 
 
+def real_clips(config: RunConfig, clips: pa.Table) -> list[dict[str, Any]]:
+    """The real clips on both sides of an evaluation: those that give conditions, then the reference."""
+    return [*evaluation_clips(config, clips), *reference_clips(config, clips)]
+
+
 def trained_clips(config: RunConfig, clips: pa.Table) -> list[dict[str, Any]]:
     """The clips that the model was trained on, as many of them as are looked through for copies."""
     return chosen_clips(clips, split=config.train_split, count=config.evaluate.memory_clips)
@@ -211,24 +216,24 @@ def evaluation_digest(catalog: Catalog, config: RunConfig, *, model_id: str, cli
     `clips` are the `current_clips`, for who has them already.
     """
     clips = current_clips(catalog, config) if clips is None else clips
-    used = [*evaluation_clips(config, clips), *reference_clips(config, clips)]
+    used = real_clips(config, clips)
     instrument = [clip for clip in clips.to_pylist() if clip["split"] == "instrument"]
     made = current_generations(catalog, config, clips, model_id=model_id)
     return digest(
         {
             "version": VERSIONS["scores"],
             "makers": [fp for _, _, fp in _makers(config, model_id)],
-            "clips": _known(used),
-            "trained": _known(trained_clips(config, clips)),
+            "clips": known_digest(used),
+            "trained": known_digest(trained_clips(config, clips)),
             "captions": set_digest(map(_captioned, active_captions(catalog, config, clips).to_pylist())),
             "made": set_digest(f"{row['work_key']}/{row['file_sha256']}" for rows in made.values() for row in rows),
             "nets": [instruments_fingerprint(config, kind) for kind in NETS],
-            "instrument": _known(instrument),
+            "instrument": known_digest(instrument),
         }
     )
 
 
-def _known(clips: Sequence[Mapping[str, Any]]) -> str:
+def known_digest(clips: Sequence[Mapping[str, Any]]) -> str:
     """64 hex digits of clips with what is known of them: scores are measured by it, and nets learn classes."""
     names = ("split", "label", "attributes", "event_times_s", "clip_sha256")
     return set_digest(digest([clip[name] for name in names]) for clip in clips)
@@ -263,15 +268,6 @@ def kept_scores(catalog: Catalog, wanted: Sequence[WantedScore]) -> dict[str, di
     rows = catalog.query("SELECT s.* FROM scores s JOIN wanted USING (work_key)", tables={"wanted": keys})
     found = {row["work_key"]: row for row in rows.to_pylist()}
     return {key: found[key] for key in keys["work_key"].to_pylist() if key in found}
-
-
-def scores_done(
-    catalog: Catalog, config: RunConfig, *, model_id: str, clips: pa.Table | None = None
-) -> tuple[int, int]:
-    """How many scores are wanted, and how many of them the catalog has."""
-    wanted = wanted_scores(catalog, config, model_id=model_id, clips=clips)
-    keys = pa.table({"work_key": pa.array([score.work_key for score in wanted], pa.string())})
-    return len(wanted), keys.num_rows - catalog.outstanding("scores", keys, stage="evaluate").num_rows
 
 
 def labels_of(clips: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ STRIP_HEIGHT_PX = 64
 QUIETEST, LOUDEST = -7.5, 1.5  # log-mel at the ends of the colours: one scale for all, so that eyes can compare
 VIEW_PX = 192  # players on some systems refuse pictures of less than 48 px, and nobody can see them
 STILL_WIDTH_PX, STILL_MEL_PX = 1024, 256
+GALLERY_GAP_PX, GALLERY_GREY = 12, 128
 
 
 def png_of(picture_HWC: np.ndarray) -> bytes:
@@ -49,6 +52,24 @@ def still_of(frames_THWC: np.ndarray, waveform_N: np.ndarray, spec: AVSpec) -> n
     strip_HWC = cv2.resize(strip_HWC, (STILL_WIDTH_PX, strip_px), interpolation=cv2.INTER_NEAREST)
     mel_HWC = cv2.resize(mel_HWC, (STILL_WIDTH_PX, STILL_MEL_PX), interpolation=cv2.INTER_NEAREST)
     return np.concatenate([strip_HWC, mel_HWC], axis=0)
+
+
+def gallery_of(pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]) -> np.ndarray:
+    """Stills in rows of two, at half their size: the real clip's, then the made one's; grey where there is none."""
+    still = next((one for pair in pairs for one in pair if one is not None), None)
+    if still is None:
+        return np.full((1, 1, 3), GALLERY_GREY, np.uint8)
+    height_px, width_px = still.shape[0] // 2, still.shape[1] // 2
+    step_px = (height_px + GALLERY_GAP_PX, width_px + GALLERY_GAP_PX)
+    shape = (len(pairs) * step_px[0] - GALLERY_GAP_PX, 2 * step_px[1] - GALLERY_GAP_PX, 3)
+    gallery_HWC = np.full(shape, GALLERY_GREY, np.uint8)
+    for row, pair in enumerate(pairs):
+        for column, one in enumerate(pair):
+            if one is not None:
+                top, left = row * step_px[0], column * step_px[1]
+                small = cv2.resize(one, (width_px, height_px), interpolation=cv2.INTER_AREA)
+                gallery_HWC[top : top + height_px, left : left + width_px] = small
+    return gallery_HWC
 
 
 def fitted(waveform_N: np.ndarray, spec: AVSpec) -> np.ndarray:

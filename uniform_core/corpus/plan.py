@@ -16,7 +16,8 @@ from uniform_core.catalog import Candidates, Catalog
 from uniform_core.config import RunConfig
 from uniform_core.corpus.candidates import captions_work, encode_work, text_candidates
 from uniform_core.corpus.captions import active_captions
-from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of, scores_done
+from uniform_core.corpus.clip_scores import scores_done
+from uniform_core.corpus.evaluation import clips_of, generation_candidates, makers_of
 from uniform_core.corpus.fetch_plan import plan_fetch
 from uniform_core.corpus.fetching import fetched_items
 from uniform_core.corpus.inputs import current_clips, ingest_candidates, list_items

@@ -53,7 +53,7 @@ class AttributeConfig(MetricConfig):
         if hits is None:
             seen = ", in a combination that training never had" if self.unseen_only else ""
             return f"no clip has a known {self.attribute} of which its class shows two{seen}"
-        gain_NN, labels = hits
+        gain_NN, labels, _ = hits
         share, n = float(np.diag(gain_NN).mean()), len(gain_NN)
         low, high = wilson_interval(share, n_effective=n)
         left = len(looks) - n
@@ -62,26 +62,32 @@ class AttributeConfig(MetricConfig):
         p = None if self.unseen_only else within_class_p(gain_NN, labels)  # they all ask for the same
         return Measured(share, low, high, n_generated=n, n_reference=len(real_looks), warnings=warnings, p=p)
 
-    def _hits(self, inputs: Inputs) -> tuple[np.ndarray, list[str]] | None:
-        """[i, j]: 1 where clip i shows what clip j asks for (of its class; else 0); and the class of each clip."""
+    def clip_values(self, inputs: Inputs) -> dict[str, float]:
+        """1.0 or 0.0 for each clip that the share is of."""
+        hits = self._hits(inputs)
+        return {} if hits is None else dict(zip(hits[2], np.diag(hits[0]).tolist(), strict=True))
+
+    def _hits(self, inputs: Inputs) -> tuple[np.ndarray, list[str], list[str]] | None:
+        """[i, j]: 1 where clip i shows what clip j asks for (of its class; else 0); the class and key of each clip."""
         looks, real_looks = (inputs[need] for need in self.needs[:2])
         asked, real_values = (inputs[Need(side, CLIPS, "attributes")] for side in SIDES)
         labels, real_labels = (inputs[LABELS_OF[side]] for side in SIDES)
         known = _known_values(real_looks.matrix_ND(), self._values(real_values), real_labels.texts())
         trained = self._trained_combinations(inputs)
         rows = [
-            (label, value, _nearest(known, label, row))
-            for label, value, text, row in zip(
-                labels.texts(), self._values(asked), asked.texts(), looks.matrix_ND(), strict=True
+            (label, value, _nearest(known, label, row), key)
+            for key, label, value, text, row in zip(
+                labels.keys, labels.texts(), self._values(asked), asked.texts(), looks.matrix_ND(), strict=True
             )
             if (label, value) in known and (label, text) not in trained
         ]
         rows = [row for row in rows if sum(label == row[0] for label, _ in known) > 1]
         if not rows:
             return None
-        shown = np.array([seen for _, _, seen in rows])
-        wanted = np.array([value for _, value, _ in rows])
-        return (shown[:, None] == wanted[None]).astype(np.float64), [label for label, _, _ in rows]
+        shown = np.array([seen for _, _, seen, _ in rows])
+        wanted = np.array([value for _, value, _, _ in rows])
+        gain_NN = (shown[:, None] == wanted[None]).astype(np.float64)
+        return gain_NN, [label for label, *_ in rows], [key for *_, key in rows]
 
     def _trained_combinations(self, inputs: Inputs) -> set[tuple[str, str]]:
         """The classes and attributes that are left out, because the model was trained on them."""

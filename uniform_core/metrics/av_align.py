@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from uniform_core.metrics.alignment import RULES, TEMPOTOKENS_2025, AlignRule, alignment, motion_peaks
-from uniform_core.metrics.base import Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.base import ClipValues, Inputs, Measured, MetricConfig, Need, Side
 from uniform_core.metrics.checks import differing_rates
 from uniform_core.metrics.intervals import mean_interval
 from uniform_core.metrics.protocol import Loading, Protocol
@@ -86,6 +86,28 @@ class AvAlignConfig(MetricConfig):
             if defined:
                 values[key] = float(np.mean(defined))
         return values
+
+    def clip_measures(self, inputs: Inputs) -> tuple[ClipValues, ...]:
+        """Also how many onsets and peaks of motion each clip has: a value of few of them tells little."""
+        own = super().clip_measures(inputs)
+        if self.partner == "others":
+            return own
+        flows, rates, onsets = (inputs[need] for need in self.needs)
+        peaks = [
+            len(motion_peaks(flow, float(rate), rule=self.rule))
+            for flow, rate in zip(flows.values, rates.values, strict=True)
+        ]
+        counts = {
+            self.named("onset_count", extractor="librosa"): [sound.size for sound in onsets.values],
+            self.named("motion_peak_count"): peaks,
+        }
+        return (
+            *own,
+            *(
+                ClipValues(name, dict(zip(flows.keys, map(float, found), strict=True)))
+                for name, found in counts.items()
+            ),
+        )
 
 
 def onset_layer(onset_rate_hz: int | None) -> str:

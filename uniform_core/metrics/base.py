@@ -75,6 +75,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class ClipValues:
+    """What was measured of single clips: a name of the form that scores have, and each clip's value by its key."""
+
+    name: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Score:
     """One number of one evaluation. Exactly one of `value` and `reason` is None.
 
@@ -158,13 +166,26 @@ class MetricConfig(Member):
         del inputs
         return {}
 
+    @property
+    def by_clip(self) -> bool:
+        """Whether `clip_measures` has values wherever there is a score."""
+        return type(self).clip_values is not MetricConfig.clip_values
+
+    def clip_measures(self, inputs: Inputs) -> tuple[ClipValues, ...]:
+        """What is kept of single clips: the values that the score is the mean of. Called where there is a score."""
+        return (ClipValues(self.name, self.clip_values(inputs)),) if self.by_clip else ()
+
+    def named(self, word: str, *, extractor: str | None = None) -> str:
+        """The name of a number that is measured on the way to this score, under the same protocol."""
+        return f"{word}.{extractor or self.protocol.extractor}.{self.protocol.name}"
+
     def at(self, terms: Terms) -> MetricConfig:
         """The metric under a run's terms: other terms (spec, splits, numbers of clips) are another protocol_hash."""
         return self.model_copy(update={"protocol": self.protocol.at(terms)})
 
     @property
     def name(self) -> str:
-        return f"{self.metric}.{self.protocol.extractor}.{self.protocol.name}"
+        return self.named(self.metric)
 
     @property
     def protocol_hash(self) -> str:

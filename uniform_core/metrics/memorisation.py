@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from uniform_core.metrics.base import LABELS_OF, MEMORY, Inputs, Measured, MetricConfig, Need, Side
+from uniform_core.metrics.base import LABELS_OF, MEMORY, ClipValues, Inputs, Measured, MetricConfig, Need, Side
 from uniform_core.metrics.intervals import wilson_interval
 from uniform_core.metrics.layers import SKETCH_LAYER, SKETCHES
 from uniform_core.metrics.protocol import Protocol
@@ -80,6 +80,19 @@ class MemorisationConfig(MetricConfig):
         scores = [rank_z(ours_N, theirs_M)]
         scores += [rank_z(ours, theirs) for ours, theirs in of_class.values() if min(len(ours), len(theirs)) > 1]
         return Measured(min(scores), None, None, n_generated=n, n_reference=m)
+
+    @property
+    def by_clip(self) -> bool:
+        """The two words stand on the same distances: one of them keeps them."""
+        return self.word == "copied_share"
+
+    def clip_measures(self, inputs: Inputs) -> tuple[ClipValues, ...]:
+        """The distance of each generated clip to the nearest one that was trained on."""
+        if not self.by_clip:
+            return ()
+        generated = inputs[self.needs[0]]
+        distances = dict(zip(generated.keys, generated.matrix_ND()[:, 0].tolist(), strict=True))
+        return (ClipValues(self.named("nearest_trained"), distances),)
 
 
 def rank_z(first_N: Float64[np.ndarray, "N"], second_M: Float64[np.ndarray, "M"]) -> float:

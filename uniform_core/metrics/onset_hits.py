@@ -45,10 +45,11 @@ class OnsetHitsConfig(MetricConfig):
         )
 
     def measure(self, inputs: Inputs) -> Measured | str:
-        f1_NN, labels = self._f1(inputs)
+        f1_NN, labels, _ = self._f1(inputs)
         if not len(f1_NN):
             return "no clip has known events"
-        gains = own_gains(f1_NN, labels)
+        gains_N = own_gains(f1_NN, labels)
+        gains = gains_N[np.isfinite(gains_N)]
         if not len(gains):
             return "no clip with known events has another one of its class"
         low, high = mean_interval(gains)
@@ -57,12 +58,17 @@ class OnsetHitsConfig(MetricConfig):
         p = within_class_p(f1_NN, labels)
         return Measured(float(gains.mean()), low, high, n_generated=len(gains), n_reference=0, warnings=warnings, p=p)
 
-    def _f1(self, inputs: Inputs) -> tuple[np.ndarray, list[str]]:
-        """F1 of the onsets of clip i against the events of clip j, of clips that have events; and their classes."""
+    def clip_values(self, inputs: Inputs) -> dict[str, float]:
+        f1_NN, labels, keys = self._f1(inputs)
+        gains_N = own_gains(f1_NN, labels)
+        return {key: gain for key, gain in zip(keys, gains_N.tolist(), strict=True) if np.isfinite(gain)}
+
+    def _f1(self, inputs: Inputs) -> tuple[np.ndarray, list[str], list[str]]:
+        """F1 of the onsets of clip i against the events of clip j, of clips with events; their classes and keys."""
         onsets, events, labels = (inputs[need] for need in self.needs)
         kept = [place for place, times in enumerate(events.values) if times.size]
         every = [_f1_row(onsets.values[i], [events.values[j] for j in kept], within_s=self.within_s) for i in kept]
-        return np.array(every), [labels.texts()[place] for place in kept]
+        return np.array(every), [labels.texts()[place] for place in kept], [labels.keys[place] for place in kept]
 
 
 def onset_f1(
@@ -80,15 +86,15 @@ def onset_f1(
     return 2.0 * hits / count if count else 0.0
 
 
-def own_gains(f1_NN: Float64[np.ndarray, "N N"], labels: Sequence[str]) -> Float64[np.ndarray, " K"]:
-    """f1[i, i] minus the mean of f1[i, j] over the others of its class, of the clips that have others."""
+def own_gains(f1_NN: Float64[np.ndarray, "N N"], labels: Sequence[str]) -> Float64[np.ndarray, " N"]:
+    """f1[i, i] minus the mean of f1[i, j] over the others of its class; NaN for a clip without others."""
     names = np.array(labels)
-    gains = []
+    gains_N = np.full(len(labels), np.nan)
     for place, label in enumerate(labels):
         others = (names == label) & (np.arange(len(names)) != place)
         if others.any():
-            gains.append(f1_NN[place, place] - f1_NN[place, others].mean())
-    return np.array(gains)
+            gains_N[place] = f1_NN[place, place] - f1_NN[place, others].mean()
+    return gains_N
 
 
 def _f1_row(onsets_s: np.ndarray, events: Sequence[np.ndarray], *, within_s: float) -> list[float]:
