@@ -20,6 +20,7 @@ from tasks.train import trained_model
 from uniform_core.corpus.captions import caption_versions
 from uniform_core.corpus.evaluation import WantedScore, evaluation_digest, kept_scores, wanted_scores
 from uniform_core.corpus.lineup import RETRIEVED_BY, Lineup
+from uniform_core.corpus.unimodal import require_unimodal
 from uniform_core.fingerprint import canonical_json
 from uniform_core.metrics.base import Score
 from uniform_core.progress import ProgressEvent
@@ -34,6 +35,7 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     """
     started = time.monotonic()
     model = trained_model(context)
+    require_unimodal(context.catalog, context.config, context.clips())
     wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id, clips=context.clips())
     kept = kept_scores(context.catalog, wanted)
     if kept.keys() == {score.work_key for score in wanted}:
