@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ STRIP_HEIGHT_PX = 64
 QUIETEST, LOUDEST = -7.5, 1.5  # log-mel at the ends of the colours: one scale for all, so that eyes can compare
 VIEW_PX = 192  # players on some systems refuse pictures of less than 48 px, and nobody can see them
 STILL_WIDTH_PX, STILL_MEL_PX = 1024, 256
+BAND_PX = 16  # of paper between two stills in one figure
 
 
 def png_of(picture_HWC: np.ndarray) -> bytes:
@@ -49,6 +52,13 @@ def still_of(frames_THWC: np.ndarray, waveform_N: np.ndarray, spec: AVSpec) -> n
     strip_HWC = cv2.resize(strip_HWC, (STILL_WIDTH_PX, strip_px), interpolation=cv2.INTER_NEAREST)
     mel_HWC = cv2.resize(mel_HWC, (STILL_WIDTH_PX, STILL_MEL_PX), interpolation=cv2.INTER_NEAREST)
     return np.concatenate([strip_HWC, mel_HWC], axis=0)
+
+
+def figure_of(stills_HWC: Sequence[np.ndarray]) -> np.ndarray:
+    """Stills one below the other, on one axis of time: what was made lies under the truth that it answers."""
+    band_HWC = np.full((BAND_PX, STILL_WIDTH_PX, 3), 255, dtype=np.uint8)
+    parts = [part for still_HWC in stills_HWC for part in (band_HWC, still_HWC)]
+    return np.concatenate(parts[1:], axis=0)
 
 
 def fitted(waveform_N: np.ndarray, spec: AVSpec) -> np.ndarray:
