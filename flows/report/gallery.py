@@ -49,7 +49,7 @@ class Exhibit:
 def write_gallery(
     catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_id: str, folder: Path, count: int
 ) -> tuple[Path, list[Path]]:
-    """The page of the gallery, and its figures: at most `count` held-out clips, the classes taking turns, at every task that made them.
+    """The page of the gallery, and its figures: at most `count` held-out clips, the classes taking turns, at each task.
 
     Raises WorkFailedError where the model made none of them, StorageError where the folder cannot be written.
     """
