@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,13 +89,10 @@ def _make(settings: Settings, reader: TableReader, numbers: Sequence[str], words
     require_parts(reader.config, stages=stages)
     ensure_home(settings)
     say_licences(reader.config, stages)
-    preset, overrides, data = words
-    corpus = reader.config.corpus
-    pins = [] if corpus is None else [f"corpus={json.dumps(corpus)}"]
     with prefect_running(settings, trains=trains, evaluates=True):
         from flows.tables.flow import paper_tables  # here: a table that is there needs no Prefect
 
-        paper_tables(list(numbers), preset, [*overrides, *pins], data)
+        paper_tables(list(numbers), *words)
 
 
 def _say_plan(states: Sequence[TableState], *, as_json: bool) -> None:

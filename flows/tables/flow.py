@@ -5,6 +5,8 @@ One model serves every condition. Nothing that is there is made again: a table t
 
 from __future__ import annotations
 
+import json
+
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
@@ -27,8 +29,9 @@ def paper_tables(
     data: str | None = None,
 ) -> Summaries:
     """What these tables of the paper lack, one table after another."""
-    with run_context(preset, overrides, data):
-        return [row for number in numbers for row in paper_table(number, preset, overrides, data)]
+    with run_context(preset, overrides, data) as context:
+        own = _pinned(context, overrides)
+        return [row for number in numbers for row in paper_table(number, preset, own, data)]
 
 
 @flow(name="paper-table")
@@ -39,8 +42,8 @@ def paper_table(
     data: str | None = None,
 ) -> Summaries:
     """What one table of the paper lacks; then it is told to MLflow, and kept beside the reports."""
-    words: Words = (preset, overrides, data)
-    with run_context(*words) as context:
+    with run_context(preset, overrides, data) as context:
+        words: Words = (preset, _pinned(context, overrides), data)
         reader = TableReader(context.catalog, words)
         rows = [row for run in reader.table(number).runs if not run.is_done for row in _made(context, run, words)]
         state = reader.table(number)
@@ -50,6 +53,12 @@ def paper_table(
             key=f"paper-table-{number}", markdown=table_markdown(state, preset), description=state.table.title
         )
         return rows
+
+
+def _pinned(context: RunContext, overrides: list[str]) -> list[str]:
+    """The overrides with the version of the corpus that the context has read, so that all of a table reads the same."""
+    corpus = context.config.corpus
+    return overrides if corpus is None else [*overrides, f"corpus={json.dumps(corpus)}"]
 
 
 def _made(context: RunContext, state: RunState, words: Words) -> Summaries:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
+
+from flows.seed import seeded
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
@@ -19,7 +22,7 @@ from uniform_core.corpus.unimodal import unimodal_config
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.paper_tables import TABLES, Condition, Measured, PaperTable, Setting, TableRun, Unavailable, runs_of
-from uniform_core.paper_tables.conditions import CHANCE, metric_of
+from uniform_core.paper_tables.conditions import CHANCE, Place, metric_of
 from uniform_core.types import Modality
 
 Words = tuple[str, list[str], str | None]  # preset, what is after --set, data
@@ -74,8 +77,10 @@ class TableReader:
     """Reads tables of the runs that the words of a call give; what its items are is listed once."""
 
     def __init__(self, catalog: Catalog, words: Words) -> None:
-        self._catalog, self._words = catalog, words
-        preset, overrides, data = words
+        self._clips: dict[Place, pa.Table] = {}
+        preset, given, data = words
+        overrides = seeded(preset, given, data)
+        self._catalog, self._words = catalog, (preset, overrides, data)
         self.config = pinned(catalog, build_run(preset, overrides=overrides, data=data))
 
     @cached_property
@@ -93,10 +98,16 @@ class TableReader:
         runs, unavailable = runs_of(number, self.config)
         return TableState(TABLES[number], self.model_id, tuple(map(self._run, runs)), unavailable)
 
+    def _clips_at(self, place: Place, config: RunConfig) -> pa.Table:
+        """The clips of the runs of a place, looked up once: nothing else of them tells which clips there are."""
+        if place not in self._clips:
+            self._clips[place] = current_clips(self._catalog, config, listed=self._listed)
+        return self._clips[place]
+
     def _run(self, run: TableRun) -> RunState:
         preset, overrides, data = self._words
         config = pinned(self._catalog, build_run(preset, overrides=[*overrides, *run.words], data=data))
-        clips = current_clips(self._catalog, config, listed=self._listed)
+        clips = self._clips_at(run.place, config)
         wanted = wanted_scores(self._catalog, config, model_id=self.model_id, clips=clips)
         kept = kept_scores(self._catalog, wanted)
         makers = generation_candidates(self._catalog, config, clips, model_id=self.model_id)

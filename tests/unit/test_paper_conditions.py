@@ -46,6 +46,7 @@ def test_rendered_clips_stand_for_every_dataset_once() -> None:
         "evaluate.text_for": ["t2av"],
         "evaluate.baselines": [],
         "evaluate.controls": [],
+        "evaluate.memory_clips": 1,
     }
 
 

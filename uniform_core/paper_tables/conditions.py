@@ -144,6 +144,7 @@ def _words(number: str, config: RunConfig, conditions: Sequence[Condition], plac
         "evaluate.text_for": tasks if first.with_text else [],
         "evaluate.baselines": [] if all(condition.is_joint for condition in conditions) else ["unimodal"],
         "evaluate.controls": [],
+        "evaluate.memory_clips": 1,  # copies of training clips are no column of the paper
         "evaluate.metrics": [metric.model_dump(mode="json") for metric in _metrics(number, config, first)],
     }
     if place.is_paper_data:
