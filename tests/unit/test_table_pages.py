@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +138,14 @@ def test_mlflow_is_told_a_table_once_with_its_conditions_below_it(tmp_path: Path
     assert {"av_align.farneback.seeing_and_hearing_tiny", "av_align.farneback.seeing_and_hearing_tiny.low"} <= numbers
     assert not was_told(settings, replace(state, model_id="f" * 32))
     assert not was_told(settings, state_of("6", scores_left=1))
+
+
+def test_a_look_at_tables_loads_nothing_heavy(home: Path) -> None:
+    code = (
+        "import sys; from flows.cli.main import main; code = main(['table', 's6', '--preset', 'nano', '--dry-run'])\n"
+        "assert not {'torch', 'ray', 'prefect', 'mlflow'} & set(sys.modules)\n"
+        "sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "Run `uniform train`" in " ".join(done.stderr.split()), "a home without a model says what to do first"
