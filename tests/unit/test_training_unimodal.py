@@ -10,6 +10,9 @@ import torch
 from pydantic import ValidationError
 from training_toy import LAYOUT, MODEL, NULL_LD, make_config, make_source
 
+from tasks.train_worker import new_trainer
+from uniform_core.build import build_run
+from uniform_core.corpus.unimodal import unimodal_words
 from uniform_core.diffusion import IddpmConfig, RectifiedFlowConfig
 from uniform_core.diffusion.base import ObjectiveConfig
 from uniform_core.model import JointLatent, SeveredUniForm, TextBatch, UniForm
@@ -108,3 +111,19 @@ def test_an_exported_model_of_one_modality_comes_back_severed_and_says_which(tmp
     assert (audio.card.only, both.card.only) == (Modality.AUDIO, None)
     assert type(audio.model) is type(audio.guide) is SeveredUniForm
     assert type(both.model) is type(both.guide) is UniForm
+
+
+@pytest.mark.parametrize(("only", "form"), [(None, UniForm), (Modality.VIDEO, SeveredUniForm)])
+def test_a_runs_trainer_has_the_model_that_its_config_asks_for(only: Modality | None, form: type[UniForm]) -> None:
+    words = [] if only is None else list(unimodal_words(only))
+    config = build_run("nano", overrides=words)
+    video, audio = torch.randn(4, *config.layout.video_CTHW), torch.randn(4, *config.layout.audio_CTF)
+    trainer = new_trainer(
+        config,
+        config.train.init,
+        scale=fit_latent_scale(config.train.scaling, [(video, audio)]),
+        null_LD=torch.zeros(1, config.text.width),
+        fingerprint="f",
+        device=torch.device("cpu"),
+    )
+    assert type(trainer.model) is form
