@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_table_pages import state_of
+from table_states import state_of
 
 from flows.tables import flow
 from flows.tables.state import TableState
