@@ -26,7 +26,7 @@ _OPEN: ContextVar[tuple[RunConfig, RunContext] | None] = ContextVar("uniform_run
 
 @contextlib.contextmanager
 def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iterator[RunContext]:
-    """The context of this run; Ray starts when the first stage needs it and is gone at the end.
+    """The context of this run; Ray starts when the first stage needs it and is gone at the end of the outermost.
 
     Raises ConfigError, StorageError before anything is started.
     """
@@ -39,7 +39,10 @@ def run_context(preset: str, overrides: Sequence[str], data: str | None) -> Iter
     list_data(settings, config)
     catalog = Catalog.open(settings)  # before anything is written: a root of a newer format is left alone
     ensure_home(settings)
-    with ray_session(settings) as ray, ProgressPrinter() as printer:
+    with contextlib.ExitStack() as opened:
+        # Of another config inside a run: its processes are shared, for each takes seconds to start.
+        ray = outer[1].ray if outer is not None else opened.enter_context(ray_session(settings))
+        printer = opened.enter_context(ProgressPrinter())
         context = RunContext(
             settings=settings,
             config=pinned(catalog, config),

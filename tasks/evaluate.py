@@ -29,6 +29,7 @@ from uniform_core.corpus.evaluation import (
     wanted_scores,
 )
 from uniform_core.corpus.lineup import RETRIEVED_BY, Lineup
+from uniform_core.corpus.unimodal import require_unimodal
 from uniform_core.fingerprint import canonical_json
 from uniform_core.progress import ProgressEvent
 
@@ -42,6 +43,7 @@ def run_evaluate(context: RunContext) -> list[StageSummary]:
     """
     started = time.monotonic()
     model = trained_model(context)
+    require_unimodal(context.catalog, context.config, context.clips())
     wanted = wanted_scores(context.catalog, context.config, model_id=model.model_id, clips=context.clips())
     kept = kept_scores(context.catalog, wanted)
     clipless = without_clips(context.catalog, wanted, kept)

@@ -298,7 +298,7 @@ def _record(context: RunContext, key: str, folder: Path, *, setup: TrainSetup) -
     row: Mapping[str, Any] = {
         "work_key": key,
         "model_id": key,
-        "kind": "uniform",
+        "kind": "uniform" if context.config.train.only is None else "unimodal",
         "path": f"{key}/model",
         "weights_sha256": file_sha256(weights),
         "parameters": count_parameters(weights),

@@ -21,7 +21,7 @@ from tasks.results import model_run
 from tasks.tracking import DataVersion, flatten
 from uniform_core.catalog.shards import ShardReader
 from uniform_core.config import RunConfig
-from uniform_core.model import InitConfig, InitReport, ModelConfig, UniForm, initialise_from
+from uniform_core.model import InitConfig, InitReport, ModelConfig, SeveredUniForm, UniForm, initialise_from
 from uniform_core.settings import Settings
 from uniform_core.spec import LatentLayout
 from uniform_core.training.checkpoint import CheckpointStore
@@ -123,7 +123,8 @@ def new_trainer(
     device: torch.device,
 ) -> Trainer:
     """A trainer at step 0, with a model of the run's form that has the weights it is to start from."""
-    model = UniForm(config.model, config.layout, seed=config.train.seed)
+    form = UniForm if config.train.only is None else SeveredUniForm
+    model = form(config.model, config.layout, seed=config.train.seed)
     initialise_from(model, init)
     return Trainer(
         config.train,

@@ -63,7 +63,7 @@ class EvaluateConfig(Frozen):
     reference_clips: Count = 384
     tasks: tuple[Task, ...] = Field(default=tuple(Task), min_length=1)
     text_for: tuple[Task, ...] = (Task.T2AV,)  # tasks that are given the caption; the others go by sight or sound alone
-    baselines: tuple[Literal["untrained", "retrieval", "codec_round_trip"], ...] = (
+    baselines: tuple[Literal["untrained", "retrieval", "codec_round_trip", "unimodal"], ...] = (
         "untrained",
         "retrieval",
         "codec_round_trip",
@@ -153,6 +153,8 @@ class RunConfig(Frozen):
             if (problem := metric.protocol.against(self.terms) or next(filter(None, unknown), None)) is not None:
                 raise ValueError(f"evaluate.metrics, {metric.name}: {problem}")
         self._splits_exist()
+        if self.train.only is not None and self.evaluate.tasks != (Task.T2AV,):
+            raise ValueError(f'a model of {self.train.only} alone makes T2AV alone: evaluate.tasks must be ["t2av"]')
         if SplitName.of(self.evaluate.split).meets(SplitName.of(self.train_split)):
             raise ValueError(f"evaluate.split {self.evaluate.split!r} must not be train_split: it would score memory")
         if self.train.guide_at is None and self.sample.guidance != self.sample.guidance.without_guide():

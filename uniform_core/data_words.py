@@ -71,9 +71,9 @@ def splits_for(dataset: DatasetConfig, values: Mapping[str, Any]) -> dict[str, A
     )
     told = dataset.parts[0]
     if len(dataset.parts) > 1:
-        told = next((part for part in dataset.parts if _lists(part, _scored(part, scored))), told)
+        told = next((part for part in dataset.parts if lists_split(part, _scored(part, scored))), told)
         scored = f"{told.name}:{_scored(told, scored)}"
-        reference = f"{told.name}:{reference}" if _lists(told, reference) else reference
+        reference = f"{told.name}:{reference}" if lists_split(told, reference) else reference
     else:
         scored = _scored(told, scored)
     return {"train_split": train, "evaluate": {**values["evaluate"], "split": scored, "reference_split": reference}}
@@ -86,7 +86,7 @@ def _scored(part: DatasetConfig, wanted: str) -> str:
     return next(split for split in reversed(part.splits) if split != INSTRUMENT)
 
 
-def _lists(part: DatasetConfig, split: str) -> bool:
+def lists_split(part: DatasetConfig, split: str) -> bool:
     """Whether items of a split are listed, as far as one knows without looking."""
     chosen = part.split if isinstance(part, IndexDataset) else None
     return chosen in (None, split) and (part.splits is None or split in part.splits)

@@ -3,7 +3,7 @@
 CREATE TABLE models (
     work_key VARCHAR NOT NULL CHECK (length(work_key) = 32),  -- unique: 16-byte hash (hex) of item, stage fingerprint and source sha256
     model_id VARCHAR NOT NULL CHECK (length(model_id) = 32),  -- identity of the trained weights: hash of the training fingerprint and data digest
-    kind VARCHAR NOT NULL,  -- uniform, checkpoint (of one in training), video_net, mel_net or sync_net
+    kind VARCHAR NOT NULL,  -- uniform, unimodal (of sound or of picture alone), checkpoint (of one in training), video_net, mel_net or sync_net
     path VARCHAR NOT NULL,  -- folder, relative to the root's checkpoints/
     weights_sha256 VARCHAR NOT NULL CHECK (length(weights_sha256) = 64),  -- sha256 of the weights file
     parameters BIGINT NOT NULL CHECK (parameters > 0),  -- number of trained values

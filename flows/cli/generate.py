@@ -125,14 +125,19 @@ def _check_out(out: Path, given: Path | None) -> None:
 MODELS = "SELECT model_id, path, created_at FROM models WHERE kind = 'uniform' ORDER BY created_at DESC, model_id"
 
 
-def choose_model(rows: Sequence[Mapping[str, Any]], wanted: str | None) -> Mapping[str, Any]:
+def choose_model(
+    rows: Sequence[Mapping[str, Any]], wanted: str | None, *, command: str = "generate", flag: str = "--model"
+) -> Mapping[str, Any]:
     """The newest model, or the one whose id begins as `wanted` says.
 
     Raises WorkFailedError where there is no model at all, ConfigError where the beginning fits none or several.
     """
     if not rows:
         raise WorkFailedError(
-            "uniform generate", expected="a trained model", found="none in the catalog", fix="Run `uniform run` first."
+            f"uniform {command}",
+            expected="a trained model",
+            found="none in the catalog",
+            fix="Run `uniform run` first.",
         )
     if wanted is None:
         return rows[0]
@@ -140,7 +145,7 @@ def choose_model(rows: Sequence[Mapping[str, Any]], wanted: str | None) -> Mappi
     if len(fitting) == 1:
         return fitting[0]
     raise ConfigError(
-        f"--model {wanted}",
+        f"{flag} {wanted}",
         expected="the beginning of one model's id, of " + ", ".join(row["model_id"][:12] for row in rows[:10]),
         found=f"{len(fitting)} that begin so" if fitting else "none that begins so",
         fix="Give more of the id." if fitting else 'Correct the id; `uniform query "SELECT * FROM models"` lists them.',

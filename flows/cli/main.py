@@ -14,6 +14,7 @@ from uniform_core import __version__
 from uniform_core.errors import UniformError
 
 STAGES = ("fetch", "ingest", "encode", "captions", "text", "train", "sample", "evaluate")
+PAPER_TABLES = ("1", "2", "3", "4", "5", "6", "s1", "s2", "s3", "s4", "s5", "s6")
 # By these names failures are kept: an evaluation also has instruments to train and features to compute.
 LEDGER_STAGES = (*STAGES[:-1], "instruments", "features", "evaluate")
 
@@ -139,6 +140,7 @@ def _run_commands(commands: Commands) -> None:
     option(promote, "--any-gate", action="store_true", help="also where the gate is not passed (needs --better)")
     option(promote, "--dry-run", action="store_true", help="say what would be done, and do nothing")
     _json_word(promote)
+    _tables_commands(commands)
     words = "The gate over several training seeds and both objectives: hours. Exit code 1 unless each passes."
     nightly = _command(commands, "nightly", "flows.cli.nightly:nightly", words)
     presets = {"nargs": "+", "default": ["tiny", "tiny_iddpm"], "metavar": "P"}
@@ -146,6 +148,28 @@ def _run_commands(commands: Commands) -> None:
     option(nightly, "--seeds", type=number("--seeds", int, least=1), default=3, metavar="N", help="seeds (default: 3)")
     option(nightly, "--set", action="append", default=[], metavar="K=V", dest="overrides", help="as for run")
     _json_word(nightly)
+
+
+def _tables_commands(commands: Commands) -> None:
+    words = "The paper's tables beside our own numbers: what is missing is made first, by the model that is there."
+    tables = _command(commands, "table", "flows.cli.table:tables", words)
+    _choice(tables, "numbers", (*PAPER_TABLES, "all"), nargs="+", metavar="N", help="1 to 6, s1 to s6, or all")
+    _config_words(tables)
+    option(
+        tables,
+        "--run",
+        metavar="ID",
+        help="a model id, or the beginning of one: tables of that model, by its own config",
+    )
+    option(tables, "--markdown", metavar="FILE", help="also write the tables there")
+    option(tables, "--dry-run", action="store_true", help="say what would be made, and make nothing")
+    _json_word(tables)
+    words = "Figures of generated clips beside the real ones: strips of pictures and log-mels, and a page of them."
+    gallery = _command(commands, "gallery", "flows.cli.gallery:gallery", words)
+    option(gallery, "--out", metavar="DIR", required=True, help="the folder that they go into")
+    option(gallery, "--clips", type=number("--clips", int, least=1), default=6, metavar="N", help="clips (default: 6)")
+    _config_words(gallery)
+    _json_word(gallery)
 
 
 def _captions_command(commands: Commands) -> None:

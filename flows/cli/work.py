@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -116,19 +117,24 @@ def _as_flows(
     settings: Settings, only: list[str] | None, words: tuple[str, list[str], str | None]
 ) -> list[dict[str, Any]]:
     """The summaries of the stages, each run as a Prefect flow in this process."""
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-    from flows.server import prefect_server  # here: `--dry-run` needs neither Prefect nor torch
-
     evaluates, is_new = only is None or "evaluate" in only, not settings.prefect_dir.exists()
-    with prefect_server(
-        settings, meanwhile=lambda: _get_ready(settings, trains=only is None and is_new, evaluates=evaluates)
-    ):
+    with prefect_running(settings, trains=only is None and is_new, evaluates=evaluates):
         from flows.pipeline import pipeline
         from flows.stages import STAGE_FLOWS
 
         if only is None:
             return list(pipeline(*words))
         return [row for name, flow in STAGE_FLOWS.items() if name in only for row in flow(*words)]
+
+
+@contextlib.contextmanager
+def prefect_running(settings: Settings, *, trains: bool, evaluates: bool) -> Iterator[None]:
+    """A Prefect that flows of this process run in, and that says nothing of itself to a person."""
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    from flows.server import prefect_server  # here: `--dry-run` needs neither Prefect nor torch
+
+    with prefect_server(settings, meanwhile=lambda: _get_ready(settings, trains=trains, evaluates=evaluates)):
+        yield
 
 
 def _get_ready(settings: Settings, *, trains: bool, evaluates: bool) -> None:

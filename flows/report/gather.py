@@ -75,7 +75,9 @@ def gather(
 
 
 def _model(catalog: Catalog, model_id: str) -> dict[str, Any]:
-    rows = catalog.query("SELECT * FROM models WHERE model_id = ? AND kind = 'uniform'", parameters=[model_id])
+    rows = catalog.query(
+        "SELECT * FROM models WHERE model_id = ? AND kind IN ('uniform', 'unimodal')", parameters=[model_id]
+    )
     if not rows.num_rows:
         raise WorkFailedError(
             f"report of model {model_id[:12]}",

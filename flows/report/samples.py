@@ -23,7 +23,7 @@ GIVEN = {None: "text", Modality.VIDEO: "the picture", Modality.AUDIO: "the sound
 
 def sample_cards(catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_id: str) -> tuple[ClipCard, ...]:
     """At most `MAX_CLIPS` held-out clips, the classes taking turns, each with all that the model made from it."""
-    made = _made_by_clip(catalog, config, clips, model_id)
+    made = made_by_clip(catalog, config, clips, model_id)
     captions = active_captions(catalog, config, clips)
     texts = dict(zip(captions["clip_id"].to_pylist(), captions["text"].to_pylist(), strict=True))
     chosen = choose([clip for clip in clips.to_pylist() if clip["clip_id"] in made], made)
@@ -33,13 +33,13 @@ def sample_cards(catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_
         )
 
 
-def choose(clips: Sequence[Row], made: Mapping[str, Mapping[str, Row]]) -> list[Row]:
+def choose(clips: Sequence[Row], made: Mapping[str, Mapping[str, Row]], *, count: int = MAX_CLIPS) -> list[Row]:
     """The classes take turns; within a class, the clips with most tasks come first, then the order of their ids."""
     ordered = sorted(clips, key=lambda clip: (-len(made[clip["clip_id"]]), clip["clip_id"]))
-    return in_turns(ordered, label_of=lambda clip: clip["label"])[:MAX_CLIPS]
+    return in_turns(ordered, label_of=lambda clip: clip["label"])[:count]
 
 
-def _made_by_clip(catalog: Catalog, config: RunConfig, clips: pa.Table, model_id: str) -> dict[str, dict[str, Row]]:
+def made_by_clip(catalog: Catalog, config: RunConfig, clips: pa.Table, model_id: str) -> dict[str, dict[str, Row]]:
     """The rows of the model's clips, made as the config says, by clip and task, with the text that was given."""
     texts = catalog.query("SELECT text_hash, text FROM caption_texts SEMI JOIN generations USING (text_hash)")
     text_of = dict(zip(texts["text_hash"].to_pylist(), texts["text"].to_pylist(), strict=True))
@@ -58,7 +58,7 @@ def _card(spec: AVSpec, clip: Row, made: Mapping[str, Row], caption: str | None,
     tiles = [tile_of(spec, "truth", f"of the split {split}", watcher.truth(clip), events)]
     for task in Task:
         if task in made:
-            words = _given_words(task, made[task])
+            words = given_words(task, made[task])
             # Nothing ties the events of a clip made from text to those of this one: it gets no marks.
             tiles.append(tile_of(spec, task, words, watcher.made(made[task]), events if task.given else ()))
     return ClipCard(
@@ -70,7 +70,7 @@ def _card(spec: AVSpec, clip: Row, made: Mapping[str, Row], caption: str | None,
     )
 
 
-def _given_words(task: Task, row: Row) -> str:
+def given_words(task: Task, row: Row) -> str:
     """What a clip was made from."""
     if task.given is None:
         return "from the caption alone" if row["text"] else "from nothing"

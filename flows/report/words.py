@@ -14,6 +14,7 @@ TASKS: Final = {
 }
 SYSTEMS: Final = {
     "uniform": "UniForm",
+    "unimodal": "Unimodal",
     "untrained": "Untrained",
     "codec_round_trip": "Codec round trip",
     "real": "Real clips",

@@ -65,7 +65,7 @@ def test_every_deployment_names_a_flow_that_exists() -> None:
         file, _, name = deployment["entrypoint"].partition(":")
         assert f"def {name}(" in (ROOT / file).read_text()
     names = {d["entrypoint"].partition(":")[2] for d in deployments}
-    assert names == {"pipeline", "proof_of_seeds", "collect", "evaluate_newest", *STAGES}
+    assert names == {"pipeline", "proof_of_seeds", "collect", "evaluate_newest", "paper_tables", *STAGES}
 
 
 def test_the_table_of_stages_has_as_many_items_as_the_preset() -> None:

@@ -41,7 +41,7 @@ def test_defaults_are_the_papers() -> None:
 def test_bookkeeping_leaves_the_fingerprint_alone_and_all_else_changes_it() -> None:
     config = TrainConfig(steps=10)
     params = config.fingerprint_params()
-    unused = {"guide_at", "init"}
+    unused = {"guide_at", "init", "only"}
     assert set(params) == set(TrainConfig.model_fields) - BOOKKEEPING - SPEED - unused, "left out where unused"
     assert config.model_copy(update={"log_every": 3}).fingerprint_params() == params
     assert config.model_copy(update={"lr": 3e-4}).fingerprint_params() != params

@@ -63,8 +63,12 @@ class Stock:
 
 
 def can_be(name: str, task: Task) -> bool:
-    """Whether a control means something at a task: without text there is nothing to be blind to."""
-    return {"text_blind": task.given is None, "given_blind": task.given is not None}.get(name, True)
+    """Whether a system means something at a task: without text there is nothing to be blind to."""
+    return {
+        "text_blind": task.given is None,
+        "given_blind": task.given is not None,
+        "unimodal": task.given is None,
+    }.get(name, True)
 
 
 def compose(name: str, task: Task, stock: Stock) -> dict[str, Clip]:

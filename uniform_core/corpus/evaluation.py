@@ -21,6 +21,8 @@ from uniform_core.corpus.controls import can_be
 from uniform_core.corpus.fingerprints import VERSIONS, instruments_fingerprint, sample_fingerprint
 from uniform_core.corpus.inputs import current_clips
 from uniform_core.corpus.roles import clips_in
+from uniform_core.corpus.samples import current_model_id
+from uniform_core.corpus.unimodal import made_apart, unimodal_config
 from uniform_core.fingerprint import digest, set_digest, work_key
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.metrics.gate import words_needed
@@ -52,7 +54,7 @@ def systems_of(config: RunConfig) -> tuple[System, ...]:
     """Every system of the evaluation: the model first, then baselines, then controls."""
     evaluate = config.evaluate
     baselines = [name for name in evaluate.baselines if name != "codec_round_trip"]
-    by_task = [System(name, task) for name in ("uniform", *baselines) for task in evaluate.tasks]
+    by_task = [System(name, task) for name in ("uniform", *baselines) for task in evaluate.tasks if can_be(name, task)]
     whole = [
         System(name, None) for name in ("codec_round_trip", "real") if name == "real" or name in evaluate.baselines
     ]
@@ -165,7 +167,10 @@ def generation_candidates(catalog: Catalog, config: RunConfig, clips: pa.Table, 
 def current_generations(
     catalog: Catalog, config: RunConfig, clips: pa.Table, *, model_id: str
 ) -> dict[System, list[dict[str, Any]]]:
-    """The rows of `generations` of each system that makes files, made as this config says of these clips."""
+    """The rows of `generations` of each system that makes files, made as this config says of these clips.
+
+    Where the baseline `unimodal` is asked for, also those of the two models whose picture and sound it has.
+    """
     wanted = generation_candidates(catalog, config, clips, model_id=model_id)
     rows = catalog.query(
         "SELECT g.* FROM generations g JOIN wanted w USING (work_key) ORDER BY work_key",
@@ -174,7 +179,21 @@ def current_generations(
     by_maker: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows.to_pylist():
         by_maker[row["system"], row["task"]].append(row)
-    return {system: by_maker[system.name, str(task)] for system, task, _ in _makers(config, model_id)}
+    made = {system: by_maker[system.name, str(task)] for system, task, _ in _makers(config, model_id)}
+    return made | _made_apart(catalog, config, clips)
+
+
+def _made_apart(catalog: Catalog, config: RunConfig, clips: pa.Table) -> dict[System, list[dict[str, Any]]]:
+    """What the models of one modality each made of the same clips, by `made_apart`."""
+    if "unimodal" not in config.evaluate.baselines:
+        return {}
+    found = {}
+    for modality in Modality:
+        own = unimodal_config(config, modality)
+        model_id = current_model_id(catalog, own, clips=clips)
+        made = current_generations(catalog, own, clips, model_id=model_id)
+        found[System(made_apart(modality), Task.T2AV)] = made[System("uniform", Task.T2AV)]
+    return found
 
 
 def _makers(config: RunConfig, model_id: str) -> Iterator[tuple[System, Task, str]]:

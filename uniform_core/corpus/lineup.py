@@ -21,9 +21,10 @@ from uniform_core.corpus.evaluation import (
     reference_clips,
     trained_clips,
 )
+from uniform_core.corpus.unimodal import made_apart
 from uniform_core.metrics.base import Need, Side
 from uniform_core.metrics.synchrony import AUDIO_LAYER, VIDEO_LAYER
-from uniform_core.types import Modality
+from uniform_core.types import Modality, Task
 
 Row = Mapping[str, Any]
 # What retrieval goes by: an embedding that follows events in time finds the partners that are hardest to tell from own.
@@ -76,6 +77,8 @@ class Lineup:
             return {row["clip_id"]: Clip.of_file(row["clip_sha256"]) for row in self.truth}
         if system in makers_of(self.config):
             return self._files_of(system)
+        if system.name == "unimodal":
+            return self._made_apart()
         assert system.task is not None, "what is put together is put together for a task"
         stock = Stock(
             conditions=self.truth,
@@ -90,6 +93,11 @@ class Lineup:
         """Held-out clips behind the codecs, or as they are where nothing went through them."""
         behind = self._files_of(System("codec_round_trip", None))
         return behind or {row["clip_id"]: Clip.of_file(row["clip_sha256"]) for row in self.truth}
+
+    def _made_apart(self) -> Clips:
+        """The picture of the model that knows pictures alone, with the sound of the one that knows sounds alone."""
+        video, audio = (self._files_of(System(made_apart(modality), Task.T2AV)) for modality in Modality)
+        return {clip_id: Clip(video[clip_id].video, audio[clip_id].audio) for clip_id in video if clip_id in audio}
 
     def _files_of(self, maker: System) -> dict[str, Clip]:
         return {row["clip_id"]: Clip.of_file(row["file_sha256"]) for row in self.made.get(maker, ())}

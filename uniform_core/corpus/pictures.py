@@ -17,6 +17,7 @@ QUIETEST, LOUDEST = -7.5, 1.5  # log-mel at the ends of the colours: one scale f
 VIEW_PX = 192  # players on some systems refuse pictures of less than 48 px, and nobody can see them
 STILL_WIDTH_PX, STILL_MEL_PX = 1024, 256
 GALLERY_GAP_PX, GALLERY_GREY = 12, 128
+BAND_PX = 16  # of paper between two stills in one figure
 
 
 def png_of(picture_HWC: np.ndarray) -> bytes:
@@ -70,6 +71,13 @@ def gallery_of(pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]) -> 
                 small = cv2.resize(one, (width_px, height_px), interpolation=cv2.INTER_AREA)
                 gallery_HWC[top : top + height_px, left : left + width_px] = small
     return gallery_HWC
+
+
+def figure_of(stills_HWC: Sequence[np.ndarray]) -> np.ndarray:
+    """Stills one below the other, on one axis of time: what was made lies under the truth that it answers."""
+    band_HWC = np.full((BAND_PX, STILL_WIDTH_PX, 3), 255, dtype=np.uint8)
+    parts = [part for still_HWC in stills_HWC for part in (band_HWC, still_HWC)]
+    return np.concatenate(parts[1:], axis=0)
 
 
 def fitted(waveform_N: np.ndarray, spec: AVSpec) -> np.ndarray:

@@ -8,7 +8,7 @@ Axes: B batch, C channels; latents are [B, C, …] of any modality.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -137,18 +137,29 @@ class Objective(ABC):
     def log_variance(self, prediction: Prediction, step: Step) -> Tensor | float:
         """log σ² of a random step."""
 
-    def loss_at(self, denoise: Denoiser, clean: Tensors, *, task: Task, t_B: Tensor, noise: Tensors) -> TrainingLoss:
+    def loss_at(
+        self,
+        denoise: Denoiser,
+        clean: Tensors,
+        *,
+        task: Task,
+        t_B: Tensor,
+        noise: Tensors,
+        learned: Collection[Modality] | None = None,
+    ) -> TrainingLoss:
         """Paper Eq. (10) for V2A, (11) for A2V, (12) for T2AV, at given times and noise.
 
         The given modality enters as z_0, unscaled (literally, Eq. (4) with ε = 0 would fade it out with t), and has no
         loss. A modality's loss is a mean, not the sum of squares that Eq. (10)–(11) print: sums would weigh video
         against audio by their sizes.
+
+        `learned` are those of what the task makes that have a loss; None: all of them.
         """
         noisy = {m: self.noised(clean[m], noise=noise[m], t_B=t_B) for m in task.made}
         outputs = denoise({**clean, **noisy}, t_B)
         sums: dict[Modality, Tensor] = {}
         terms: dict[str, Tensor] = {}
-        for m in task.made:
+        for m in task.made if learned is None else learned:
             of_m = self.loss_terms(outputs[m], clean=clean[m], noise=noise[m], noisy=noisy[m], t_B=t_B)
             means = {name: term_B.mean() for name, term_B in of_m.items()}
             sums[m] = torch.stack(list(means.values())).sum()

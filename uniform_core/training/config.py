@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from uniform_core.devices import Device
 from uniform_core.model.config import BlockForm
 from uniform_core.model.init_config import InitConfig
-from uniform_core.types import Count, Fraction, Frozen, NonNegative, PositiveFloat, Task
+from uniform_core.types import Count, Fraction, Frozen, Modality, NonNegative, PositiveFloat, Task
 
 
 class ModalityScaling(Frozen):
@@ -90,6 +90,9 @@ class TrainConfig(Frozen):
     # The same for tasks that are given a sound or a picture; None: `text_drop`, as in the paper.
     text_drop_given: Fraction | None = None
     task_weights: TaskWeights = TaskWeights()
+    # The one modality that is learned, by a model of the same form whose attention to the other's tokens is severed;
+    # None: both. Paper §4.6.2 makes sound and picture so, each by itself. Left out of a dump where it is None.
+    only: Modality | None = Field(default=None, exclude_if=lambda value: value is None)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     # Blocks that keep only their input for backward and are run again there: none, each k-th, all. The same numbers for
     # less memory and up to a third more work.
@@ -111,12 +114,18 @@ class TrainConfig(Frozen):
             raise ValueError("activation_checkpointing_k belongs to activation_checkpointing='every_k', and that to it")
         if self.warmup_steps >= self.steps and self.lr_decay != "constant":
             raise ValueError(f"warmup_steps {self.warmup_steps} must be below steps {self.steps} where lr decays")
+        if self.only is not None and self.task_weights.probabilities()[Task.T2AV] < 1:
+            raise ValueError(f"only {self.only} is of T2AV alone: set task_weights.a2v and task_weights.v2a to 0")
         return self
 
     def text_drop_of(self, task: Task) -> float:
         """The probability that a clip of a step of this task is trained without its text."""
         own = None if task.given is None else self.text_drop_given
         return self.text_drop if own is None else own
+
+    def learned(self, task: Task) -> tuple[Modality, ...]:
+        """The modalities that have a loss in a step of this task."""
+        return task.made if self.only is None else (self.only,)
 
     def fingerprint_params(self) -> dict[str, object]:
         """What changes what is exported beyond rounding: all but how often is logged or saved, and speed."""

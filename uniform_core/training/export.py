@@ -24,10 +24,11 @@ from uniform_core.diffusion import AnyObjective, ObjectiveConfig
 from uniform_core.errors import ConfigError, FormatTooNewError, IntegrityError
 from uniform_core.files import find_damage
 from uniform_core.fingerprint import file_sha256
-from uniform_core.model import ModelConfig, UniForm
+from uniform_core.model import ModelConfig, SeveredUniForm, UniForm
 from uniform_core.spec import LatentLayout
 from uniform_core.training.checkpoint import GUIDE, load_tensors, save_tensors, whole_folder
 from uniform_core.training.scaling import LatentScale
+from uniform_core.types import Modality
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -48,6 +49,12 @@ class ModelCard:
     made_with: Mapping[str, Any]
     init: Mapping[str, Any] | None = None  # what became of each weight of the model it started from; None: random
     facts: Mapping[str, Any] = field(default_factory=dict)  # what the codecs' weights say beyond `made_with`
+
+    @property
+    def only(self) -> Modality | None:
+        """The one modality that the model learned to make (`train.only`); None: both."""
+        only = self.made_with.get("train", {}).get("only")
+        return None if only is None else Modality(only)
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,8 @@ def load_exported(folder: Path, *, device: str | torch.device = "cpu") -> Export
 def _model_of(card: ModelCard, folder: Path, name: str, *, device: str | torch.device) -> UniForm:
     """The model whose weights a file has: every one, and no other. Raises IntegrityError."""
     weights = load_tensors(folder / name)
-    model = UniForm(card.model, card.layout, device="meta")
+    form = UniForm if card.only is None else SeveredUniForm
+    model = form(card.model, card.layout, device="meta")
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     differing = sorted(name for name in expected | found if expected.get(name) != found.get(name))

@@ -85,7 +85,7 @@ def _errors(trainer: Trainer, source: BatchSource) -> dict[tuple[Task, Modality]
     errors = {}
     for task in (task for task in Task if probabilities[task] > 0):
         parts = [(len(batch), trainer.fixed_loss(batch).terms) for batch in _fixed(trainer, source, task)]
-        for modality in task.made:
+        for modality in trainer.config.learned(task):
             total = sum(clips * float(terms[f"{modality}_mse"]) for clips, terms in parts)
             errors[task, modality] = total / sum(clips for clips, _ in parts)
     return errors

@@ -198,7 +198,7 @@ class Trainer:
                     found=f"{value}; clips here: {', '.join(batch.clip_ids[:4])}…",
                     fix="Look at these clips' latents, lower train.lr, or use precision float32; then resume.",
                 )
-        losses = {m: values.pop(m.value) for m in batch.task.made}
+        losses = {m: values.pop(m.value) for m in self.config.learned(batch.task)}
         loss = values.pop("loss")
         return gradient_N, loss, losses, values, norm
 
@@ -215,6 +215,7 @@ class Trainer:
                 task=batch.task,
                 t_B=self._objective.times_of(draws.uniform_B, task=batch.task).to(self._device),
                 noise={m: noise.to(self._device) for m, noise in draws.noise.items()},
+                learned=self.config.learned(batch.task),
             )
 
     def _autocast(self) -> AbstractContextManager[Any]:
