@@ -45,7 +45,9 @@ def test_front_end(folder: Path) -> None:
 def test_features_and_logits(folder: Path, form: str) -> None:
     golden = numpy_arrays(folder / "data.npz")
     waveform_N = golden[FORMS[form]]
-    if form == "_padded":  # features hardly tell one sample: that the sound is the other's beginning, padded, has to be said
+    if (
+        form == "_padded"
+    ):  # features hardly tell one sample: that the sound is the other's beginning, padded, has to be said
         heard = int(np.flatnonzero(waveform_N)[-1]) + 1
         np.testing.assert_array_equal(waveform_N[:heard], golden["wave"][:heard])
     look = cnn14_look(folder, waveform_N - waveform_N.mean() if form == "_dcremoved" else waveform_N)
