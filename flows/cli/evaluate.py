@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -132,8 +133,6 @@ def _path(flag: str, word: str | None) -> Path | None:
 
 def _with_model(words: Words, wanted: str, catalog: Catalog) -> Words:
     """The words with the id of the model that was meant. Raises WorkFailedError, ConfigError."""
-    import dataclasses
-
     rows = catalog.rows("SELECT model_id FROM models WHERE kind = 'uniform' ORDER BY created_at DESC, model_id")
     ids = [row["model_id"] for row in rows]
     if not ids:
