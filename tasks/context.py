@@ -42,6 +42,17 @@ class RunContext:
         return current_clips(self.catalog, self.config, listed=self.listed)
 
 
+@dataclass(frozen=True)
+class Session:
+    """Work on one machine that no config of a run describes. `run_id` is the Prefect flow run's id, or a local one."""
+
+    settings: Settings
+    catalog: Catalog
+    ray: RaySession
+    run_id: str
+    listener: Listener
+
+
 def item_name(candidate: Mapping[str, Any]) -> str:
     """A candidate in words, for the ledger: every table of candidates has the column `item`."""
     return str(candidate["item"])

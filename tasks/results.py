@@ -91,7 +91,7 @@ def log_evaluation(context: RunContext, model_id: str, rows: Rows) -> None:
             data=stands_on(context, rows),
             run_id=tracker.find(own),
         ) as run:
-            run.log_metrics({name: value for row in rows for name, value in _metrics(row)})
+            run.log_metrics({name: value for row in rows for name, value in score_metrics(row)})
             run.log_metrics(dict(gate_metrics(proof)))
             run.log_json([{**row, "created_at": str(row["created_at"])} for row in rows], "scores.json")
             with tempfile.TemporaryDirectory(prefix="uniform-mlflow-") as folder:
@@ -185,7 +185,7 @@ def _lineage_tags(rows: Rows) -> dict[str, str]:
     }
 
 
-def _metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def score_metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """A score and what says how sure it is, by name; nothing of one without a value.
 
     No name goes on below another one after a `/`: where MLflow keeps metrics as files, a file cannot be a folder too.

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from flows.cli.captions_words import add_captions_words
 from flows.cli.endings import Terminated, exit_code_of, termination_unwinds
+from flows.cli.evaluate_words import add_evaluate_words
 from flows.cli.words import number, one_of, option, right_words, stage_or_data
 from uniform_core import __version__
 from uniform_core.errors import UniformError
@@ -105,6 +106,11 @@ def _run_commands(commands: Commands) -> None:
             _captions_command(commands)
             continue
         words = f"The stage {stage} alone." + MORE_OF_STAGES.get(stage, "")
+        if stage == "evaluate":
+            evaluate = _command(commands, stage, "flows.cli.evaluate:evaluate", words)
+            add_evaluate_words(evaluate, choice=_choice)
+            _stage_words(evaluate)
+            continue
         command = _command(commands, stage, "flows.cli.work:stage", words)
         if stage in ("fetch", "ingest"):
             _kind_word(command)
@@ -184,6 +190,7 @@ MORE_OF_STAGES = {
     "fetch": " It brings the files of the clips that an index lists, politely.",
     "ingest": " Of an index, it fetches first.",
     "sample": " `sample` makes the evaluation set.",
+    "evaluate": " With --generated or --run, anybody's clips under named protocols.",
 }
 
 
@@ -205,6 +212,11 @@ def _first_word(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> 
 
 
 def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:
+    _stage_words(command, of=of)
+    _first_word(command, of=of)
+
+
+def _stage_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> None:
     _config_words(command, of=of)
     option(command, "--dry-run", of=of, action="store_true", help="say what would be done, and do nothing")
     option(
@@ -217,7 +229,6 @@ def _work_words(command: argparse.ArgumentParser, *, of: Sequence[str] = ()) -> 
         dest="overrides",
         help="fail where more of the items than this are rejected",
     )
-    _first_word(command, of=of)
     _json_word(command)
 
 

@@ -15,6 +15,7 @@ from uniform_core.config import RunConfig
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.fingerprint import digest, stage_fingerprint
 from uniform_core.media import CanonicalForm
+from uniform_core.metrics.loading import Loading
 from uniform_core.metrics.recipes import VERSION as NETS_VERSION
 from uniform_core.types import Modality, Task
 
@@ -29,6 +30,7 @@ VERSIONS: Final = {
     "sample": 3,
     "screen": 1,
     "features": 1,
+    "originals": 1,
     "scores": 2,
 }
 
@@ -121,6 +123,12 @@ def features_fingerprint(config: RunConfig) -> str:
     """How files are read for extractors; who looks at them stands beside it in a feature's key."""
     params = config.terms.loading.model_dump(mode="json")
     return stage_fingerprint("features", version=VERSIONS["features"], params=params)
+
+
+def originals_fingerprint(loading: Loading) -> str:
+    """How original files are read by one rule of a named protocol."""
+    params = loading.model_dump(mode="json")
+    return stage_fingerprint("originals", version=VERSIONS["originals"], params=params)
 
 
 def sample_fingerprint(config: RunConfig, model: str, *, task: Task, system: str) -> str:

@@ -1,0 +1,1 @@
+"""Anybody's clips: which files there are, which belong together, which numbers are asked of them."""
