@@ -18,14 +18,25 @@ BUSY = "import time\nend = time.process_time() + {seconds}\nwhile time.process_t
 
 
 @pytest.fixture
-def child() -> Iterator[Start]:
-    """What starts a process that has been busy for so long, and then waits for its end."""
+def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """What starts a process that has been busy for so long, and then waits for its end.
+
+    Only these are children: other tests of the session may have left it a Ray that never rests.
+    """
+    own: set[int] = set()
+    every = psutil.Process.children
+
+    def started_here(self: psutil.Process, recursive: bool = False) -> list[psutil.Process]:
+        return [one for one in every(self, recursive=recursive) if one.pid in own]
+
+    monkeypatch.setattr(psutil.Process, "children", started_here)
     with ExitStack() as stack:
 
         def start(seconds: float) -> subprocess.Popen[bytes]:
             words = [sys.executable, "-S", "-c", BUSY.format(seconds=seconds) + "print(flush=True)\ninput()"]
             started = stack.enter_context(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
             stack.callback(started.kill)
+            own.add(started.pid)
             assert started.stdout is not None
             started.stdout.readline()
             return started

@@ -228,7 +228,7 @@ class MetricConfig(Member):
             n_reference=measured.n_reference,
             protocol=self.protocol.name,
             protocol_hash=self.protocol_hash,
-            warnings=self._too_few(counts) + self._odd_clips(inputs) + measured.warnings,
+            warnings=self._too_few(counts, measured) + self._odd_clips(inputs) + measured.warnings,
         )
 
     def _null(self, counts: Mapping[Side, int], *, reason: str) -> Score:
@@ -289,7 +289,7 @@ class MetricConfig(Member):
         ]
         return tuple(f"{count} {side} clips are {word}" for count, side, word in found if count)
 
-    def _too_few(self, counts: Mapping[Side, int]) -> tuple[str, ...]:
+    def _too_few(self, counts: Mapping[Side, int], measured: Measured) -> tuple[str, ...]:
         asked = self.protocol.items
         sides = dict.fromkeys(need.side for need in self.needs)
         few = (
@@ -297,5 +297,6 @@ class MetricConfig(Member):
             for s in sides
             if asked and s in counts and counts[s] < asked
         )
-        alone = (f"1 {s} clip: a number without an interval" for s in sides if counts.get(s) == 1)
+        ones = [s for s in sides if counts.get(s) == 1] if measured.low is None else []
+        alone = (f"1 {s} clip: a number without an interval" for s in ones)
         return (*few, *alone)
