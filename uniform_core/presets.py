@@ -94,7 +94,7 @@ def tiny() -> RunConfig:
         model=ModelConfig(
             hidden=192,
             depth=2,
-            heads=12,  # as frozen; four do as well since attention to texts has a norm (docs/experiments.md, ablations.json)
+            heads=12,  # as frozen; four do as well since attention to texts has a norm (docs/experiments.md)
             text_width=text.width,
             max_text_tokens=text.max_tokens,
             text_qk_norm=True,  # departs from STDiT3: at this rate each token would come to hear one word alone

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from anybody_clips import write_sounds
-from command_line import no_network, uniform
+from command_line import no_network, short_home, uniform
 from published_weights import write_cnn14, write_vggish
 
 PROTOCOL, SCORE = "tempotokens2025", "av_align.farneback.tempotokens2025"
 
 
-def test_our_own_clips_are_scored_beside_their_baselines(nano_run: tuple[Path, Any]) -> None:
-    home, _ = nano_run
+@pytest.fixture(scope="module")
+def home(nano_run: tuple[Path, Any]) -> Iterator[Path]:
+    """A copy of the session's nano home, since other tests count its scores and runs."""
+    copy = short_home("anybody")
+    shutil.copytree(nano_run[0], copy)
+    yield copy
+    shutil.rmtree(copy.parent)
+
+
+def test_our_own_clips_are_scored_beside_their_baselines(home: Path) -> None:
     words = ["evaluate", "--run", "newest", "--task", "v2a", "--protocol", PROTOCOL, "--json"]
     done = uniform(*words, "--baselines", "real", "codec_round_trip", "shuffled", home=home, **no_network(home))
     assert done.code == 0, done.err[-4000:]
@@ -28,8 +39,7 @@ def test_our_own_clips_are_scored_beside_their_baselines(nano_run: tuple[Path, A
     assert own["value"] == systems["uniform"]["value"]
 
 
-def test_sounds_of_anybody_under_two_suites_with_nets(nano_run: tuple[Path, Any], tmp_path: Path) -> None:
-    home, _ = nano_run
+def test_sounds_of_anybody_under_two_suites_with_nets(home: Path, tmp_path: Path) -> None:
     write_sounds(tmp_path / "theirs", range(3), shift=1)
     write_sounds(tmp_path / "real", range(3))
     weights = [f"--weights=vggish={write_vggish(tmp_path)}", f"--weights=panns-cnn14-16k={write_cnn14(tmp_path)}"]

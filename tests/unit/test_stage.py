@@ -3,58 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from catalog_rows import source_row
+from text_worker import TextWorker
 
 from tasks.commits import CommitRule
 from tasks.pool import PoolLimits
 from tasks.ray_session import RaySession, ray_session
-from tasks.stage import ItemRows, PartFailure, Stage, StageFailedError, StageSummary, run_stage
+from tasks.stage import ItemRows, Stage, StageFailedError, StageSummary, run_stage
 from uniform_core.catalog import Catalog
-from uniform_core.errors import Rejection, SchemaError, WorkFailedError
+from uniform_core.errors import SchemaError, WorkFailedError
 from uniform_core.fingerprint import digest, text_digest
 from uniform_core.progress import ProgressEvent
 from uniform_core.settings import Settings
 
 FP = digest("how texts are made")
-
-
-class TextWorker:
-    """Makes a prompt row (the mark) and a caption text of each word, as the word says."""
-
-    def __init__(self, *, table: str = "prompts") -> None:
-        self._table = table
-
-    def process(self, batch: Sequence[Mapping[str, Any]]) -> list[ItemRows | Rejection]:
-        return [self._one(row["work_key"], row["word"]) for row in batch]
-
-    def _one(self, key: str, word: str) -> ItemRows | Rejection:
-        if word.startswith("bad"):
-            return Rejection("too_short", f"expected more; found {word}", terminal=not word.endswith("later"))
-        if word == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if word == "interrupt":
-            raise KeyboardInterrupt
-        if word == "bug":
-            raise IndexError(word)
-        failures = [PartFailure(text_digest(word + "/2"), word + "/2", Rejection("no_audio", "no sound"))]
-        return ItemRows(
-            rows={
-                "prompts": [{"work_key": key, "prompt_hash": text_digest(word), "prompt": word}],
-                "caption_texts": [{"work_key": text_digest(word), "text_hash": text_digest(word), "text": word}],
-            },
-            failures=failures if word.startswith("half") else (),
-            accepted=0 if word == "hollow" else 1,
-            bytes=10,
-        )
 
 
 def table_of(*words: str) -> pa.Table:
