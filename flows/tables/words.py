@@ -34,6 +34,7 @@ def words_of_model(settings: Settings, catalog: Catalog, wanted: str) -> Words:
             found=repr(error),
             fix="Run `uniform catalog verify --repair`, then `uniform train`.",
         ) from error
-    left_out = {name: to_jsonable_python(RunConfig.model_fields[name].get_default()) for name in base}
-    whole = {name: left_out[name] for name in base if name not in made_with} | made_with
+    # A dump leaves out what is as it was before the field was there: its default.
+    left_out = base.keys() - made_with.keys()
+    whole = {name: to_jsonable_python(RunConfig.model_fields[name].get_default()) for name in left_out} | made_with
     return preset, [f"{name}={json.dumps(value)}" for name, value in whole.items() if base.get(name) != value], None

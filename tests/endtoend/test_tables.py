@@ -57,7 +57,7 @@ def test_nothing_compares_on_rendered_clips_and_every_printed_value_says_why(mad
         verdict = row["comparable"]
         assert verdict["is"] is False
         told = " ".join(verdict["reasons"])
-        assert f"other data: {row['dataset']} there, procedural here" in told
+        assert f"other data: {row['dataset']} there, procedural-" in told
         assert "clips of" in told
         assert "other protocol" in told or "its protocol is not known" in told or row["mark"]
 
