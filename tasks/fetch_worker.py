@@ -34,10 +34,12 @@ from uniform_core.files import TEMP_PREFIX, fsync, is_inside, move, remove, stor
 from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
 from uniform_core.settings import FETCH_CACHE
+from uniform_core.turns import Turns
 from uniform_core.types import SourceItem
 
 Result = Fetched | Failed | Deferred | Nowhere
 SCRATCH = "scratch"  # has a folder for each worker, whose process is in its name
+TURNS = "turns"  # of the workers at their machine's cores
 KEPT = "kept"  # the source of a file that was found at its place, without a row
 
 
@@ -67,6 +69,7 @@ class FetchWorker:
         self._tools = json.dumps(tool_versions(), sort_keys=True)
         self._open: dict[int, list[OpenSource]] = {}
         self._sandbox = Sandbox()
+        self._turns = Turns(self._work_dir / TURNS)
 
     def process(self, batch: Sequence[Mapping[str, Any]]) -> list[Result]:
         """One result for each clip of a video."""
@@ -137,7 +140,8 @@ class FetchWorker:
         made = {source_id: found for source_id, found in outcomes.items() if source_id not in whole}
         for video in dict.fromkeys(whole.values()):
             of_video = [clips[source_id] for source_id, found in whole.items() if found == video]
-            made |= cut_clips(video, of_video, sandbox=self._sandbox, out_dir=self._cuts)
+            with self._turns.one():
+                made |= cut_clips(video, of_video, sandbox=self._sandbox, out_dir=self._cuts)
         return made
 
     # -- files ------------------------------------------------------------------------------------------------------
@@ -181,7 +185,8 @@ class FetchWorker:
     def _row(self, index: int, item: SourceItem, path: Path, *, source: str, origin: str) -> dict[str, Any] | Failed:
         """The row of `downloads` of a file, or why it is none that can be used."""
         span = item.span
-        facts = validate(path, wanted_s=None if span is None else span.end_s - span.start_s, sandbox=self._sandbox)
+        with self._turns.one():
+            facts = validate(path, wanted_s=None if span is None else span.end_s - span.start_s, sandbox=self._sandbox)
         if isinstance(facts, Failed):
             return facts
         return {

@@ -17,7 +17,7 @@ from fetch_index import short_index
 from media_files import write
 
 from tasks.fetch_results import Fetched, Nowhere
-from tasks.fetch_worker import KEPT, FetchWorker, OpenSource
+from tasks.fetch_worker import KEPT, TURNS, FetchWorker, OpenSource
 from uniform_core.corpus.fetching import fetch_key
 from uniform_core.corpus.items import item_json
 from uniform_core.fetching.classes import FailureClass
@@ -27,6 +27,7 @@ from uniform_core.fetching.wanted import WantedClip, WantedVideo
 from uniform_core.fingerprint import file_sha256
 from uniform_core.media import Sandbox
 from uniform_core.spec import AVSpec
+from uniform_core.turns import Turns
 from uniform_core.types import SourceItem
 
 VIDEO = "-0abcdefghi"
@@ -98,7 +99,8 @@ class Desk:
         return self.media / "sources" / "audioset" / f"{item.source_id}.mp4"
 
     def left_over(self) -> list[Path]:
-        return [path for path in (self.media / "fetching").rglob("*") if path.is_file()]
+        files = (path for path in (self.media / "fetching").rglob("*") if path.is_file())
+        return [path for path in files if not path.is_relative_to(self.media / "fetching" / TURNS)]
 
 
 @pytest.fixture
@@ -295,3 +297,28 @@ def test_a_clip_is_whole_before_it_has_its_name(desk: Desk, video: Path, monkeyp
     monkeypatch.setattr(Sandbox, "measure", looked)
     desk.fetch(whole(video), items=desk.items[:1])
     assert desk.scratch.parent in seen[0].parents
+
+
+def test_a_clip_is_cut_and_validated_with_a_turn_at_the_cores(
+    desk: Desk, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = desk.media / "fetching" / TURNS
+    desk.worker._turns = Turns(folder, places=1)
+    is_free: list[bool] = []
+
+    def looked(name: str) -> None:
+        does = getattr(Sandbox, name)
+
+        def look(*given: Any, **named: Any) -> Any:
+            with Turns(folder, places=1, patience_s=0.0).one() as has_turn:
+                is_free.append(has_turn)
+            return does(*given, **named)
+
+        monkeypatch.setattr(Sandbox, name, look)
+
+    looked("cut")
+    looked("measure")
+    assert all(isinstance(result, Fetched) for result in desk.fetch(whole(video)))
+    assert is_free == [False] * 3, "cut in one pass, and measured each"
+    with Turns(folder, places=1, patience_s=0.0).one() as has_turn:
+        assert has_turn, "given back"
