@@ -77,6 +77,11 @@ def progress_of(catalog: Catalog, call: Call) -> tuple[int, int]:
     return candidates.num_rows, catalog.outstanding("features", candidates, stage=LEDGER).num_rows
 
 
+def stage_of(system: Judged, task: str) -> str:
+    """The identity of the rows of these clips, whatever looked at them."""
+    return digest(["anybody", VERSION, system.system, task, system.stands_on])
+
+
 class _Scoring:
     def __init__(self, catalog: Catalog, call: Call) -> None:
         self._catalog, self._call = catalog, call
@@ -240,7 +245,7 @@ class _Scoring:
         return {
             **score.as_row(),
             "work_key": digest(known),
-            "stage_fp": digest(["anybody", VERSION, system.system, task, system.stands_on]),
+            "stage_fp": stage_of(system, task),
             "extractors": canonical_json(dict(sorted(prints.items()))),
             "task": task,
             "system": system.system,

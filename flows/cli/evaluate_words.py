@@ -25,10 +25,7 @@ def add_evaluate_words(command: argparse.ArgumentParser, *, choice: Callable[...
     words = "a CSV with the columns generated, reference, where names differ"
     option(command, "--match", metavar="FILE.csv", help=words)
     option(command, "--name", metavar="SYSTEM", help="the name that scores go by (default: the folder's)")
-    more: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=PATH"}
-    option(command, "--weights", help="a file or folder of your own for a net (`uniform weights list`)", **more)
-    words = "let TorchScript files run, which are programs (only of a sha256 that is known)"
-    option(command, "--allow-code", action="store_true", help=words)
+    add_weights_words(command)
     words = "also each Fréchet distance of infinitely many clips"
     option(command, "--infinite", action="store_true", help=words)
     baselines: dict[str, Any] = {"type": one_of("--baselines", BASELINES), "nargs": "+", "default": [], "metavar": "B"}
@@ -40,3 +37,11 @@ def add_evaluate_words(command: argparse.ArgumentParser, *, choice: Callable[...
     words = "also write the clips as av-benchmark reads them"
     option(command, "--export-av-benchmark", metavar="DIR", help=words)
     option(command, "--export-javisbench", metavar="DIR", help="also write the clips as JavisBench reads them")
+
+
+def add_weights_words(command: argparse.ArgumentParser) -> None:
+    """Add the words that give published nets their weights."""
+    more: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=PATH"}
+    option(command, "--weights", help="a file or folder of your own for a net (`uniform weights list`)", **more)
+    words = "let TorchScript files run, which are programs (only of a sha256 that is known)"
+    option(command, "--allow-code", action="store_true", help=words)

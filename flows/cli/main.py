@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from flows.cli.captions_words import add_captions_words
 from flows.cli.endings import Terminated, exit_code_of, termination_unwinds
-from flows.cli.evaluate_words import add_evaluate_words
+from flows.cli.evaluate_words import add_evaluate_words, add_weights_words
 from flows.cli.words import number, one_of, option, right_words, stage_or_data
 from uniform_core import __version__
 from uniform_core.errors import UniformError
@@ -167,6 +167,9 @@ def _tables_commands(commands: Commands) -> None:
         metavar="ID",
         help="a model id, or the beginning of one: tables of that model, by its own config",
     )
+    words = "another system's clips, scored beside ours: their folder, or one below for each task (DIR/v2a) and dataset"
+    option(tables, "--external", action="append", default=[], metavar="NAME=DIR", help=words)
+    add_weights_words(tables)
     option(tables, "--markdown", metavar="FILE", help="also write the tables there")
     option(tables, "--dry-run", action="store_true", help="say what would be made, and make nothing")
     _json_word(tables)

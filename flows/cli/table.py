@@ -10,6 +10,7 @@ from flows.cli.licences import say_licences
 from flows.cli.show import print_json, table
 from flows.cli.work import prefect_running
 from flows.listing import list_data
+from flows.tables.external import ExternalTables, ExternalWords
 from flows.tables.files import was_told
 from flows.tables.show import table_json, table_markdown, table_text
 from flows.tables.state import TableReader, TableState, Words
@@ -38,14 +39,17 @@ def tables(arguments: argparse.Namespace) -> int:
     reader = TableReader(catalog, words)
     list_data(settings, reader.config)
     _require_model(catalog, reader, arguments.run)
-    states = [reader.table(number) for number in numbers]
+    said = ExternalWords(tuple(arguments.external), tuple(arguments.weights), arguments.allow_code)
+    others = ExternalTables(settings, catalog, said)
+    states = [others.beside(reader.table(number)) for number in numbers]
     if arguments.dry_run:
         _say_plan(states, as_json=arguments.json)
         return 0
     left = [state.table.number for state in states if not was_told(settings, state)]
     if left:
-        _make(settings, reader, left, words, trains=any(run.models_left for state in states for run in state.runs))
-        states = [reader.table(number) for number in numbers]
+        trains = any(run.models_left for state in states for run in state.runs)
+        _make(settings, reader, left, words, said, trains=trains)
+        states = [others.beside(reader.table(number)) for number in numbers]
     preset = words[0]
     if page is not None:
         write_text(page, "\n".join(table_markdown(state, preset) for state in states))
@@ -83,7 +87,15 @@ def _require_model(catalog: Catalog, reader: TableReader, wanted: str | None) ->
     require_trained(catalog, reader.model_id)
 
 
-def _make(settings: Settings, reader: TableReader, numbers: Sequence[str], words: Words, *, trains: bool) -> None:
+def _make(
+    settings: Settings,
+    reader: TableReader,
+    numbers: Sequence[str],
+    words: Words,
+    external: ExternalWords,
+    *,
+    trains: bool,
+) -> None:
     """Make what these tables lack, and tell MLflow."""
     stages = ["sample", "evaluate", *(["train"] if trains else [])]
     require_parts(reader.config, stages=stages)
@@ -92,7 +104,8 @@ def _make(settings: Settings, reader: TableReader, numbers: Sequence[str], words
     with prefect_running(settings, trains=trains, evaluates=True):
         from flows.tables.flow import paper_tables  # here: a table that is there needs no Prefect
 
-        paper_tables(list(numbers), *words)
+        others = (list(external.systems), list(external.weights), external.allow_code)
+        paper_tables(list(numbers), *words, *others)
 
 
 def _say_plan(states: Sequence[TableState], *, as_json: bool) -> None:
@@ -106,24 +119,44 @@ def _say_plan(states: Sequence[TableState], *, as_json: bool) -> None:
 
 def _plan_rows(state: TableState) -> list[dict[str, Any]]:
     made = [
-        {
-            "table": state.table.number,
-            "data": run.run.place.split,
-            "tasks": " ".join(run.config.evaluate.tasks),
-            "text": run.run.conditions[0].with_text,
-            "steps": run.run.conditions[0].steps,
-            "guidance": run.run.conditions[0].guidance,
-            "models to train": " ".join(run.models_left) or None,
-            "clips to make": run.clips_left,
-            "scores to make": run.scores_left,
-            "why not": None,
-        }
+        _plan_row(
+            state,
+            system="uniform",
+            data=run.run.place.split,
+            tasks=" ".join(run.config.evaluate.tasks),
+            text=run.run.conditions[0].with_text,
+            steps=run.run.conditions[0].steps,
+            guidance=run.run.conditions[0].guidance,
+            models_to_train=" ".join(run.models_left) or None,
+            clips_to_make=run.clips_left,
+            scores_to_make=run.scores_left,
+        )
         for run in state.runs
     ]
-    empty = dict.fromkeys(made[0] if made else ("table", "data", "tasks", "text", "steps", "guidance", "why not"))
-    return made + [
-        {**empty, "table": state.table.number, "data": condition.dataset, "tasks": condition.task.value,
-         "text": condition.with_text, "why not": one.reason}
+    missing = [
+        _plan_row(state, system="uniform", data=c.dataset, tasks=c.task.value, text=c.with_text, why_not=one.reason)
         for one in state.unavailable
-        for condition in one.conditions
-    ]  # fmt: skip
+        for c in one.conditions
+    ]
+    others = [
+        _plan_row(
+            state,
+            system=one.name,
+            data=one.real or one.column[1],
+            tasks=one.column[0].value,
+            scores_to_make=one.left,
+            why_not="; ".join(dict.fromkeys(why for _, why in one.missing)) or None,
+        )
+        for one in state.externals
+    ]
+    return [*made, *missing, *others]
+
+
+PLANNED = (
+    *("system", "data", "tasks", "text", "steps", "guidance"),
+    *("models_to_train", "clips_to_make", "scores_to_make", "why_not"),
+)
+
+
+def _plan_row(state: TableState, **known: Any) -> dict[str, Any]:
+    return {"table": state.table.number} | {name.replace("_", " "): known.get(name) for name in PLANNED}

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from flows.tables.filled import rows_of
-from flows.tables.show import table_json, table_markdown
+from flows.tables.show import comparable_in, table_json, table_markdown
 from flows.tables.state import TableState, Words
 from uniform_core.files import write_text
 from uniform_core.settings import Settings
@@ -41,7 +41,7 @@ def tell_table(settings: Settings, state: TableState, words: Words) -> None:
         stands_on=state.stands_on,
         conditions=conditions,
         documents={"table.md": page, "table.json": json.dumps(value, indent=1)},
-        comparable=sum(row.compared is not None and row.compared.is_comparable for row in rows),
+        comparable=comparable_in(rows),
     )
     path = table_path(settings, state)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,23 +12,27 @@ from uniform_core.paper_tables import (
     METRICS,
     Compared,
     Condition,
+    ExternalNumbers,
     Measured,
     PaperValue,
     Setting,
     compared,
+    compared_with_ours,
     condition_of,
 )
 from uniform_core.paper_tables.values import UNIFORM, UNIMODAL
 
+NO_NUMBER = dict.fromkeys(("number", "low", "high", "n_generated", "n_reference", "protocol_hash"))
 OWN = {True: UNIFORM, False: UNIMODAL.lower()}  # by whether a condition is joint
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: a printed number (`is_ours` False), or a number of ours beside it.
+    """One line of a table: a printed number, or beside it one of ours, or of an external system.
 
-    `value` is what may be shown, with its mark or as a dash. `measured_as` is our score's whole name, or the paper's
-    probable one with how sure that is. `compared` is None for ours: it is the printed one that compares or does not.
+    `value` is what may be shown, with its mark or as a dash. `measured_as` is the whole name of a score that was made
+    here, or the paper's probable one with how sure that is. `compared` says of a printed and of an external number
+    whether it compares with ours, and is None for ours.
     """
 
     task: str
@@ -50,6 +54,12 @@ class Row:
     mark: str | None
     note: str
     compared: Compared | None
+    is_external: bool = False
+
+    @property
+    def is_printed(self) -> bool:
+        """Whether the paper has this number."""
+        return not (self.is_ours or self.is_external)
 
     def as_json(self) -> dict[str, Any]:
         """The row as plain values."""
@@ -77,6 +87,61 @@ def _column(state: TableState, values: list[PaperValue]) -> Iterator[Row]:
         yield from (_measured(condition, number) for number in numbers)
         if not numbers:
             yield _nothing(state, condition, values[0].metric)
+    if values[0].steps is None and values[0].guidance is None:
+        yield from _externals(state, values[0])
+
+
+def _externals(state: TableState, value: PaperValue) -> Iterator[Row]:
+    """What other systems have in the column of a printed value."""
+    for system in state.externals:
+        if system.column != (value.task, value.dataset):
+            continue
+        run = next((r for r in state.runs if any(_is_in(c, system) for c in r.run.conditions)), None)
+        ours = [n for n in run.numbers if _is_in(n.condition, system) and n.metric == value.metric] if run else []
+        for one in system.of(value.metric):
+            said = compared_with_ours(one, ours, real=system.real, our_real=run.run.place.reference if run else "")
+            yield _external(system, value.metric, one.number, said)
+        if not system.of(value.metric):
+            why = "it has not been made yet" if system.left else system.why_not(value.metric)
+            yield _external(system, value.metric, None, Compared((f"no number here: {why}",)))
+
+
+def _is_in(condition: Condition, system: ExternalNumbers) -> bool:
+    return (condition.task, condition.dataset) == system.column
+
+
+def _external(system: ExternalNumbers, metric: str, number: Measured | None, said: Compared) -> Row:
+    task, dataset = system.column
+    known = _number_words(number) if number is not None else {**NO_NUMBER, "value": "–", "measured_as": "–"}
+    return Row(
+        task=task.value,
+        dataset=dataset,
+        column=METRICS[metric].heading,
+        method=f"{system.name}, other sounds" if number is not None and number.is_chance else system.name,
+        is_ours=False,
+        text=None,
+        steps=None,
+        guidance=None,
+        mark=None,
+        note="",
+        compared=said,
+        is_external=True,
+        **known,
+    )
+
+
+def _number_words(number: Measured) -> dict[str, Any]:
+    """What a row says of a number that was made here."""
+    return {
+        "value": "–" if number.value is None else f"{number.value:.4g}",
+        "number": number.value,
+        "low": number.low,
+        "high": number.high,
+        "n_generated": number.n_generated,
+        "n_reference": number.n_reference,
+        "measured_as": number.name,
+        "protocol_hash": number.protocol_hash,
+    }
 
 
 def _numbers(state: TableState, condition: Condition, metric: str) -> list[Measured]:
@@ -124,14 +189,7 @@ def _measured(condition: Condition, number: Measured) -> Row:
         condition,
         metric=number.metric,
         method=f"{own} here, other sounds" if number.is_chance else f"{own} here",
-        value="–" if number.value is None else f"{number.value:.4g}",
-        number=number.value,
-        low=number.low,
-        high=number.high,
-        n_generated=number.n_generated,
-        n_reference=number.n_reference,
-        measured_as=number.name,
-        protocol_hash=number.protocol_hash,
+        **_number_words(number),
         note=number.reason or ("by chance: each picture with sounds of other clips" if number.is_chance else ""),
     )
 
@@ -140,9 +198,8 @@ def _nothing(state: TableState, condition: Condition, metric: str) -> Row:
     """The row that says why there is no number of ours."""
     setting = _setting(state, condition)
     note = setting if isinstance(setting, str) else f"no metric of the kind {METRICS[metric].word} in this run"
-    empty = dict.fromkeys(("number", "low", "high", "n_generated", "n_reference", "protocol_hash"))
     method = f"{OWN[condition.is_joint]} here"
-    return _own(condition, metric=metric, method=method, value="–", measured_as="–", note=note, **empty)
+    return _own(condition, metric=metric, method=method, value="–", measured_as="–", note=note, **NO_NUMBER)
 
 
 def _own(condition: Condition, *, metric: str, **more: Any) -> Row:

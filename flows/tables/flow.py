@@ -12,10 +12,11 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.context import run_context
 from flows.stages import Summaries, evaluate, sample, train
+from flows.tables.external import ExternalTables, ExternalWords
 from flows.tables.files import tell_table, was_told
 from flows.tables.show import table_markdown
 from flows.tables.state import RunState, TableReader, Words
-from tasks.context import RunContext
+from tasks.context import RunContext, Session
 from uniform_core.corpus.unimodal import unimodal_words
 from uniform_core.paper_tables import NUMBERS
 from uniform_core.types import Modality
@@ -27,11 +28,18 @@ def paper_tables(
     preset: str = "tiny",
     overrides: list[str] = [],  # noqa: B006
     data: str | None = None,
+    external: list[str] = [],  # noqa: B006
+    weights: list[str] = [],  # noqa: B006
+    allow_code: bool = False,
 ) -> Summaries:
-    """What these tables of the paper lack, one table after another."""
+    """What these tables of the paper lack, one table after another.
+
+    `external` are other systems whose clips are scored beside ours (`NAME=DIR`), by the nets that `weights` give.
+    """
     with run_context(preset, overrides, data) as context:
         own = _pinned(context, overrides)
-        return [row for number in numbers for row in paper_table(number, preset, own, data)]
+        others = (external, weights, allow_code)
+        return [row for number in numbers for row in paper_table(number, preset, own, data, *others)]
 
 
 @flow(name="paper-table")
@@ -40,19 +48,30 @@ def paper_table(
     preset: str = "tiny",
     overrides: list[str] = [],  # noqa: B006
     data: str | None = None,
+    external: list[str] = [],  # noqa: B006
+    weights: list[str] = [],  # noqa: B006
+    allow_code: bool = False,
 ) -> Summaries:
     """What one table of the paper lacks; then it is told to MLflow, and kept beside the reports."""
     with run_context(preset, overrides, data) as context:
         words: Words = (preset, _pinned(context, overrides), data)
         reader = TableReader(context.catalog, words)
+        others = ExternalTables(
+            context.settings, context.catalog, ExternalWords(tuple(external), tuple(weights), allow_code)
+        )
         rows = [row for run in reader.table(number).runs if not run.is_done for row in _made(context, run, words)]
-        state = reader.table(number)
+        others.make(_session(context), reader.table(number))
+        state = others.beside(reader.table(number))
         if not was_told(context.settings, state):
             tell_table(context.settings, state, words)
         create_markdown_artifact(
             key=f"paper-table-{number}", markdown=table_markdown(state, preset), description=state.table.title
         )
         return rows
+
+
+def _session(context: RunContext) -> Session:
+    return Session(context.settings, context.catalog, context.ray, context.run_id, context.listener)
 
 
 def _pinned(context: RunContext, overrides: list[str]) -> list[str]:

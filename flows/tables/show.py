@@ -16,8 +16,7 @@ def table_text(state: TableState, preset: str) -> str:
     rows = rows_of(state)
     letters = _letters(rows)
     told = [f"  {letter}  {reason}" for reason, letter in letters.items()]
-    comparable = sum(row.compared is not None and row.compared.is_comparable for row in rows)
-    printed = sum(not row.is_ours for row in rows)
+    printed = [row for row in rows if row.is_printed]
     return "\n".join(
         [
             _title(state),
@@ -25,7 +24,8 @@ def table_text(state: TableState, preset: str) -> str:
             "",
             table(_cells(rows, letters)),
             "",
-            f"{comparable} of {printed} printed values compare with ours" + ("; why not:" if told else ""),
+            f"{comparable_in(printed)} of {len(printed)} printed values compare with ours"
+            + ("; why not:" if told else ""),
             *told,
         ]
     )
@@ -56,6 +56,11 @@ def table_json(state: TableState, preset: str) -> dict[str, Any]:
         "is_done": state.is_done,
         "rows": [row.as_json() for row in rows_of(state)],
     }
+
+
+def comparable_in(rows: Iterable[Row]) -> int:
+    """How many printed values compare with ours."""
+    return sum(row.is_printed and row.compared is not None and row.compared.is_comparable for row in rows)
 
 
 def _title(state: TableState) -> str:

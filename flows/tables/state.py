@@ -21,7 +21,17 @@ from uniform_core.corpus.samples import current_model_id, is_trained
 from uniform_core.corpus.unimodal import unimodal_config
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.base import MetricConfig
-from uniform_core.paper_tables import TABLES, Condition, Measured, PaperTable, Setting, TableRun, Unavailable, runs_of
+from uniform_core.paper_tables import (
+    TABLES,
+    Condition,
+    ExternalNumbers,
+    Measured,
+    PaperTable,
+    Setting,
+    TableRun,
+    Unavailable,
+    runs_of,
+)
 from uniform_core.paper_tables.conditions import CHANCE, Place, metric_of
 from uniform_core.types import Modality
 
@@ -57,16 +67,19 @@ class TableState:
     model_id: str
     runs: tuple[RunState, ...]
     unavailable: tuple[Unavailable, ...]
+    externals: tuple[ExternalNumbers, ...] = ()
 
     @property
     def is_done(self) -> bool:
         """Whether every number that can be made is there."""
-        return all(run.is_done for run in self.runs)
+        return all(run.is_done for run in self.runs) and not any(one.left for one in self.externals)
 
     @property
     def stands_on(self) -> str:
         """The identity of the table: of which scores its numbers are."""
-        return digest(["table", self.table.number, self.model_id, [run.score_keys for run in self.runs]])
+        own = ["table", self.table.number, self.model_id, [run.score_keys for run in self.runs]]
+        others = [[one.name, one.column, one.score_keys] for one in self.externals]
+        return digest([*own, others] if others else own)
 
     def of(self, condition: Condition) -> RunState | None:
         """The run that serves a condition."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import Done, said, short_home, uniform
+from published_weights import write_vggish
 
 from flows.cli.main import main
 from uniform_core.paper_tables import NUMBERS, TABLES
@@ -161,6 +162,56 @@ MODEL = "SELECT model_id FROM models WHERE kind = 'uniform'"
 def _json(words: list[str], capsys: pytest.CaptureFixture[str]) -> Any:
     assert main(words) == 0
     return json.loads(capsys.readouterr().out)
+
+
+def test_clips_of_another_system_stand_beside_ours_under_the_protocols_of_the_column(
+    made: tuple[Path, Any, str], tmp_path: Path
+) -> None:
+    home = made[0]
+    rows = uniform("query", "SELECT source_id, path FROM clips WHERE split = 'held_out'", "--json", home=home).json
+    for row, other in zip(rows, [*rows[1:], rows[0]], strict=True):
+        copy = tmp_path / "theirs" / f"{row['source_id']}.mp4"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(home / "media" / other["path"], copy)
+    words = ("table", "1", *NANO, "--external", f"Theirs={tmp_path / 'theirs'}", "--json")
+    weights = ("--weights", f"vggish={write_vggish(tmp_path)}")
+    [planned] = [row for row in uniform(*words, *weights, "--dry-run", home=home).json if row["system"] == "Theirs"]
+    assert (planned["scores to make"], planned["tasks"]) == (3, "v2a")
+    done = uniform(*words, *weights, home=home)
+    assert done.code == 0, done.err[-4000:]
+    theirs = [row for row in done.json[0]["rows"] if row["is_external"]]
+    assert {row["method"] for row in theirs} == {"Theirs", "Theirs, other sounds"}
+    assert not any(row["is_ours"] for row in theirs)
+    value = {row["measured_as"]: row["number"] for row in theirs if row["number"] is not None}
+    assert set(value) == {
+        "fad.vggish16k.av_benchmark",
+        "av_align.farneback.seeing_and_hearing",
+        "av_align_chance.farneback.seeing_and_hearing",
+    }
+    assert value["fad.vggish16k.av_benchmark"] == pytest.approx(0, abs=1e-3), "the same sounds under other names"
+    why = {row["column"]: row["comparable"]["reasons"] for row in theirs}
+    assert "weights panns-cnn14-16k" in why["FD ↓"][0]
+    assert why["FAD ↓"][0].startswith("not with ours: other protocol, fad.tinymel")
+    printed = [row for row in done.json[0]["rows"] if not (row["is_ours"] or row["is_external"])]
+    assert len(printed) == len(TABLES["1"].values)
+    again = uniform(*words, *weights, "--dry-run", home=home).json
+    assert [row["scores to make"] for row in again if row["system"] == "Theirs"] == [0]
+    kinds = "SELECT DISTINCT system, name FROM scores WHERE system = 'Theirs'"
+    assert len(uniform("query", kinds, "--json", home=home).json) == 3
+
+
+def test_clips_that_cannot_be_anybodys_are_refused_before_anything_is_made(
+    nano_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["table", "1", "s6", *NANO, "--external"]
+    for given, told in (
+        ("Theirs", "expected NAME=DIR"),
+        (f"Theirs={tmp_path / 'nowhere'}", "expected a folder; found nothing there"),
+        (f"Theirs={tmp_path}", "expected media files"),
+        (f"uniform={tmp_path}", "of no system of ours"),
+    ):
+        code, said_words = said([*words, given], capsys)
+        assert (code, told in said_words) == (2, True), said_words
 
 
 def test_wrong_words_are_told(nano_home: Path, capsys: pytest.CaptureFixture[str]) -> None:

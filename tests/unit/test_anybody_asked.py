@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from uniform_core.corpus.anybody.asked import Asked, asked_of, nearest_by, nets_from, protocols_named
+from uniform_core.corpus.anybody.asked import Asked, WantedNumbers, asked_of, nearest_by, nets_from, protocols_named
 from uniform_core.errors import ConfigError
 from uniform_core.types import Task
 
 
 def asked(*names: str, task: Task, has_reference: bool = True, infinite: bool = False, code: bool = False) -> Asked:
     nets = nets_from((), allow_code=code)
-    return asked_of(protocols_named(names), task, nets, has_reference=has_reference, infinite=infinite)
+    return asked_of(
+        protocols_named(names), task, nets, has_reference=has_reference, wanted=WantedNumbers(infinite=infinite)
+    )
 
 
 def names_of(found: Asked) -> list[str]:

@@ -10,6 +10,11 @@ from uniform_core.paper_tables.conditions import Unavailable as Unavailable
 from uniform_core.paper_tables.conditions import condition_of as condition_of
 from uniform_core.paper_tables.conditions import conditions_of as conditions_of
 from uniform_core.paper_tables.conditions import runs_of as runs_of
+from uniform_core.paper_tables.external import External as External
+from uniform_core.paper_tables.external import ExternalNumber as ExternalNumber
+from uniform_core.paper_tables.external import ExternalNumbers as ExternalNumbers
+from uniform_core.paper_tables.external import columns_of as columns_of
+from uniform_core.paper_tables.external import compared_with_ours as compared_with_ours
 from uniform_core.paper_tables.values import METRICS as METRICS
 from uniform_core.paper_tables.values import NUMBERS as NUMBERS
 from uniform_core.paper_tables.values import TABLES as TABLES

@@ -49,23 +49,42 @@ def protocols_named(names: Sequence[str]) -> list[ProtocolSet]:
     return [PROTOCOLS[name] for name in dict.fromkeys(names)]
 
 
+@dataclass(frozen=True)
+class WantedNumbers:
+    """Which numbers of the protocols are wanted. `only`: of these whole names; None: all.
+
+    `without_missing` tells those whose weights are not there as not made. `infinite` adds each Fréchet distance of
+    infinitely many clips.
+    """
+
+    only: frozenset[str] | None = None
+    without_missing: bool = False
+    infinite: bool = False
+
+    def has(self, name: str) -> bool:
+        return self.only is None or name in self.only
+
+
 def asked_of(
-    protocols: Sequence[ProtocolSet], task: Task, nets: PublishedNets, *, has_reference: bool, infinite: bool
+    protocols: Sequence[ProtocolSet], task: Task, nets: PublishedNets, *, has_reference: bool, wanted: WantedNumbers
 ) -> Asked:
-    """What is made under the protocols at a task. `infinite` adds each Fréchet distance of infinitely many clips."""
+    """What is made under the protocols at a task. Raises ConfigError where that is nothing."""
     metrics: list[MetricConfig] = []
     not_made: list[NotMade] = []
     for protocol in protocols:
-        for metric in protocol.metrics:
+        for metric in filter(lambda one: wanted.has(one.name), protocol.metrics):
             why_not = _why_not(metric, task, nets, has_reference=has_reference)
+            if why_not is None and wanted.without_missing:
+                why_not = _missing_weights(metric, nets)
             if why_not is not None:
                 not_made.append(NotMade(metric.name, why_not))
                 continue
             metrics.append(metric)
-            if infinite and isinstance(metric, FrechetConfig):
+            if wanted.infinite and isinstance(metric, FrechetConfig):
                 metrics.append(metric.model_copy(update={"infinite": Extrapolation()}))
-        not_made += [NotMade(f"{protocol.name}: {gap.metric}", gap.reason) for gap in protocol.missing]
-    if not metrics:
+        if wanted.only is None:
+            not_made += [NotMade(f"{protocol.name}: {gap.metric}", gap.reason) for gap in protocol.missing]
+    if not metrics and not wanted.without_missing:
         raise ConfigError(
             "--protocol",
             expected=f"a protocol that has a number for {task}",
@@ -90,6 +109,15 @@ def _why_not(metric: MetricConfig, task: Task, nets: PublishedNets, *, has_refer
         config = getattr(extractor, "config", None)
         if isinstance(config, ScriptConfig) and not config.allow_code:
             return f"{config.weights} is a TorchScript file, a program, and runs only with --allow-code"
+    return None
+
+
+def _missing_weights(metric: MetricConfig, nets: PublishedNets) -> str | None:
+    """What is wrong with the weights of a metric's nets, and what to do."""
+    try:
+        require_weights([metric], nets)
+    except ConfigError as error:
+        return str(error)
     return None
 
 

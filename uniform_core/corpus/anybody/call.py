@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from uniform_core.catalog import Catalog
-from uniform_core.corpus.anybody.asked import Asked, asked_of, nearest_by, nets_from, protocols_named, require_weights
+from uniform_core.corpus.anybody.asked import (
+    Asked,
+    WantedNumbers,
+    asked_of,
+    nearest_by,
+    nets_from,
+    protocols_named,
+    require_weights,
+)
 from uniform_core.corpus.anybody.catalogued import (
     Catalogued,
     clips_of_model,
@@ -60,6 +68,9 @@ class Words:
     baselines: tuple[Baseline, ...] = ()
     limit: int | None = None
     leave_out: bool = False
+    only: frozenset[str] | None = None  # whole names of the metrics that are wanted of the protocols
+    without_missing: bool = False  # a number whose weights are missing is told as not made, instead of refused
+    flag: str = "--generated"  # by which `generated` was given
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,8 @@ def call_of(words: Words, *, settings: Settings, catalog: Catalog) -> Call:
     protocols, nets = protocols_named(words.protocols), nets_from(words.weights, allow_code=words.allow_code)
     system = _system(words)
     has_reference = words.reference is not None or words.model_id is not None
-    asked = asked_of(protocols, words.task, nets, has_reference=has_reference, infinite=words.infinite)
+    wanted = WantedNumbers(words.only, without_missing=words.without_missing, infinite=words.infinite)
+    asked = asked_of(protocols, words.task, nets, has_reference=has_reference, wanted=wanted)
     nearest = nearest_by(protocols, words.task) if "retrieval" in words.baselines else None
     require_weights([*asked.metrics, *filter(None, [nearest])], nets)
     sides, known = _sides(words, settings, catalog)
@@ -162,7 +174,7 @@ def _sides(words: Words, settings: Settings, catalog: Catalog) -> tuple[Sides, M
 def _made(words: Words, settings: Settings, catalog: Catalog) -> Catalogued:
     if words.model_id is None:
         assert words.generated is not None, "words have a folder or a model"
-        return Catalogued(found_in(words.generated.absolute(), flag="--generated"), {})
+        return Catalogued(found_in(words.generated.absolute(), flag=words.flag), {})
     return clips_of_model(catalog, words.model_id, words.task, system="uniform", media_dir=settings.media_dir)
 
 
