@@ -44,8 +44,9 @@ def comparison_text(comparisons: Sequence[Comparison], labels: Labels, *, top: i
 
 WORDS = (
     "difference: other − base, with its 95 % interval; of scores with clips over the same clips (Student, and p of\n"
-    "signs drawn at random), of others from the two intervals as if independent. Of many comparisons one in twenty\n"
-    "lies beside 0 by chance. gain: mean over a clip's measures, in standard deviations of differences."
+    "signs drawn at random), of others from the two intervals as if independent. Of many intervals one in twenty lies\n"
+    "beside 0 by chance: p, Holm is p corrected for the number of scores here. gain: mean over a clip's measures, in\n"
+    "standard deviations of differences."
 )
 
 
@@ -89,6 +90,7 @@ def _score_row(score: ScoreDifference) -> dict[str, Any]:
         "low": score.low,
         "high": score.high,
         "p": score.p,
+        "p, Holm": score.p_holm,
         "clips": score.pairs,
         "verdict": verdict_words(score),
     }
@@ -106,7 +108,7 @@ def verdict_words(score: ScoreDifference) -> str:
 def _score_json(score: ScoreDifference) -> dict[str, Any]:
     numbers = ("value", "low", "high", "n_generated", "n_reference")
     sides = {name: {number: getattr(score, name)[number] for number in numbers} for name in ("base", "other")}
-    of_both = ("task", "name", "difference", "low", "high", "p", "pairs", "verdict", "remark")
+    of_both = ("task", "name", "difference", "low", "high", "p", "p_holm", "pairs", "verdict", "remark")
     return {name: getattr(score, name) for name in of_both} | sides | {"protocol_hash": score.base["protocol_hash"]}
 
 

@@ -19,7 +19,7 @@ from uniform_core.fingerprint import digest
 from uniform_core.metrics.direction import HIGHER, LOWER, better, gain
 from uniform_core.metrics.gate import words_needed
 from uniform_core.metrics.intervals import mean_interval
-from uniform_core.metrics.paired import paired_difference, sign_flip_p, unpaired_interval
+from uniform_core.metrics.paired import holm, paired_difference, sign_flip_p, unpaired_interval
 
 
 @pytest.fixture
@@ -57,6 +57,31 @@ def test_p_of_many_pairs_is_uniform_without_a_difference_and_small_with_one() ->
     assert sign_flip_p(rng.normal(loc=2.0, size=40)) == 1e-4
     assert sign_flip_p(np.zeros(40)) == 1.0
     assert sign_flip_p(np.array([0.5])) == 1.0, "one pair says nothing"
+
+
+def test_p_values_are_corrected_for_their_number_in_steps() -> None:
+    assert holm([]) == []
+    assert holm([0.3]) == [0.3]
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06]), "never below that of a smaller p"
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+
+
+def test_the_chance_of_any_false_find_among_many_is_kept() -> None:
+    p_KM = np.random.default_rng(0).random((2000, 16))
+    finds = np.mean([min(holm(list(p_M))) <= 0.05 for p_M in p_KM])
+    assert finds == pytest.approx(0.05, abs=0.015)
+
+
+def test_scores_of_one_comparison_are_corrected_together_and_those_without_p_do_not_count(catalog: Catalog) -> None:
+    for name, rise in ((SYNC, [0.3, 0.4, 0.5, 0.2]), (KL, [0.0, 0.1, -0.1, 0.2])):
+        add(catalog, A, name, [0.0, 0.0, 0.0, 0.0])
+        add(catalog, B, name, rise)
+    for evaluation, value in ((A, 9.0), (B, 4.0)):
+        add(catalog, evaluation, FVD, [value], half=1.0, clips=False)
+    by_name = {score.name: score for score in compared(catalog).scores}
+    assert (by_name[SYNC].p, by_name[SYNC].p_holm) == (0.125, 0.25)
+    assert by_name[KL].p_holm == by_name[KL].p == 0.75
+    assert by_name[FVD].p_holm is None
 
 
 def test_the_interval_of_two_intervals_holds_their_uneven_sides() -> None:

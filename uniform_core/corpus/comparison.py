@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow as pa
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.evaluations import Contender
 from uniform_core.metrics.direction import gain
-from uniform_core.metrics.paired import PairedDifference, paired_difference, unpaired_interval
+from uniform_core.metrics.paired import PairedDifference, holm, paired_difference, unpaired_interval
 
 Verdict = Literal["better", "worse", ""]
 Row = Mapping[str, Any]
@@ -30,6 +30,7 @@ class ScoreDifference:
     """One score of both: other − base, with its 95 % interval where there is one.
 
     `pairs` is how many clips it was compared on clip by clip, None where by the two intervals; then `p` is None too.
+    `p_holm` is p corrected for all scores of the comparison that have one.
     `verdict` is that of the interval; empty where it holds 0, or neither way is better. `remark` says what is unknown.
     """
 
@@ -44,6 +45,7 @@ class ScoreDifference:
     pairs: int | None
     verdict: Verdict
     remark: str = ""
+    p_holm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def compare(catalog: Catalog, base: Contender, other: Contender) -> Comparison:
     return Comparison(
         base,
         other,
-        tuple(one for one in compared if isinstance(one, ScoreDifference)),
+        _corrected([one for one in compared if isinstance(one, ScoreDifference)]),
         (
             *(Incomparable(*place, reason) for place, reason in why.items() if reason is not None),
             *(one for one in compared if isinstance(one, Incomparable)),
@@ -124,6 +126,14 @@ def compare(catalog: Catalog, base: Contender, other: Contender) -> Comparison:
         tuple(measures),
         tuple(_clip_changes(pairs)),
     )
+
+
+def _corrected(scores: Sequence[ScoreDifference]) -> tuple[ScoreDifference, ...]:
+    """The scores with their p values corrected for how many there are."""
+    by_chance = [(at, score.p) for at, score in enumerate(scores) if score.p is not None]
+    places, p_values = [at for at, _ in by_chance], [p for _, p in by_chance]
+    of_place = dict(zip(places, holm(p_values), strict=True))
+    return tuple(replace(score, p_holm=of_place.get(at)) for at, score in enumerate(scores))
 
 
 def _scores_of(catalog: Catalog, one: Contender) -> dict[Place, list[Row]]:

@@ -6,6 +6,7 @@ Axis: N clips.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,22 @@ def sign_flip_p(differences_N: Float64[np.ndarray, " N"]) -> float:
         signs_KN = rng.choice((-1.0, 1.0), size=(min(BLOCK, DRAWS - start), n))
         as_far += int((np.abs(signs_KN @ differences_N) >= own).sum())
     return as_far / (DRAWS + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values corrected for their number, in the order given (Holm 1979: step down, never above 1).
+
+    Where every hypothesis holds, the chance that any of them lies below a level is at most that level.
+
+    >>> holm([0.02, 0.01, 0.9])
+    [0.04, 0.03, 0.9]
+    """
+    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
+    corrected, so_far = [0.0] * len(p_values), 0.0
+    for rank, at in enumerate(order):
+        so_far = max(so_far, min(1.0, (len(p_values) - rank) * p_values[at]))
+        corrected[at] = so_far
+    return corrected
 
 
 def unpaired_interval(base: tuple[float, float, float], other: tuple[float, float, float]) -> Interval:
