@@ -47,6 +47,12 @@ def test_one_column_alone_has_the_folder_itself_and_one_below_goes_before_it(tmp
         assert theirs.clips_of(V2A, beside=[V2A]) == tmp_path / below
 
 
+def test_clips_that_are_sorted_by_task_are_not_taken_for_another_one(tmp_path: Path) -> None:
+    (tmp_path / "v2a").mkdir()
+    found = External("Theirs", tmp_path).clips_of(A2V, beside=[A2V])
+    assert found == f"no folder landscape/a2v or a2v/landscape or landscape or a2v in {tmp_path}"
+
+
 def test_columns_are_told_apart_by_folders_of_what_differs(tmp_path: Path) -> None:
     theirs = External("Theirs", tmp_path)
     (tmp_path / "v2a").mkdir()

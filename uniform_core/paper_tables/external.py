@@ -9,6 +9,7 @@ from pathlib import Path
 from uniform_core.errors import ConfigError
 from uniform_core.files import expanded
 from uniform_core.paper_tables.comparison import Compared, Measured
+from uniform_core.paper_tables.conditions import SCORED
 from uniform_core.paper_tables.values import PaperTable
 from uniform_core.types import Task
 
@@ -35,7 +36,7 @@ class External:
         """The folder that has the clips of a column of a table with these columns; or why none has.
 
         That is the folder below for dataset and task, for what of the two tells the columns apart; where there is one
-        column alone, the folder itself.
+        column alone, the folder itself, unless it has a folder of a task or dataset: its clips are theirs then.
         """
         task, dataset = column
         tasks, datasets = {task for task, _ in beside}, {dataset for _, dataset in beside}
@@ -45,7 +46,8 @@ class External:
         found = next((folder for folder in tried if folder.is_dir()), None)
         if found is not None:
             return found
-        if len(beside) == 1:
+        is_sorted = any((self.folder / name).is_dir() for name in (*(task.value for task in Task), *SCORED))
+        if len(beside) == 1 and not is_sorted:
             return self.folder
         names = " or ".join(folder.relative_to(self.folder).as_posix() for folder in tried)
         return f"no folder {names} in {self.folder}"
