@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.commits import CommitRule, Committer, PartFailure
+from tasks.fetch_faults import SetupWatch
 from tasks.fetch_news import News
 from tasks.fetch_results import Books, Fetched, Nowhere
 from tasks.pool import OnResult, PoolSummary
@@ -28,14 +29,11 @@ from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
 from uniform_core.fetching.policies import POLICIES, next_try
-from uniform_core.fetching.sources import YoutubeSource
 from uniform_core.fetching.time_left import Turns
 from uniform_core.progress import Listener
 
 FAR = datetime(9000, 1, 1, tzinfo=UTC)  # when every next try is due
 TICK_S = 1.0  # how often somebody who waits is told so
-FORMATLESS = 20  # videos without a format that we take, and no file of YouTube between them: it is the set-up's fault
-YOUTUBE = YoutubeSource.model_fields["kind"].default
 Row = Mapping[str, Any]
 Result = Fetched | Failed | Deferred | Nowhere | Rejection
 
@@ -87,7 +85,7 @@ class FetchLoop:
         self._patience_s, self._time, self._rng = patience_s, time, rng
         self._tries: Counter[tuple[str, str]] = Counter()
         self._known_absent: set[str] = set()
-        self._formatless: set[str] = set()  # videos, since a file of YouTube came
+        self._watch = SetupWatch(catalog)
         self.books = Books()
         self._news = News(self.books, turns=turns, now=time.now, patience_s=patience_s, listener=listener)
 
@@ -140,6 +138,8 @@ class FetchLoop:
             if clips.num_rows:
                 done = self._workers(by_video(clips), on_result=take, on_tick=tick)
                 self.books.pool = self.books.pool.joined(done)
+            for row, failed in self._watch.release():
+                self._take_failure(row, failed, committer)
         self.books.rows.update(committer.inserted)
         self.books.closed = dict(self._closed_hosts())
 
@@ -152,12 +152,12 @@ class FetchLoop:
             case Fetched():
                 books.fetched.add(key)
                 books.failed.pop(key, None)
-                if result.row["source"] == YOUTUBE:
-                    self._formatless.clear()
                 books.bytes += result.bytes
                 self._news.answered(row, result.row["source"], retry_at=None)
                 rows = {"downloads": [{**result.row, "work_key": key}]}
                 committer.add(rows, (), stage_fp=self._stage_fp, dataset=row["dataset"])
+                for other, failed in self._watch.came(result.row):
+                    self._take_failure(other, failed, committer)
             case Nowhere():
                 books.absent.add(key)
                 self._news.answered(row, None, retry_at=None)
@@ -168,7 +168,7 @@ class FetchLoop:
             case Rejection():  # the worker's process was lost to it (a crash, a limit): another time it may end well
                 said = f"{result.error_class}: {result.message}"
                 self._take_failure(row, Failed(FailureClass.TRANSIENT, said), committer)
-            case Failed():
+            case Failed() if not self._watch.holds(row, result):
                 self._take_failure(row, result, committer)
 
     def _take_failure(self, row: Row, failed: Failed, committer: Committer) -> None:
@@ -193,19 +193,7 @@ class FetchLoop:
         self._news.answered(row, None, retry_at=retry_at)
         self._fail(row, rejection, retry_at, committer)
         if failed.failure is FailureClass.NO_FORMAT:
-            self._formatless.add(row["video_id"])
-            self._require_formats(failed.message)
-
-    def _require_formats(self, said: str) -> None:
-        """Raises ConfigError where one video after the other has no format: yt-dlp no longer reads the site's pages."""
-        if len(self._formatless) >= FORMATLESS:
-            raise ConfigError(
-                f"stage {STAGE}",
-                expected=f"a format of at most 360 lines of one of {FORMATLESS} videos in a row",
-                found=f"none ({said})",
-                fix="Run `pip install -U 'yt-dlp[default,deno]'`, then the same command again; what has become final "
-                "is asked for by `uniform failures retry --where \"error_class = 'no_format'\"`.",
-            )
+            self._watch.formatless(row["video_id"], failed.message)
 
     def _fail(self, row: Row, rejection: Rejection, retry_at: datetime | None, committer: Committer) -> None:
         """The ledger says why a clip has no file, and when it is tried again."""

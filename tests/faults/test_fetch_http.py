@@ -17,9 +17,10 @@ from standin_host import PAGE, Reply, StandinHost, expired_after, running
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.hosts import HostGates, HostRules
-from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
+from uniform_core.fetching.outcome import Absent, Addresses, Deferred, Failed, Found, FoundVideo, Outcome
 from uniform_core.fetching.policies import POLICIES
 from uniform_core.fetching.sources import HttpSource
+from uniform_core.fetching.sources.http import MOST_MISSING
 
 DATA = random.Random(0).randbytes(200_000)
 PATH = "/-bcdefghi_1.mp4"
@@ -115,6 +116,19 @@ def test_an_answer_that_is_no_success(status: int, expected: FailureClass, host:
     assert (found.failure, found.http_status) == (expected, status)
     assert str(status) in found.message
     assert len(host.asked) == (4 if expected is F.TRANSIENT else 1)
+
+
+def test_where_nothing_is_it_says_where_it_looks_for_all_videos(host: StandinHost, tmp_path: Path) -> None:
+    """So that whoever counts can tell a wrong address from videos that are gone."""
+    found = failure(host, tmp_path, Reply(status=404))
+    assert found.nothing_at == Addresses(source(host).url or "", MOST_MISSING)
+    assert found.nothing_at.prefix == host.url("/")
+    assert failure(host, tmp_path, Reply(status=403)).nothing_at is None
+    own = HttpSource(hosts=("127.0.0.1",), most_missing=7).open(means(tmp_path))
+    host.put("/own.mp4", Reply(status=404))
+    [answer] = own.fetch(wanted(30, url=host.url("/own.mp4"))).values()
+    assert isinstance(answer, Failed)
+    assert answer.nothing_at == Addresses(host.url("/"), 7)
 
 
 def test_busy_for_a_moment_is_asked_again(host: StandinHost, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from uniform_core.catalog.fetch_cache import part_name
 from uniform_core.corpus.fetching import attrition, fetch_key, missing, recheck_at, states, without_buried_videos
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
-from uniform_core.fetching.outcome import Failed
+from uniform_core.fetching.outcome import Addresses, Failed
+from uniform_core.types import SourceItem
 
 CLIPS = [clip(number) for number in range(6)]
 
@@ -184,6 +185,50 @@ def test_one_video_after_the_other_without_a_format_stops_the_run(tmp_path: Path
     assert len(bench.ledger()) == 52 - 3 - 1, "what has failed until then is in the ledger"
     bench.time.sleep(120)
     assert len(bench.run().fetched) == 60 - 3, "each waits for its next try, and comes"
+
+
+AT = Addresses("http://mirror.example/clips/{video_id}.mp4", most_missing=5)
+NOTHING = Failed(FailureClass.DEAD, "a file expected, 404 Not Found found", http_status=404, nothing_at=AT)
+
+
+def alone(count: int) -> list[SourceItem]:
+    """Clips of a video each."""
+    return [clip(n, video=f"video-{n}") for n in range(count)]
+
+
+def test_an_address_at_which_nothing_ever_was_stops_the_run_and_no_clip_is_dead_of_it(tmp_path: Path) -> None:
+    bench = FetchBench(tmp_path, alone(8))
+    bench.host = Host(bench.time, {f"clip-{n}": [NOTHING] for n in range(8)})
+    with pytest.raises(
+        ConfigError, match=r"mirror\.example/clips/\{video_id\}.*one of 5 videos in a row.*404 Not Found"
+    ):
+        bench.run()
+    assert (len(bench.host.requests), bench.ledger()) == (5, [])
+    bench.host = Host(bench.time)
+    assert len(bench.run().fetched) == 8, "by the right address"
+
+
+@pytest.mark.parametrize("when", ["before", "between", "in another run"])
+def test_where_a_file_came_from_what_is_not_there_is_gone(tmp_path: Path, when: str) -> None:
+    bench = FetchBench(tmp_path, alone(9))
+    rows = bench.candidates.to_pylist()
+    number = {"before": 0, "between": 3, "in another run": 0}[when]
+    found = download_row(rows[number], source="http", origin="http://mirror.example/clips/video-0.mp4")
+    came = {f"clip-{number}": [Fetched(found, 1)]}
+    bench.host = Host(bench.time, {f"clip-{n}": [NOTHING] for n in range(9)} | came)
+    if when == "in another run":
+        bench.run(candidates=bench.candidates.slice(0, 1))
+    books = bench.run()
+    assert sorted(set(books.failed.values())) == ["dead"]
+    assert (len(books.final), len(bench.ledger())) == (8, 8)
+
+
+def test_too_few_to_say_anything_of_the_address_are_gone(bench: FetchBench) -> None:
+    """Also where other sources bring what they have: their files do not speak for this address."""
+    bench.host = Host(bench.time, {f"clip-{n}": [NOTHING] for n in range(4)})
+    books = bench.run()
+    assert bench.ledger() == [(f"{DATASET}/clip-{n}", "dead") for n in range(4)], "of two videos"
+    assert (len(books.final), len(books.fetched)) == (4, 2)
 
 
 def test_a_worker_that_was_lost_to_a_clip_is_a_failure_that_passes(bench: FetchBench) -> None:
