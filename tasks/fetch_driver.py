@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from tasks.commits import CommitRule, Committer, PartFailure
 from tasks.fetch_faults import SetupWatch
 from tasks.fetch_news import News
-from tasks.fetch_results import Books, Fetched, Nowhere
+from tasks.fetch_results import ONLY_COPIES, Books, Fetched, Nowhere
 from tasks.pool import OnResult, PoolSummary
 from uniform_core.catalog import Catalog
 from uniform_core.catalog.fetch_cache import drop_parts
@@ -111,17 +111,38 @@ class FetchLoop:
                 return self.books
             self._wait(until)
 
+    def ask_copies(self, datasets: Collection[str]) -> None:
+        """What is lost of these datasets, or waits for another try, is here where a copy has it: no host is asked.
+
+        A clip that no copy has stays what it was.
+        """
+        has_file = self._catalog.query("SELECT DISTINCT work_key FROM downloads")["work_key"].to_pylist()
+        is_due = self._outstanding(self._time.now)["work_key"].to_pylist()
+        settled = pa.array([*has_file, *is_due], pa.string())
+        is_lost = pc.invert(pc.is_in(self._candidates["work_key"], value_set=settled))
+        is_theirs = pc.is_in(self._candidates["dataset"], value_set=pa.array(sorted(datasets), pa.string()))
+        lost = self._candidates.filter(pc.and_(pc.and_(is_lost, is_theirs), pc.is_valid(self._candidates["video_id"])))
+        if not lost.num_rows:
+            return
+        with self._committer() as committer:
+
+            def take(rows: Sequence[Row], results: Sequence[Result]) -> None:
+                for row, result in zip(rows, results, strict=True):
+                    if isinstance(result, Fetched):
+                        self._take(row, result, committer)
+
+            marked = lost.append_column(ONLY_COPIES, pa.array([True] * lost.num_rows))
+            done = self._workers(by_video(marked), on_result=take, on_tick=committer.commit_if_due)
+            self.books.pool = self.books.pool.joined(done)
+        self.books.rows.update(committer.inserted)
+
     # -- a pass -----------------------------------------------------------------------------------------------------
 
     def _pass(self, due: pa.Table) -> None:
         self.books.deferred.clear()
         self._tries = self._tries_so_far()
         is_clip = pc.is_valid(due["video_id"])
-        clock = self._time.now
-        committer = Committer(
-            self._catalog, stage=STAGE, done_table="downloads", run_id=self._run_id, rule=self._commit, clock=clock
-        )
-        with committer:
+        with self._committer() as committer:
 
             def take(rows: Sequence[Row], results: Sequence[Result]) -> None:
                 for row, result in zip(rows, results, strict=True):
@@ -142,6 +163,16 @@ class FetchLoop:
                 self._take_failure(row, failed, committer)
         self.books.rows.update(committer.inserted)
         self.books.closed = dict(self._closed_hosts())
+
+    def _committer(self) -> Committer:
+        return Committer(
+            self._catalog,
+            stage=STAGE,
+            done_table="downloads",
+            run_id=self._run_id,
+            rule=self._commit,
+            clock=self._time.now,
+        )
 
     def _take(self, row: Row, result: Result, committer: Committer) -> None:
         key, books = row["work_key"], self.books

@@ -13,6 +13,8 @@ from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
 from uniform_core.fetching.policies import POLICIES
 
+ONLY_COPIES = "only_copies"  # the mark of a batch's rows for which no host is to be asked
+
 
 @dataclass(frozen=True)
 class Fetched:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from tasks.fetch_results import Fetched, Nowhere, Said, stops_run
+from tasks.fetch_results import ONLY_COPIES, Fetched, Nowhere, Said, stops_run
 from uniform_core.corpus.items import item_from_json
 from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
@@ -80,7 +80,8 @@ class FetchWorker:
                 results[key] = kept
         left = {key: item for key, item in items.items() if key not in results}
         for video in self._datasets[index].videos(left.values()):
-            found = self._fetch(index, video, {item.source_id: item for item in left.values()})
+            wanted = {item.source_id: item for item in left.values()}
+            found = self._fetch(index, video, wanted, only_copies=batch[0].get(ONLY_COPIES, False))
             results |= {key: found[item.source_id] for key, item in left.items() if item.source_id in found}
         return [results[row["work_key"]] for row in batch]
 
@@ -94,12 +95,15 @@ class FetchWorker:
 
     # -- sources ----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, index: int, video: WantedVideo, items: Mapping[str, SourceItem]) -> dict[str, Result]:
+    def _fetch(
+        self, index: int, video: WantedVideo, items: Mapping[str, SourceItem], *, only_copies: bool
+    ) -> dict[str, Result]:
         """One result for each clip of the video, by source_id: the file of the first source that has it."""
         left = {clip.source_id: clip for clip in video.clips}
         results: dict[str, Result] = {}
         said = Said()
-        for kind, source, is_copy in self._sources(index):
+        sources = [one for one in self._sources(index) if one.is_copy or not only_copies]
+        for kind, source, is_copy in sources:
             clips = {source_id: clip for source_id, clip in left.items() if is_copy or source_id not in said.blocked}
             if not clips:
                 continue
@@ -114,7 +118,7 @@ class FetchWorker:
                 else:
                     said.note(source_id, result, is_copy=is_copy)
             self._drop(outcomes)
-        kinds = ", ".join(one.kind for one in self._sources(index)) or "no source at all"
+        kinds = ", ".join(one.kind for one in sources) or "no source at all"
         nowhere = Nowhere(f"a clip in one of the sources expected, none found in {kinds}")
         return results | {source_id: said.last_word(source_id) or nowhere for source_id in left}
 

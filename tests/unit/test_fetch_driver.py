@@ -254,6 +254,28 @@ def test_what_no_source_has_is_asked_for_once_a_run_and_said_once(bench: FetchBe
     assert "clip-0" in bench.downloaded(), "it was put there"
 
 
+def test_what_is_lost_or_waits_is_looked_for_in_copies_and_no_host_is_asked(bench: FetchBench) -> None:
+    gone: dict[str, list[Result | FailureClass]] = {"clip-1": [FailureClass.DEAD], "clip-2": [FailureClass.GEO]}
+    bench.host = Host(bench.time, gone | {"clip-4": [FailureClass.ACCESS], "clip-5": [FailureClass.ACCESS]})
+    listed = candidates_of([*CLIPS, bad_line(3)])
+    bench.run(candidates=listed)
+    ledger, asked = bench.ledger(), list(bench.host.requests)
+    bench.host.copies = {"clip-1", "clip-4"}
+    bench.run(candidates=listed, copies=["another"])
+    assert bench.host.looked_for == []
+    bench.events.clear()
+    books = bench.run(candidates=listed, copies=[DATASET])
+    assert bench.host.looked_for == ["clip-1", "clip-2", "clip-4", "clip-5"], "not what has a file, nor a bad line"
+    assert bench.host.requests == asked
+    assert bench.downloaded() == ["clip-0", "clip-1", "clip-3", "clip-4"]
+    assert (len(books.fetched), books.rows, books.failed) == (2, {"downloads": 2}, {})
+    assert bench.ledger() == ledger, "what no copy has stays what it was, and its tries are no more"
+    assert all(event.done <= event.total for event in bench.events)
+    new = candidates_of([clip(8)])
+    bench.run(candidates=new, copies=[DATASET])
+    assert "clip-8" not in bench.host.looked_for, "what is due is asked of all sources anyway"
+
+
 def test_a_bad_line_is_in_the_ledger_and_nobody_is_asked(bench: FetchBench) -> None:
     candidates = candidates_of([clip(0), bad_line(7)])
     for _ in range(2):

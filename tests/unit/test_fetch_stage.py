@@ -118,9 +118,13 @@ def test_an_index_becomes_files_and_clips_and_what_is_lost_is_counted(tmp_path: 
             union.config.data.parts[1].name: (1, 1),
             union.config.instrument.name: (ingested.done - 3, ingested.done - 3),
         }
+        made = [row for row in context.catalog.read("clips").to_pylist() if row["dataset"] == "audioset"]
+        assert {row["source_id"] for row in made} == set(context.catalog.read("downloads")["source_id"].to_pylist())
+        write(own / f"{GONE}_0.mp4", duration_s=2.5)
+        for later in (run_fetch(context)[0], run_fetch(replace(context, ray=NoRay(context.settings)))[0]):
+            [row] = later.tables[TABLE]
+            assert (row["ok"], row.get("dead", 0)) == (4, 0), "a copy has what its host calls dead"
         assert host.count() == {f"/{SHARED}.mp4": 1, f"/{GONE}.mp4": 1}
-    made = [row for row in context.catalog.read("clips").to_pylist() if row["dataset"] == "audioset"]
-    assert {row["source_id"] for row in made} == set(context.catalog.read("downloads")["source_id"].to_pylist())
     assert ingested.tables == {}
     assert ingested.failed == 0, "what has no file is not ingest's failure"
     assert ray_running.is_running

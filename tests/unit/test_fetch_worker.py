@@ -16,7 +16,7 @@ from fetch_doubles import NotingGate
 from fetch_index import short_index
 from media_files import write
 
-from tasks.fetch_results import Fetched, Nowhere
+from tasks.fetch_results import ONLY_COPIES, Fetched, Nowhere
 from tasks.fetch_worker import KEPT, TURNS, FetchWorker, OpenSource
 from uniform_core.corpus.fetching import fetch_key
 from uniform_core.corpus.items import item_json
@@ -83,15 +83,18 @@ class Desk:
         self.scratch.mkdir()
 
     def fetch(
-        self, *answers: Answer, items: Sequence[SourceItem] | None = None, copies: Collection[int] = ()
+        self,
+        *answers: Answer,
+        items: Sequence[SourceItem] | None = None,
+        copies: Collection[int] = (),
+        only_copies: bool = False,
     ) -> list[Any]:
         """What comes of clips, of all where none are given, asked of sources; the numbers in `copies` are copies."""
         self.worker.copies = copies
         self.worker.standins = {f"source{n}": StandinSource(a, self.scratch) for n, a in enumerate(answers)}
         chosen = self.items if items is None else items
-        rows = [
-            {"work_key": fetch_key(item), "dataset_index": 0, "source": json.dumps(item_json(item))} for item in chosen
-        ]
+        same = {"dataset_index": 0} | ({ONLY_COPIES: True} if only_copies else {})
+        rows = [{"work_key": fetch_key(item), "source": json.dumps(item_json(item)), **same} for item in chosen]
         return self.worker.process(rows)
 
     def asked(self, number: int) -> list[list[str]]:
@@ -191,6 +194,19 @@ def test_behind_a_closed_host_copies_are_asked_and_no_other_host(desk: Desk, vid
         assert isinstance(found, Fetched), found
         assert (found.row["source"], desk.asked(1)) == ("source2", [])
         desk.place(desk.items[0]).unlink()
+
+
+def test_where_copies_alone_are_asked_no_host_is(desk: Desk, video: Path, tmp_path: Path) -> None:
+    own = write(tmp_path / "own.mp4", duration_s=1.0)
+    first = desk.items[0]
+
+    def has_first(clip: WantedClip, _scratch: Path) -> Outcome:
+        return Found(own, "own.mp4", is_owned=False) if clip.source_id == first.source_id else Absent()
+
+    found, lost = desk.fetch(whole(video), has_first, copies=[1], only_copies=True)
+    assert isinstance(found, Fetched)
+    assert (found.row["source"], desk.asked(0)) == ("source1", [])
+    assert lost == Nowhere("a clip in one of the sources expected, none found in source1")
 
 
 def test_a_set_up_that_cannot_work_is_said_though_another_source_has_the_clip(desk: Desk, video: Path) -> None:

@@ -31,6 +31,11 @@ class FolderSource(SourceConfig):
     def example(cls) -> FolderSource:
         return cls(path=Path("copies"))
 
+    @property
+    @override
+    def places(self) -> tuple[Path, ...]:
+        return (self.path,)
+
     @override
     def open(self, means: Means) -> OpenFolder:
         """The folder, walked once. Raises ConfigError where it is none, or has too many files."""

@@ -42,6 +42,11 @@ class TarSource(SourceConfig):
     def example(cls) -> TarSource:
         return cls(paths=(Path("copies.tar"),))
 
+    @property
+    @override
+    def places(self) -> tuple[Path, ...]:
+        return self.paths
+
     @override
     def open(self, means: Means) -> OpenTars:
         """The archives, not yet read. Raises ConfigError where one is not there."""
