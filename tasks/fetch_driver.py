@@ -24,7 +24,7 @@ from tasks.fetch_results import ONLY_COPIES, Books, Fetched, Nowhere
 from tasks.pool import OnResult, PoolSummary
 from uniform_core.catalog import Catalog
 from uniform_core.catalog.fetch_cache import drop_parts
-from uniform_core.corpus.fetching import ABSENT, STAGE, by_video
+from uniform_core.corpus.fetching import ABSENT, STAGE, by_video, without_buried_videos
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
@@ -33,6 +33,7 @@ from uniform_core.fetching.time_left import Turns
 from uniform_core.progress import Listener
 
 FAR = datetime(9000, 1, 1, tzinfo=UTC)  # when every next try is due
+PASS_S = 1200.0  # a next try waits for so long at most; at the end of a pass some workers have nothing to do
 TICK_S = 1.0  # how often somebody who waits is told so
 Row = Mapping[str, Any]
 Result = Fetched | Failed | Deferred | Nowhere | Rejection
@@ -56,7 +57,7 @@ class Time:
 
 
 class FetchLoop:
-    """One run of the stage over its candidates (`fetch_candidates`, without what was taken down).
+    """One run of the stage over its candidates (`fetch_candidates`).
 
     `closed_hosts` says which hosts are closed now, and until when; `refuse` why a line of an index is no clip; `turns`
     is what the sources of each dataset ask of hosts.
@@ -85,6 +86,7 @@ class FetchLoop:
         self._patience_s, self._time, self._rng = patience_s, time, rng
         self._tries: Counter[tuple[str, str]] = Counter()
         self._known_absent: set[str] = set()
+        self._answers = 0  # but for those of closed hosts
         self._watch = SetupWatch(catalog)
         self.books = Books()
         self._news = News(self.books, turns=turns, now=time.now, patience_s=patience_s, listener=listener)
@@ -101,8 +103,8 @@ class FetchLoop:
         self._news.begin(is_open, {row["item_key"]: row["retry_at"] for row in before})
         while True:
             due = self._without_absent(self._outstanding(self._time.now))
-            if due.num_rows:
-                self._pass(due)
+            if due.num_rows and not self._pass(due):
+                continue
             until = self._next_moment()
             if until is None:
                 return self.books
@@ -138,7 +140,8 @@ class FetchLoop:
 
     # -- a pass -----------------------------------------------------------------------------------------------------
 
-    def _pass(self, due: pa.Table) -> None:
+    def _pass(self, due: pa.Table) -> bool:
+        """Whether all that is due was handed out; False where the pass was over before."""
         self.books.deferred.clear()
         self._tries = self._tries_so_far()
         is_clip = pc.is_valid(due["video_id"])
@@ -156,13 +159,24 @@ class FetchLoop:
             bad = due.filter(pc.invert(is_clip)).to_pylist()
             take(bad, [self._refuse(row) for row in bad])
             clips = due.filter(is_clip)
+            left = by_video(clips)
             if clips.num_rows:
-                done = self._workers(by_video(clips), on_result=take, on_tick=tick)
+                done = self._workers(self._in_time(left), on_result=take, on_tick=tick)
                 self.books.pool = self.books.pool.joined(done)
             for row, failed in self._watch.release():
                 self._take_failure(row, failed, committer)
         self.books.rows.update(committer.inserted)
         self.books.closed = dict(self._closed_hosts())
+        return next(left, None) is None
+
+    def _in_time(self, batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+        """The batches that one pass hands out: what was put off meanwhile has its turn after it.
+
+        A pass in which closed hosts were all that was met goes to its end: then they are waited for.
+        """
+        ends, before = self._time.now() + timedelta(seconds=PASS_S), self._answers
+        while (self._time.now() < ends or self._answers == before) and (batch := next(batches, None)) is not None:
+            yield batch
 
     def _committer(self) -> Committer:
         return Committer(
@@ -176,6 +190,7 @@ class FetchLoop:
 
     def _take(self, row: Row, result: Result, committer: Committer) -> None:
         key, books = row["work_key"], self.books
+        self._answers += not isinstance(result, Deferred)
         match result:
             case Deferred():
                 books.deferred.add(key)
@@ -238,7 +253,9 @@ class FetchLoop:
     # -- what is left -----------------------------------------------------------------------------------------------
 
     def _outstanding(self, clock: Callable[[], datetime]) -> pa.Table:
-        return self._catalog.outstanding("downloads", self._candidates, stage=STAGE, clock=clock)
+        """What has no file and may be tried then; without videos that were taken down, also since the run began."""
+        found = self._catalog.outstanding("downloads", self._candidates, stage=STAGE, clock=clock)
+        return without_buried_videos(self._catalog, found)
 
     def _open(self) -> pa.Table:
         """The candidates that have no file, and that may still get one."""

@@ -116,8 +116,9 @@ def download_row(row: Mapping[str, Any], **columns: Any) -> dict[str, Any]:
 class Host:
     """What a host would answer: each clip has a script, of which one word is taken at each request; then it is there.
 
-    `wall_at` closes the host at that request, for an hour, for everybody. `copies` are the clips that a copy on this
-    machine has, and `looked_for` those that were asked of copies alone.
+    `wall_at` closes the host at that request, for an hour, for everybody. An answer takes `takes_s`. `at_request`
+    gets the number of each request. `copies` are the clips that a copy on this machine has, and `looked_for` those that
+    were asked of copies alone.
     """
 
     def __init__(self, time: FakeTime, scripts: Mapping[str, Sequence[Result | FailureClass]] = {}) -> None:
@@ -126,6 +127,8 @@ class Host:
         self.batches: list[list[str]] = []
         self.wall_at: int | None = None
         self.open_at = NOON
+        self.takes_s = 0.0
+        self.at_request: Callable[[int], object] = lambda _number: None
         self.copies: set[str] = set()
         self.looked_for: list[str] = []
 
@@ -153,9 +156,11 @@ class Host:
             self.looked_for.append(row["source_id"])
             has = row["source_id"] in self.copies
             return Fetched(download_row(row, source="folder"), 0) if has else Nowhere("none found in folder")
+        self._time.now_is += timedelta(seconds=self.takes_s)
         if self.closed():
             return Deferred(HOST, self.open_at)
         self.requests.append(row["source_id"])
+        self.at_request(len(self.requests))
         if len(self.requests) == self.wall_at:
             self.open_at = self._time.now() + timedelta(hours=1)
             return Failed(FailureClass.BOTWALL, "a wall")

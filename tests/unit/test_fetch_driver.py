@@ -79,6 +79,42 @@ def test_what_may_come_right_is_waited_for_and_its_tries_are_counted(bench: Fetc
     assert 30 + 60 + 120 <= bench.time.slept_s <= 1.5 * (30 + 60 + 120) + 3, "each wait is twice the last, and some"
 
 
+def test_in_a_long_run_a_next_try_is_made_when_it_is_due_and_not_at_the_end(tmp_path: Path) -> None:
+    """A pass of twenty minutes, and the clip that is due first in the next; a host's answer takes a minute."""
+    bench = FetchBench(tmp_path, alone(100))
+    bench.host = Host(bench.time, {"clip-1": [FailureClass.TRANSIENT] * 2})
+    bench.host.takes_s = 60.0
+    bench.run()
+    asked = bench.host.requests
+    assert [number for number, name in enumerate(asked) if name == "clip-1"] == [1, 20, 40]
+    assert (len(asked), len(bench.downloaded())) == (102, 100)
+    assert bench.time.slept_s == 0, "there was always something to do"
+
+
+def test_a_pass_that_meets_closed_hosts_alone_is_gone_through_once_and_they_are_waited_for(tmp_path: Path) -> None:
+    """Not handed out again every twenty minutes, for as long as they are closed."""
+    bench = FetchBench(tmp_path, alone(80))
+    bench.host.takes_s = 25.0
+    bench.host.open_at = NOON + timedelta(hours=2)
+    bench.run()
+    assert len(bench.host.batches) == 2 * 80
+    assert len(bench.downloaded()) == 80
+
+
+def test_a_video_that_is_taken_down_while_the_run_lasts_is_not_asked_for(tmp_path: Path) -> None:
+    bench = FetchBench(tmp_path, [*alone(60), clip(60, video="video-59")])
+    bench.host.takes_s = 60.0
+
+    def bury(number: int) -> None:
+        if number == 10:
+            bench.catalog.bury_videos(["video-59"], reason="asked", run_id="r", clock=bench.time.now)
+
+    bench.host.at_request = bury
+    books = bench.run()
+    assert bench.host.requests == [f"clip-{n}" for n in range(59)]
+    assert (len(books.fetched), books.waiting_until) == (59, None)
+
+
 def test_tries_are_counted_over_runs_until_the_last(bench: FetchBench) -> None:
     bench.host = Host(bench.time, {"clip-1": [FailureClass.BAD_MEDIA] * 9})
     for _ in range(4):
