@@ -13,9 +13,10 @@ from typing import ClassVar, Final, Literal, Self, get_args
 from pydantic import Field
 from typing_extensions import override
 
-from uniform_core.datasets.index import MOST_CLIPS, IndexDataset, too_many
+from uniform_core.datasets.index import MOST_CLIPS, IndexDataset
 from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, shown
 from uniform_core.datasets.index_names import label_of, ms_name, seconds, span_of, split_ms, youtube_id
+from uniform_core.datasets.index_once import too_many
 from uniform_core.datasets.official import AUDIOSET_LABELS, AUDIOSET_LISTS, AUDIOSET_STRONG_LABELS
 from uniform_core.fetching.indexes import IndexFile
 from uniform_core.types import Window

@@ -16,9 +16,10 @@ from typing_extensions import override
 
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, read_rows
+from uniform_core.datasets.index_once import each_once
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.entries import is_text
-from uniform_core.fetching.indexes import BY_HAND, IndexFile, ensure_index, pinned_path
+from uniform_core.fetching.indexes import IndexFile, ensure_index, pinned_path
 from uniform_core.fetching.sources import AnySource, SourceConfig, YoutubeSource
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
 from uniform_core.pinned import sha256_of
@@ -181,12 +182,12 @@ class IndexDataset(DatasetConfig):
     def items(self, spec: AVSpec) -> Iterator[SourceItem]:
         """Every clip and every line that cannot be used, in the order of the lists. The network is not asked."""
         listed, bad, last = 0, 0, None
-        for line in self._each_once():
+        for line in each_once(self.listed, splits=self.splits, only=self.split, most=MOST_CLIPS):
             if isinstance(line, BadLine):
                 bad, last = bad + 1, line
                 if bad <= MOST_BAD_LINES:
                     yield self._bad_item(line, str(line.number), line.reason)
-            elif self.split in (None, line.split):
+            else:
                 listed += 1
                 yield self._item(line, spec)
                 if listed == self.limit:
@@ -275,25 +276,3 @@ class IndexDataset(DatasetConfig):
             split=self.split or self.splits[0],
             attributes={INDEX: line.file, BAD_LINE: f"{line.file}, line {line.number}: {reason}"},
         )
-
-    def _each_once(self) -> Iterator[ListedClip | BadLine]:
-        """The lines, where one that names a clip again is a bad one. Raises ConfigError for more than lists have."""
-        places: dict[str, str] = {}
-        for line in self.listed():
-            if isinstance(line, BadLine):
-                yield line
-            elif line.source_id in places:
-                reason = (
-                    f"a clip that was not listed before expected, {line.source_id} of {places[line.source_id]} found"
-                )
-                yield BadLine(line.file, line.number, reason)
-            elif len(places) == MOST_CLIPS:
-                raise too_many(line.file, MOST_CLIPS, "clips")
-            else:
-                places[line.source_id] = line.place
-                yield line
-
-
-def too_many(file: str, most: int, what: str) -> ConfigError:
-    """What is said of a file with more than any such list has."""
-    return ConfigError(file, expected=f"at most {most:,} {what}", found="more", fix=BY_HAND)
