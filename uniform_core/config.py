@@ -22,12 +22,13 @@ from uniform_core.codecs import (
 from uniform_core.datasets import AnyDataset, DatasetConfig
 from uniform_core.diffusion import AnyObjective, ObjectiveConfig
 from uniform_core.fetching.hosts import HostRules
+from uniform_core.errors import nearest
 from uniform_core.generation.config import SampleConfig
 from uniform_core.media.forms import CanonicalForm, CutRule
 from uniform_core.metrics import Metric as AnyMetric
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.metrics.gate import CONTROLS, Control, GateConfig
-from uniform_core.metrics.layers import why_unknown
+from uniform_core.metrics.layers import SCREENERS, why_unknown
 from uniform_core.metrics.protocol import Choice, Loading, Terms
 from uniform_core.metrics.recipes import NetsConfig
 from uniform_core.model.config import ModelConfig
@@ -188,6 +189,11 @@ class RunConfig(Frozen):
 
     def _reading_fits(self, name: str, dataset: DatasetConfig) -> None:
         try:
+        if (screener := dataset.filters.screener) not in SCREENERS:
+            known = ", ".join(SCREENERS)
+            raise ValueError(
+                f"{name}.filters.screener {screener!r} must be one of {known}. {nearest(screener, SCREENERS)}"
+            )
             cut = CutRule.of(self.spec, dataset.clip_s, dataset.stride_s)
         except ValueError as error:
             raise ValueError(f"{name}.stride_s: {error}") from error
