@@ -79,7 +79,8 @@ class FetchWorker:
             if (kept := self._kept(index, item)) is not None:
                 results[key] = kept
         left = {key: item for key, item in items.items() if key not in results}
-        for video in self._datasets[index].videos(left.values()):
+        alone = {items[row["work_key"]].source_id for row in batch if row["is_alone"]}
+        for video in self._datasets[index].videos(left.values(), alone=alone):
             wanted = {item.source_id: item for item in left.values()}
             found = self._fetch(index, video, wanted, only_copies=batch[0].get(ONLY_COPIES, False))
             results |= {key: found[item.source_id] for key, item in left.items() if item.source_id in found}

@@ -88,12 +88,13 @@ class Desk:
         items: Sequence[SourceItem] | None = None,
         copies: Collection[int] = (),
         only_copies: bool = False,
+        is_alone: bool = False,
     ) -> list[Any]:
         """What comes of clips, of all where none are given, asked of sources; the numbers in `copies` are copies."""
         self.worker.copies = copies
         self.worker.standins = {f"source{n}": StandinSource(a, self.scratch) for n, a in enumerate(answers)}
         chosen = self.items if items is None else items
-        same = {"dataset_index": 0} | ({ONLY_COPIES: True} if only_copies else {})
+        same = {"dataset_index": 0, "is_alone": is_alone} | ({ONLY_COPIES: True} if only_copies else {})
         rows = [{"work_key": fetch_key(item), "source": json.dumps(item_json(item)), **same} for item in chosen]
         return self.worker.process(rows)
 
@@ -194,6 +195,19 @@ def test_behind_a_closed_host_copies_are_asked_and_no_other_host(desk: Desk, vid
         assert isinstance(found, Fetched), found
         assert (found.row["source"], desk.asked(1)) == ("source2", [])
         desk.place(desk.items[0]).unlink()
+
+
+def test_a_source_is_told_what_copies_call_a_clip(desk: Desk) -> None:
+    stems: list[tuple[str, ...]] = []
+
+    def noted(clip: WantedClip, _scratch: Path) -> Outcome:
+        stems.append(clip.stems)
+        return Absent()
+
+    for is_alone in (False, True):
+        desk.fetch(noted, items=desk.items[:1], is_alone=is_alone)
+    assert all(one[:2] == (f"{VIDEO}_0", f"{VIDEO}_0_1000") for one in stems)
+    assert [VIDEO in one for one in stems] == [False, True]
 
 
 def test_where_copies_alone_are_asked_no_host_is(desk: Desk, video: Path, tmp_path: Path) -> None:

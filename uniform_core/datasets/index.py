@@ -7,7 +7,7 @@ that cannot be used is an item, too, so that it has its reason in the ledger, wi
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
@@ -104,6 +104,10 @@ class IndexDataset(DatasetConfig):
     def url_of(self, video_id: str) -> str | None:  # noqa: ARG002  (members use it)
         """Where a video is, where the dataset itself says so."""
         return None
+
+    def other_stems(self, item: SourceItem, *, is_alone: bool) -> tuple[str, ...]:  # noqa: ARG002  (members use it)
+        """What copies call a clip otherwise; `is_alone`: its video has no other clip in the lists of the run."""
+        return ()
 
     def fingerprint_params(self) -> dict[str, Any]:
         """Places do not enter: the same clip is the same wherever its file and its list came from."""
@@ -210,12 +214,16 @@ class IndexDataset(DatasetConfig):
             return Rejection("not_fetched", f"a fetched file expected, {found} found", terminal=False)
         return path.resolve() if path.is_symlink() else path
 
-    def videos(self, items: Iterable[SourceItem]) -> Iterator[WantedVideo]:
-        """The videos of items with all their clips, in the order in which each is named first; no bad lines."""
+    def videos(self, items: Iterable[SourceItem], *, alone: Container[str] = ()) -> Iterator[WantedVideo]:
+        """The videos of items with all their clips, in the order in which each is named first; no bad lines.
+
+        `alone` are the ids of clips whose videos have no other clip in the run's lists.
+        """
         clips: dict[str, list[WantedClip]] = {}
         for item in items:
             if item.video_id is not None:
-                clips.setdefault(item.video_id, []).append(WantedClip(item.source_id, item.span))
+                stems = self.other_stems(item, is_alone=item.source_id in alone)
+                clips.setdefault(item.video_id, []).append(WantedClip(item.source_id, item.span, stems))
         for video_id, wanted in clips.items():
             yield WantedVideo(self.name, video_id, tuple(wanted), url=self.url_of(video_id))
 
