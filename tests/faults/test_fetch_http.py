@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -97,6 +98,48 @@ def test_a_server_without_ranges_is_asked_from_the_start(host: StandinHost, tmp_
     found = fetch(host, tmp_path, [Reply(DATA, ranges=False, cut_after=50_000), Reply(DATA, ranges=False)])
     assert isinstance(found, FoundVideo)
     assert found.path.read_bytes() == DATA
+
+
+OLD = datetime(2020, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_where_a_host_gives_no_strong_mark_the_time_of_the_last_change_is_one(
+    etag: str | None, host: StandinHost, tmp_path: Path
+) -> None:
+    cut = Reply(DATA, etag=etag, modified=OLD, cut_after=70_000)
+    found = fetch(host, tmp_path, [cut, replace(cut, cut_after=None)])
+    assert isinstance(found, FoundVideo)
+    assert found.path.read_bytes() == DATA
+    assert [asked.start for asked in host.asked] == [0, 70_000]
+    assert host.asked[1].headers["if-range"] == "Fri, 01 May 2020 12:00:00 GMT"
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(seconds=30), timedelta(hours=-1)])
+def test_of_a_file_that_has_just_changed_the_time_says_nothing(
+    age: timedelta, host: StandinHost, tmp_path: Path
+) -> None:
+    cut = Reply(DATA, etag=None, modified=datetime.now(UTC) - age, cut_after=70_000)
+    found = fetch(host, tmp_path, [cut, replace(cut, cut_after=None)])
+    assert isinstance(found, FoundVideo)
+    assert found.path.read_bytes() == DATA
+    assert [asked.start for asked in host.asked] == [0, 0]
+
+
+@pytest.mark.parametrize("what", ["time", "length"])
+@pytest.mark.parametrize("etag", [None, '"one"'])
+def test_halves_of_two_files_are_not_joined_where_the_host_does_not_heed_the_mark(
+    etag: str | None, what: str, host: StandinHost, tmp_path: Path
+) -> None:
+    """It gives a range of whatever it has: the mark or the length of the whole says that this is another file."""
+    other = DATA[::-1] if what == "time" else DATA[::-1] + b"more"
+    mark = etag if what == "length" else (etag and '"two"')
+    first = Reply(DATA, etag=etag, modified=OLD, cut_after=70_000)
+    then = Reply(other, etag=mark, modified=OLD + timedelta(days=what == "time"), heeds_mark=False)
+    found = fetch(host, tmp_path, [first, then])
+    assert isinstance(found, FoundVideo)
+    assert found.path.read_bytes() == other
+    assert [asked.start for asked in host.asked] == [0, 70_000, 0]
 
 
 @pytest.mark.parametrize(
