@@ -86,6 +86,7 @@ def run_fetch(context: RunContext, *, time_of_run: Time | None = None) -> list[S
 
 
 def _bring(context: RunContext, wanted: pa.Table, time_of_run: Time | None) -> Books:
+    from tasks.fetch_copies import COPIES, CopiesAsked
     from tasks.fetch_driver import FetchLoop, Time  # here, and below: data without an index needs none of it
     from tasks.fetch_worker import SCRATCH
     from uniform_core.corpus.fetch_plan import turns_of
@@ -94,8 +95,9 @@ def _bring(context: RunContext, wanted: pa.Table, time_of_run: Time | None) -> B
     work_dir = context.settings.fetching_dir
     with _alone(work_dir, context, clock) if _asks_hosts(context) else nullcontext():
         sweep(work_dir / SCRATCH)
+        copies = CopiesAsked(work_dir / COPIES, index_datasets(context.config).values())
         with _workers(context, work_dir) as (workers, closed_hosts):
-            return FetchLoop(
+            loop = FetchLoop(
                 wanted,
                 catalog=context.catalog,
                 workers=workers,
@@ -109,7 +111,11 @@ def _bring(context: RunContext, wanted: pa.Table, time_of_run: Time | None) -> B
                 listener=context.listener,
                 rng=random.Random(),  # noqa: S311  (moments of next tries: spread, not secret)
                 commit=COMMIT,
-            ).run()
+            )
+            if due := copies.due:
+                loop.ask_copies(due)
+                copies.done(due)
+            return loop.run()
 
 
 def _asks_hosts(context: RunContext) -> bool:

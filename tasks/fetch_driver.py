@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -18,24 +18,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.commits import CommitRule, Committer, PartFailure
+from tasks.fetch_faults import SetupWatch
 from tasks.fetch_news import News
-from tasks.fetch_results import Books, Fetched, Nowhere
+from tasks.fetch_results import ONLY_COPIES, Books, Fetched, Nowhere
 from tasks.pool import OnResult, PoolSummary
 from uniform_core.catalog import Catalog
 from uniform_core.catalog.fetch_cache import drop_parts
-from uniform_core.corpus.fetching import ABSENT, STAGE, by_video
+from uniform_core.corpus.fetching import ABSENT, STAGE, by_video, without_buried_videos
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Deferred, Failed
 from uniform_core.fetching.policies import POLICIES, next_try
-from uniform_core.fetching.sources import YoutubeSource
 from uniform_core.fetching.time_left import Turns
 from uniform_core.progress import Listener
 
 FAR = datetime(9000, 1, 1, tzinfo=UTC)  # when every next try is due
+PASS_S = 1200.0  # a next try waits for so long at most; at the end of a pass some workers have nothing to do
 TICK_S = 1.0  # how often somebody who waits is told so
-FORMATLESS = 20  # videos without a format that we take, and no file of YouTube between them: it is the set-up's fault
-YOUTUBE = YoutubeSource.model_fields["kind"].default
 Row = Mapping[str, Any]
 Result = Fetched | Failed | Deferred | Nowhere | Rejection
 
@@ -58,7 +57,7 @@ class Time:
 
 
 class FetchLoop:
-    """One run of the stage over its candidates (`fetch_candidates`, without what was taken down).
+    """One run of the stage over its candidates (`fetch_candidates`).
 
     `closed_hosts` says which hosts are closed now, and until when; `refuse` why a line of an index is no clip; `turns`
     is what the sources of each dataset ask of hosts.
@@ -87,7 +86,8 @@ class FetchLoop:
         self._patience_s, self._time, self._rng = patience_s, time, rng
         self._tries: Counter[tuple[str, str]] = Counter()
         self._known_absent: set[str] = set()
-        self._formatless: set[str] = set()  # videos, since a file of YouTube came
+        self._answers = 0  # but for those of closed hosts
+        self._watch = SetupWatch(catalog)
         self.books = Books()
         self._news = News(self.books, turns=turns, now=time.now, patience_s=patience_s, listener=listener)
 
@@ -103,8 +103,8 @@ class FetchLoop:
         self._news.begin(is_open, {row["item_key"]: row["retry_at"] for row in before})
         while True:
             due = self._without_absent(self._outstanding(self._time.now))
-            if due.num_rows:
-                self._pass(due)
+            if due.num_rows and not self._pass(due):
+                continue
             until = self._next_moment()
             if until is None:
                 return self.books
@@ -113,17 +113,39 @@ class FetchLoop:
                 return self.books
             self._wait(until)
 
+    def ask_copies(self, datasets: Collection[str]) -> None:
+        """What is lost of these datasets, or waits for another try, is here where a copy has it: no host is asked.
+
+        A clip that no copy has stays what it was.
+        """
+        has_file = self._catalog.query("SELECT DISTINCT work_key FROM downloads")["work_key"].to_pylist()
+        is_due = self._outstanding(self._time.now)["work_key"].to_pylist()
+        settled = pa.array([*has_file, *is_due], pa.string())
+        is_lost = pc.invert(pc.is_in(self._candidates["work_key"], value_set=settled))
+        is_theirs = pc.is_in(self._candidates["dataset"], value_set=pa.array(sorted(datasets), pa.string()))
+        lost = self._candidates.filter(pc.and_(pc.and_(is_lost, is_theirs), pc.is_valid(self._candidates["video_id"])))
+        if not lost.num_rows:
+            return
+        with self._committer() as committer:
+
+            def take(rows: Sequence[Row], results: Sequence[Result]) -> None:
+                for row, result in zip(rows, results, strict=True):
+                    if isinstance(result, Fetched):
+                        self._take(row, result, committer)
+
+            marked = lost.append_column(ONLY_COPIES, pa.array([True] * lost.num_rows))
+            done = self._workers(by_video(marked), on_result=take, on_tick=committer.commit_if_due)
+            self.books.pool = self.books.pool.joined(done)
+        self.books.rows.update(committer.inserted)
+
     # -- a pass -----------------------------------------------------------------------------------------------------
 
-    def _pass(self, due: pa.Table) -> None:
+    def _pass(self, due: pa.Table) -> bool:
+        """Whether all that is due was handed out; False where the pass was over before."""
         self.books.deferred.clear()
         self._tries = self._tries_so_far()
         is_clip = pc.is_valid(due["video_id"])
-        clock = self._time.now
-        committer = Committer(
-            self._catalog, stage=STAGE, done_table="downloads", run_id=self._run_id, rule=self._commit, clock=clock
-        )
-        with committer:
+        with self._committer() as committer:
 
             def take(rows: Sequence[Row], results: Sequence[Result]) -> None:
                 for row, result in zip(rows, results, strict=True):
@@ -137,14 +159,38 @@ class FetchLoop:
             bad = due.filter(pc.invert(is_clip)).to_pylist()
             take(bad, [self._refuse(row) for row in bad])
             clips = due.filter(is_clip)
+            left = by_video(clips)
             if clips.num_rows:
-                done = self._workers(by_video(clips), on_result=take, on_tick=tick)
+                done = self._workers(self._in_time(left), on_result=take, on_tick=tick)
                 self.books.pool = self.books.pool.joined(done)
+            for row, failed in self._watch.release():
+                self._take_failure(row, failed, committer)
         self.books.rows.update(committer.inserted)
         self.books.closed = dict(self._closed_hosts())
+        return next(left, None) is None
+
+    def _in_time(self, batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+        """The batches that one pass hands out: what was put off meanwhile has its turn after it.
+
+        A pass in which closed hosts were all that was met goes to its end: then they are waited for.
+        """
+        ends, before = self._time.now() + timedelta(seconds=PASS_S), self._answers
+        while (self._time.now() < ends or self._answers == before) and (batch := next(batches, None)) is not None:
+            yield batch
+
+    def _committer(self) -> Committer:
+        return Committer(
+            self._catalog,
+            stage=STAGE,
+            done_table="downloads",
+            run_id=self._run_id,
+            rule=self._commit,
+            clock=self._time.now,
+        )
 
     def _take(self, row: Row, result: Result, committer: Committer) -> None:
         key, books = row["work_key"], self.books
+        self._answers += not isinstance(result, Deferred)
         match result:
             case Deferred():
                 books.deferred.add(key)
@@ -152,12 +198,12 @@ class FetchLoop:
             case Fetched():
                 books.fetched.add(key)
                 books.failed.pop(key, None)
-                if result.row["source"] == YOUTUBE:
-                    self._formatless.clear()
                 books.bytes += result.bytes
                 self._news.answered(row, result.row["source"], retry_at=None)
                 rows = {"downloads": [{**result.row, "work_key": key}]}
                 committer.add(rows, (), stage_fp=self._stage_fp, dataset=row["dataset"])
+                for other, failed in self._watch.came(result.row):
+                    self._take_failure(other, failed, committer)
             case Nowhere():
                 books.absent.add(key)
                 self._news.answered(row, None, retry_at=None)
@@ -168,7 +214,7 @@ class FetchLoop:
             case Rejection():  # the worker's process was lost to it (a crash, a limit): another time it may end well
                 said = f"{result.error_class}: {result.message}"
                 self._take_failure(row, Failed(FailureClass.TRANSIENT, said), committer)
-            case Failed():
+            case Failed() if not self._watch.holds(row, result):
                 self._take_failure(row, result, committer)
 
     def _take_failure(self, row: Row, failed: Failed, committer: Committer) -> None:
@@ -193,19 +239,7 @@ class FetchLoop:
         self._news.answered(row, None, retry_at=retry_at)
         self._fail(row, rejection, retry_at, committer)
         if failed.failure is FailureClass.NO_FORMAT:
-            self._formatless.add(row["video_id"])
-            self._require_formats(failed.message)
-
-    def _require_formats(self, said: str) -> None:
-        """Raises ConfigError where one video after the other has no format: yt-dlp no longer reads the site's pages."""
-        if len(self._formatless) >= FORMATLESS:
-            raise ConfigError(
-                f"stage {STAGE}",
-                expected=f"a format of at most 360 lines of one of {FORMATLESS} videos in a row",
-                found=f"none ({said})",
-                fix="Run `pip install -U 'yt-dlp[default,deno]'`, then the same command again; what has become final "
-                "is asked for by `uniform failures retry --where \"error_class = 'no_format'\"`.",
-            )
+            self._watch.formatless(row["video_id"], failed.message)
 
     def _fail(self, row: Row, rejection: Rejection, retry_at: datetime | None, committer: Committer) -> None:
         """The ledger says why a clip has no file, and when it is tried again."""
@@ -219,7 +253,9 @@ class FetchLoop:
     # -- what is left -----------------------------------------------------------------------------------------------
 
     def _outstanding(self, clock: Callable[[], datetime]) -> pa.Table:
-        return self._catalog.outstanding("downloads", self._candidates, stage=STAGE, clock=clock)
+        """What has no file and may be tried then; without videos that were taken down, also since the run began."""
+        found = self._catalog.outstanding("downloads", self._candidates, stage=STAGE, clock=clock)
+        return without_buried_videos(self._catalog, found)
 
     def _open(self) -> pa.Table:
         """The candidates that have no file, and that may still get one."""

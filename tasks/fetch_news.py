@@ -43,9 +43,12 @@ class News:
         self._waited = timedelta(0)
 
     def begin(self, rows: Sequence[Row], retries: Mapping[str, datetime | None]) -> None:
-        """The run has these clips and bad lines to do; `retries` says when those that failed before are due."""
+        """The run has these clips and bad lines to do, beside what copies gave of lost ones.
+
+        `retries` says when those that failed before are due.
+        """
         coming = [row for row in rows if row["video_id"] is not None and self._is_ours(retries.get(row["work_key"]))]
-        self._total = len(rows)
+        self._total = len(rows) + len(self._books.fetched)
         self._left = TimeLeft(self._turns, ((row["dataset"], row["video_id"]) for row in coming))
 
     def answered(self, row: Row, source: str | None, *, retry_at: datetime | None) -> None:

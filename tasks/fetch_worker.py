@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from tasks.fetch_results import Fetched, Nowhere
+from tasks.fetch_results import ONLY_COPIES, Fetched, Nowhere, Said, stops_run
 from uniform_core.corpus.items import item_from_json
 from uniform_core.datasets import AnyDataset
 from uniform_core.datasets.index import IndexDataset
-from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.cut import cut_clips
 from uniform_core.fetching.entries import portable_path
 from uniform_core.fetching.gate import Gate
@@ -80,8 +79,10 @@ class FetchWorker:
             if (kept := self._kept(index, item)) is not None:
                 results[key] = kept
         left = {key: item for key, item in items.items() if key not in results}
-        for video in self._datasets[index].videos(left.values()):
-            found = self._fetch(index, video, {item.source_id: item for item in left.values()})
+        alone = {items[row["work_key"]].source_id for row in batch if row["is_alone"]}
+        for video in self._datasets[index].videos(left.values(), alone=alone):
+            wanted = {item.source_id: item for item in left.values()}
+            found = self._fetch(index, video, wanted, only_copies=batch[0].get(ONLY_COPIES, False))
             results |= {key: found[item.source_id] for key, item in left.items() if item.source_id in found}
         return [results[row["work_key"]] for row in batch]
 
@@ -95,35 +96,32 @@ class FetchWorker:
 
     # -- sources ----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, index: int, video: WantedVideo, items: Mapping[str, SourceItem]) -> dict[str, Result]:
-        """One result for each clip of the video, by source_id: of the first source that is not without it.
-
-        A copy of somebody's own that is damaged stands in no other source's way; where it is all there is, waiting
-        does not mend it.
-        """
+    def _fetch(
+        self, index: int, video: WantedVideo, items: Mapping[str, SourceItem], *, only_copies: bool
+    ) -> dict[str, Result]:
+        """One result for each clip of the video, by source_id: the file of the first source that has it."""
         left = {clip.source_id: clip for clip in video.clips}
         results: dict[str, Result] = {}
-        damaged: dict[str, Failed] = {}
-        for kind, source, is_copy in self._sources(index):
-            if not left:
-                break
-            outcomes = source.fetch(replace(video, clips=tuple(left.values())))
-            made = self._cut(outcomes, left)
-            for source_id, outcome in made.items():
+        said = Said()
+        sources = [one for one in self._sources(index) if one.is_copy or not only_copies]
+        for kind, source, is_copy in sources:
+            clips = {source_id: clip for source_id, clip in left.items() if is_copy or source_id not in said.blocked}
+            if not clips:
+                continue
+            outcomes = source.fetch(replace(video, clips=tuple(clips.values())))
+            for source_id, outcome in self._cut(outcomes, clips).items():
                 if isinstance(outcome, Absent):
                     continue
                 result = self._settle(index, items[source_id], outcome, kind)
-                if is_copy and isinstance(result, Failed):
-                    damaged.setdefault(source_id, result)
-                    continue
-                results[source_id] = result
-                del left[source_id]
+                if isinstance(result, Fetched) or stops_run(result):
+                    results[source_id] = result
+                    del left[source_id]
+                else:
+                    said.note(source_id, result, is_copy=is_copy)
             self._drop(outcomes)
-        kinds = ", ".join(one.kind for one in self._sources(index)) or "no source at all"
+        kinds = ", ".join(one.kind for one in sources) or "no source at all"
         nowhere = Nowhere(f"a clip in one of the sources expected, none found in {kinds}")
-        return results | {
-            source_id: _as_it_stays(damaged[source_id]) if source_id in damaged else nowhere for source_id in left
-        }
+        return results | {source_id: said.last_word(source_id) or nowhere for source_id in left}
 
     def _sources(self, index: int) -> list[OpenSource]:
         """The sources of a dataset, opened when its first clip is wanted. Raises ConfigError."""
@@ -212,11 +210,6 @@ class FetchWorker:
                 remove(outcome.path)
                 with suppress(OSError):  # others are in it
                     outcome.path.parent.rmdir()
-
-
-def _as_it_stays(failed: Failed) -> Failed:
-    """The failure of a copy: final where its bytes are the reason, and not the disk that it lies on."""
-    return replace(failed, is_final=failed.failure is FailureClass.BAD_MEDIA)
 
 
 def _link(path: Path, place: Path) -> None:

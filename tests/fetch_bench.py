@@ -13,7 +13,7 @@ from catalog_rows import sha
 
 from tasks.commits import CommitRule
 from tasks.fetch_driver import FetchLoop, Result, Time
-from tasks.fetch_results import Books, Fetched
+from tasks.fetch_results import ONLY_COPIES, Books, Fetched, Nowhere
 from tasks.pool import PoolSummary
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.fetching import fetch_key
@@ -116,7 +116,9 @@ def download_row(row: Mapping[str, Any], **columns: Any) -> dict[str, Any]:
 class Host:
     """What a host would answer: each clip has a script, of which one word is taken at each request; then it is there.
 
-    `wall_at` closes the host at that request, for an hour, for everybody.
+    `wall_at` closes the host at that request, for an hour, for everybody. An answer takes `takes_s`. `at_request`
+    gets the number of each request. `copies` are the clips that a copy on this machine has, and `looked_for` those that
+    were asked of copies alone.
     """
 
     def __init__(self, time: FakeTime, scripts: Mapping[str, Sequence[Result | FailureClass]] = {}) -> None:
@@ -125,6 +127,10 @@ class Host:
         self.batches: list[list[str]] = []
         self.wall_at: int | None = None
         self.open_at = NOON
+        self.takes_s = 0.0
+        self.at_request: Callable[[int], object] = lambda _number: None
+        self.copies: set[str] = set()
+        self.looked_for: list[str] = []
 
     def closed(self) -> dict[str, datetime]:
         return {HOST: self.open_at} if self.open_at > self._time.now() else {}
@@ -146,9 +152,15 @@ class Host:
         return done
 
     def _answer(self, row: Mapping[str, Any]) -> Result:
+        if row.get(ONLY_COPIES):
+            self.looked_for.append(row["source_id"])
+            has = row["source_id"] in self.copies
+            return Fetched(download_row(row, source="folder"), 0) if has else Nowhere("none found in folder")
+        self._time.now_is += timedelta(seconds=self.takes_s)
         if self.closed():
             return Deferred(HOST, self.open_at)
         self.requests.append(row["source_id"])
+        self.at_request(len(self.requests))
         if len(self.requests) == self.wall_at:
             self.open_at = self._time.now() + timedelta(hours=1)
             return Failed(FailureClass.BOTWALL, "a wall")
@@ -169,7 +181,10 @@ class FetchBench:
         self.events: list[ProgressEvent] = []
         self.turns: dict[str, list[Turns]] = {}
 
-    def run(self, *, patience_s: float = 7200.0, candidates: pa.Table | None = None) -> Books:
+    def run(
+        self, *, patience_s: float = 7200.0, candidates: pa.Table | None = None, copies: Sequence[str] = ()
+    ) -> Books:
+        """`copies` are the datasets whose lost clips are looked for in copies first."""
         loop = FetchLoop(
             self.candidates if candidates is None else candidates,
             catalog=self.catalog,
@@ -185,6 +200,7 @@ class FetchBench:
             rng=random.Random(0),
             commit=CommitRule(),
         )
+        loop.ask_copies(copies)
         return loop.run()
 
     def downloaded(self) -> list[str]:

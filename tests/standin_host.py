@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +34,8 @@ class Reply:
     kind: str = "video/mp4"
     length: int | str | None = None  # what Content-Length says, where that is not true
     etag: str | None = '"one"'
+    modified: datetime | None = None  # what Last-Modified says, to the second
+    heeds_mark: bool = True  # whether If-Range is looked at
     ranges: bool = True
     cut_after: int | None = None  # the connection ends after so many bytes
     pause_s: float = 0.0  # between pieces
@@ -39,6 +43,11 @@ class Reply:
     retry_after: str | None = None
     location: str | None = None
     phrase: str | None = None  # what stands behind the status
+
+    @property
+    def modified_words(self) -> str | None:
+        """The header of `modified`."""
+        return None if self.modified is None else format_datetime(self.modified, usegmt=True)
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             if not is_head:
                 self.wfile.write(reply.data)
             return
-        is_part = bool(wanted) and reply.ranges and self.headers.get("If-Range") in (None, reply.etag)
+        is_same = not reply.heeds_mark or self.headers.get("If-Range") in (None, reply.etag, reply.modified_words)
+        is_part = bool(wanted) and reply.ranges and is_same
         if is_part and start >= len(reply.data):
             self._begin(reply, 416, length=0, content_range=f"bytes */{len(reply.data)}")
             return
@@ -135,7 +145,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status, reply.phrase)
         more = {"Location": reply.location, "Retry-After": reply.retry_after, "Content-Range": content_range}
         if status in (200, 206):
-            more |= {"ETag": reply.etag, "Accept-Ranges": "bytes" if reply.ranges else None}
+            more |= {
+                "ETag": reply.etag,
+                "Last-Modified": reply.modified_words,
+                "Accept-Ranges": "bytes" if reply.ranges else None,
+            }
         for name, value in {"Content-Type": reply.kind, "Content-Length": str(length), **more}.items():
             if value is not None:
                 self.send_header(name, value)

@@ -20,14 +20,16 @@ from uniform_core.codecs import (
     VocoderConfig,
 )
 from uniform_core.datasets import AnyDataset, DatasetConfig
+from uniform_core.datasets.listed_splits import default_split, lists_split
 from uniform_core.diffusion import AnyObjective, ObjectiveConfig
+from uniform_core.errors import nearest
 from uniform_core.fetching.hosts import HostRules
 from uniform_core.generation.config import SampleConfig
 from uniform_core.media.forms import CanonicalForm, CutRule
 from uniform_core.metrics import Metric as AnyMetric
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.metrics.gate import CONTROLS, Control, GateConfig
-from uniform_core.metrics.layers import why_unknown
+from uniform_core.metrics.layers import SCREENERS, why_unknown
 from uniform_core.metrics.protocol import Choice, Loading, Terms
 from uniform_core.metrics.recipes import NetsConfig
 from uniform_core.model.config import ModelConfig
@@ -179,14 +181,19 @@ class RunConfig(Frozen):
         if any(part.splits is None for part in parts):
             return
         plain = list(dict.fromkeys(split for part in parts for split in part.splits or ()))
-        own = [f"{part.name}:{split}" for part in parts for split in part.splits or ()]
+        own = [f"{part.name}:{split}" for part in parts for split in part.splits or () if lists_split(part, split)]
         named = {"train_split": self.train_split, "evaluate.split": evaluate.split}
         for name, split in (named | {"evaluate.reference_split": evaluate.reference_split}).items():
-            if split not in (*plain, *own):
+            if split not in (*plain, *own) and not (name == "evaluate.split" and split == default_split(parts, split)):
                 known = ", ".join(plain if len(parts) == 1 else [*plain, *own])
                 raise ValueError(f"{name} {split!r} must be one of {known}: {self.data.kind} has no other")
 
     def _reading_fits(self, name: str, dataset: DatasetConfig) -> None:
+        if (screener := dataset.filters.screener) not in SCREENERS:
+            known = ", ".join(SCREENERS)
+            raise ValueError(
+                f"{name}.filters.screener {screener!r} must be one of {known}. {nearest(screener, SCREENERS)}"
+            )
         try:
             cut = CutRule.of(self.spec, dataset.clip_s, dataset.stride_s)
         except ValueError as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from uniform_core.datasets import MEMBERS, DatasetConfig, IndexDataset, UnionConfig
+from uniform_core.datasets import MEMBERS, DatasetConfig, UnionConfig
+from uniform_core.datasets.listed_splits import lists_split, scored_part, scored_split
 from uniform_core.errors import ConfigError, nearest
-from uniform_core.splits import INSTRUMENT, SplitName
+from uniform_core.splits import SplitName
 
 KINDS: Final[Mapping[str, type[DatasetConfig]]] = {
     member.model_fields["kind"].default: member for member in MEMBERS if issubclass(member, DatasetConfig)
@@ -71,22 +72,9 @@ def splits_for(dataset: DatasetConfig, values: Mapping[str, Any]) -> dict[str, A
     )
     told = dataset.parts[0]
     if len(dataset.parts) > 1:
-        told = next((part for part in dataset.parts if lists_split(part, _scored(part, scored))), told)
-        scored = f"{told.name}:{_scored(told, scored)}"
+        told = scored_part(dataset.parts, scored)
+        scored = f"{told.name}:{scored_split(told, scored)}"
         reference = f"{told.name}:{reference}" if lists_split(told, reference) else reference
     else:
-        scored = _scored(told, scored)
+        scored = scored_split(told, scored)
     return {"train_split": train, "evaluate": {**values["evaluate"], "split": scored, "reference_split": reference}}
-
-
-def _scored(part: DatasetConfig, wanted: str) -> str:
-    """The split that a dataset is scored on: the wanted one, or the last of its own."""
-    if part.splits is None or wanted in part.splits:
-        return wanted
-    return next(split for split in reversed(part.splits) if split != INSTRUMENT)
-
-
-def lists_split(part: DatasetConfig, split: str) -> bool:
-    """Whether items of a split are listed, as far as one knows without looking."""
-    chosen = part.split if isinstance(part, IndexDataset) else None
-    return chosen in (None, split) and (part.splits is None or split in part.splits)

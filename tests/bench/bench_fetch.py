@@ -121,7 +121,12 @@ def validate_all(root: str, video: str, index_json: str, numbers: Sequence[int])
     worker.source = LocalSource(Path(video), Path(tempfile.mkdtemp(dir=root)))
     items = list(dataset.items(SPEC))
     rows = [
-        {"work_key": fetch_key(items[n]), "dataset_index": 0, "source": json.dumps(item_json(items[n]))}
+        {
+            "work_key": fetch_key(items[n]),
+            "dataset_index": 0,
+            "is_alone": False,
+            "source": json.dumps(item_json(items[n])),
+        }
         for n in numbers
     ]
     meter = CpuMeter()

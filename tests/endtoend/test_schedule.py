@@ -164,7 +164,9 @@ def test_each_dataset_has_a_deployment_whose_words_make_a_run(deployed: Deployed
     assert config.data.kind == data.partition(":")[0]
     assert config.guard_against == EVALUATION_LISTS
     assert deployment.global_concurrency_limit.limit == 1
-    assert deployment.schedules == []
+    assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
+    crons = [(s.schedule.cron, s.schedule.timezone, s.active) for s in deployment.schedules]
+    assert crons == [("0 * * * *", "Etc/UTC", False)], "it waits for somebody to switch it on"
 
 
 def test_the_papers_deployment_runs_on_all_of_its_sets(deployed: Deployed) -> None:

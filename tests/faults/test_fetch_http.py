@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from standin_host import PAGE, Reply, StandinHost, expired_after, running
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.hosts import HostGates, HostRules
-from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
+from uniform_core.fetching.outcome import Absent, Addresses, Deferred, Failed, Found, FoundVideo, Outcome
 from uniform_core.fetching.policies import POLICIES
 from uniform_core.fetching.sources import HttpSource
+from uniform_core.fetching.sources.http import MOST_MISSING
 
 DATA = random.Random(0).randbytes(200_000)
 PATH = "/-bcdefghi_1.mp4"
@@ -98,6 +100,48 @@ def test_a_server_without_ranges_is_asked_from_the_start(host: StandinHost, tmp_
     assert found.path.read_bytes() == DATA
 
 
+OLD = datetime(2020, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_where_a_host_gives_no_strong_mark_the_time_of_the_last_change_is_one(
+    etag: str | None, host: StandinHost, tmp_path: Path
+) -> None:
+    cut = Reply(DATA, etag=etag, modified=OLD, cut_after=70_000)
+    found = fetch(host, tmp_path, [cut, replace(cut, cut_after=None)])
+    assert isinstance(found, FoundVideo)
+    assert found.path.read_bytes() == DATA
+    assert [asked.start for asked in host.asked] == [0, 70_000]
+    assert host.asked[1].headers["if-range"] == "Fri, 01 May 2020 12:00:00 GMT"
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(seconds=30), timedelta(hours=-1)])
+def test_of_a_file_that_has_just_changed_the_time_says_nothing(
+    age: timedelta, host: StandinHost, tmp_path: Path
+) -> None:
+    cut = Reply(DATA, etag=None, modified=datetime.now(UTC) - age, cut_after=70_000)
+    found = fetch(host, tmp_path, [cut, replace(cut, cut_after=None)])
+    assert isinstance(found, FoundVideo)
+    assert found.path.read_bytes() == DATA
+    assert [asked.start for asked in host.asked] == [0, 0]
+
+
+@pytest.mark.parametrize("what", ["time", "length"])
+@pytest.mark.parametrize("etag", [None, '"one"'])
+def test_halves_of_two_files_are_not_joined_where_the_host_does_not_heed_the_mark(
+    etag: str | None, what: str, host: StandinHost, tmp_path: Path
+) -> None:
+    """It gives a range of whatever it has: the mark or the length of the whole says that this is another file."""
+    other = DATA[::-1] if what == "time" else DATA[::-1] + b"more"
+    mark = etag if what == "length" else (etag and '"two"')
+    first = Reply(DATA, etag=etag, modified=OLD, cut_after=70_000)
+    then = Reply(other, etag=mark, modified=OLD + timedelta(days=what == "time"), heeds_mark=False)
+    found = fetch(host, tmp_path, [first, then])
+    assert isinstance(found, FoundVideo)
+    assert found.path.read_bytes() == other
+    assert [asked.start for asked in host.asked] == [0, 70_000, 0]
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -115,6 +159,19 @@ def test_an_answer_that_is_no_success(status: int, expected: FailureClass, host:
     assert (found.failure, found.http_status) == (expected, status)
     assert str(status) in found.message
     assert len(host.asked) == (4 if expected is F.TRANSIENT else 1)
+
+
+def test_where_nothing_is_it_says_where_it_looks_for_all_videos(host: StandinHost, tmp_path: Path) -> None:
+    """So that whoever counts can tell a wrong address from videos that are gone."""
+    found = failure(host, tmp_path, Reply(status=404))
+    assert found.nothing_at == Addresses(source(host).url or "", MOST_MISSING)
+    assert found.nothing_at.prefix == host.url("/")
+    assert failure(host, tmp_path, Reply(status=403)).nothing_at is None
+    own = HttpSource(hosts=("127.0.0.1",), most_missing=7).open(means(tmp_path))
+    host.put("/own.mp4", Reply(status=404))
+    [answer] = own.fetch(wanted(30, url=host.url("/own.mp4"))).values()
+    assert isinstance(answer, Failed)
+    assert answer.nothing_at == Addresses(host.url("/"), 7)
 
 
 def test_busy_for_a_moment_is_asked_again(host: StandinHost, tmp_path: Path) -> None:

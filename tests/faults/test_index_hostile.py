@@ -189,10 +189,15 @@ def test_what_is_no_file_is_said_and_never_waited_for(kind: str, tmp_path: Path)
 
 
 def test_a_clip_named_again_is_refused_whatever_it_says_the_second_time(tmp_path: Path):
-    first, *more = items_of(tmp_path, GOOD * 2 + GOOD.replace(b"train", b"test").replace(b",1,", b",1.000,"))
+    again = GOOD.replace(b",1,", b",1.000,")
+    first, *more = items_of(tmp_path, GOOD + again)
     assert (first.source_id, first.split) == ("plainPlain1_000001", "train")
-    assert [item.source_id for item in more] == ["vggsound.csv:2", "vggsound.csv:3"]
-    assert "plainPlain1_000001 of vggsound.csv, line 1 found" in more[1].attributes[BAD_LINE]
+    assert [item.source_id for item in more] == ["vggsound.csv:2"]
+    assert "plainPlain1_000001 of vggsound.csv, line 1 found" in more[0].attributes[BAD_LINE]
+    *refused, scored = items_of(tmp_path, GOOD * 2 + again.replace(b"train", b"test"))
+    assert (scored.source_id, scored.split) == ("plainPlain1_000001", "test")
+    assert [item.source_id for item in refused] == ["vggsound.csv:1", "vggsound.csv:2"]
+    assert "found, in test by vggsound.csv, line 3" in refused[0].attributes[BAD_LINE]
 
 
 def test_every_clip_that_is_listed_can_be_wanted(tmp_path: Path):

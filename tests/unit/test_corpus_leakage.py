@@ -26,6 +26,8 @@ from uniform_core.datasets.filters import Filters
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import derive_clip_id, digest
 from uniform_core.media.prints import PICTURE_HEX
+from uniform_core.metrics.layers import SCREENERS
+from uniform_core.metrics.screening import TinySyncScreener
 from uniform_core.spec import AVSpec
 from uniform_core.types import SourceItem
 
@@ -292,6 +294,17 @@ def test_the_plan_says_how_many_clips_are_left_out(tmp_path: Path) -> None:
     catalog.insert("sources", [source_row(0, work_key=listed.key, **shared)])
     [train] = [plan for plan in plan_stages(catalog, config, workers=1) if plan.stage == "train"]
     assert "1 clips left out: filtered (silent)" in train.note
+
+
+def test_a_screener_that_nobody_knows_is_told_before_any_work() -> None:
+    """By a misspelt name no clip has been looked at, and all of them would be left out."""
+    for data, place in ((None, "data"), ("landscape+vggsound", "data.members.landscape")):
+        words = [f"{place}.filters.screener=tinysink", f"{place}.filters.min_on_screen=0.2"]
+        with pytest.raises(
+            ConfigError, match=r"screener 'tinysink' must be one of tinysync\. Did you mean 'tinysync'\?"
+        ):
+            build_run("nano", data=data, overrides=words)
+    assert TinySyncScreener.__dataclass_fields__["name"].default in SCREENERS
 
 
 def test_no_filter_is_the_default() -> None:

@@ -15,7 +15,8 @@ from uniform_core.catalog.fetch_cache import part_name
 from uniform_core.corpus.fetching import attrition, fetch_key, missing, recheck_at, states, without_buried_videos
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.classes import FailureClass
-from uniform_core.fetching.outcome import Failed
+from uniform_core.fetching.outcome import Addresses, Failed
+from uniform_core.types import SourceItem
 
 CLIPS = [clip(number) for number in range(6)]
 
@@ -76,6 +77,42 @@ def test_what_may_come_right_is_waited_for_and_its_tries_are_counted(bench: Fetc
     assert bench.catalog.named_rows("failures_by_class") == []
     assert bench.host.requests.count("clip-1") == 4
     assert 30 + 60 + 120 <= bench.time.slept_s <= 1.5 * (30 + 60 + 120) + 3, "each wait is twice the last, and some"
+
+
+def test_in_a_long_run_a_next_try_is_made_when_it_is_due_and_not_at_the_end(tmp_path: Path) -> None:
+    """A pass of twenty minutes, and the clip that is due first in the next; a host's answer takes a minute."""
+    bench = FetchBench(tmp_path, alone(100))
+    bench.host = Host(bench.time, {"clip-1": [FailureClass.TRANSIENT] * 2})
+    bench.host.takes_s = 60.0
+    bench.run()
+    asked = bench.host.requests
+    assert [number for number, name in enumerate(asked) if name == "clip-1"] == [1, 20, 40]
+    assert (len(asked), len(bench.downloaded())) == (102, 100)
+    assert bench.time.slept_s == 0, "there was always something to do"
+
+
+def test_a_pass_that_meets_closed_hosts_alone_is_gone_through_once_and_they_are_waited_for(tmp_path: Path) -> None:
+    """Not handed out again every twenty minutes, for as long as they are closed."""
+    bench = FetchBench(tmp_path, alone(80))
+    bench.host.takes_s = 25.0
+    bench.host.open_at = NOON + timedelta(hours=2)
+    bench.run()
+    assert len(bench.host.batches) == 2 * 80
+    assert len(bench.downloaded()) == 80
+
+
+def test_a_video_that_is_taken_down_while_the_run_lasts_is_not_asked_for(tmp_path: Path) -> None:
+    bench = FetchBench(tmp_path, [*alone(60), clip(60, video="video-59")])
+    bench.host.takes_s = 60.0
+
+    def bury(number: int) -> None:
+        if number == 10:
+            bench.catalog.bury_videos(["video-59"], reason="asked", run_id="r", clock=bench.time.now)
+
+    bench.host.at_request = bury
+    books = bench.run()
+    assert bench.host.requests == [f"clip-{n}" for n in range(59)]
+    assert (len(books.fetched), books.waiting_until) == (59, None)
 
 
 def test_tries_are_counted_over_runs_until_the_last(bench: FetchBench) -> None:
@@ -186,6 +223,50 @@ def test_one_video_after_the_other_without_a_format_stops_the_run(tmp_path: Path
     assert len(bench.run().fetched) == 60 - 3, "each waits for its next try, and comes"
 
 
+AT = Addresses("http://mirror.example/clips/{video_id}.mp4", most_missing=5)
+NOTHING = Failed(FailureClass.DEAD, "a file expected, 404 Not Found found", http_status=404, nothing_at=AT)
+
+
+def alone(count: int) -> list[SourceItem]:
+    """Clips of a video each."""
+    return [clip(n, video=f"video-{n}") for n in range(count)]
+
+
+def test_an_address_at_which_nothing_ever_was_stops_the_run_and_no_clip_is_dead_of_it(tmp_path: Path) -> None:
+    bench = FetchBench(tmp_path, alone(8))
+    bench.host = Host(bench.time, {f"clip-{n}": [NOTHING] for n in range(8)})
+    with pytest.raises(
+        ConfigError, match=r"mirror\.example/clips/\{video_id\}.*one of 5 videos in a row.*404 Not Found"
+    ):
+        bench.run()
+    assert (len(bench.host.requests), bench.ledger()) == (5, [])
+    bench.host = Host(bench.time)
+    assert len(bench.run().fetched) == 8, "by the right address"
+
+
+@pytest.mark.parametrize("when", ["before", "between", "in another run"])
+def test_where_a_file_came_from_what_is_not_there_is_gone(tmp_path: Path, when: str) -> None:
+    bench = FetchBench(tmp_path, alone(9))
+    rows = bench.candidates.to_pylist()
+    number = {"before": 0, "between": 3, "in another run": 0}[when]
+    found = download_row(rows[number], source="http", origin="http://mirror.example/clips/video-0.mp4")
+    came = {f"clip-{number}": [Fetched(found, 1)]}
+    bench.host = Host(bench.time, {f"clip-{n}": [NOTHING] for n in range(9)} | came)
+    if when == "in another run":
+        bench.run(candidates=bench.candidates.slice(0, 1))
+    books = bench.run()
+    assert sorted(set(books.failed.values())) == ["dead"]
+    assert (len(books.final), len(bench.ledger())) == (8, 8)
+
+
+def test_too_few_to_say_anything_of_the_address_are_gone(bench: FetchBench) -> None:
+    """Also where other sources bring what they have: their files do not speak for this address."""
+    bench.host = Host(bench.time, {f"clip-{n}": [NOTHING] for n in range(4)})
+    books = bench.run()
+    assert bench.ledger() == [(f"{DATASET}/clip-{n}", "dead") for n in range(4)], "of two videos"
+    assert (len(books.final), len(books.fetched)) == (4, 2)
+
+
 def test_a_worker_that_was_lost_to_a_clip_is_a_failure_that_passes(bench: FetchBench) -> None:
     bench.host = Host(bench.time, {"clip-0": [Rejection("crash", "its worker died")]})
     bench.run()
@@ -207,6 +288,28 @@ def test_what_no_source_has_is_asked_for_once_a_run_and_said_once(bench: FetchBe
     assert [(row["error_class"], row["is_final"]) for row in missing(found)] == [("absent", False)]
     bench.run()
     assert "clip-0" in bench.downloaded(), "it was put there"
+
+
+def test_what_is_lost_or_waits_is_looked_for_in_copies_and_no_host_is_asked(bench: FetchBench) -> None:
+    gone: dict[str, list[Result | FailureClass]] = {"clip-1": [FailureClass.DEAD], "clip-2": [FailureClass.GEO]}
+    bench.host = Host(bench.time, gone | {"clip-4": [FailureClass.ACCESS], "clip-5": [FailureClass.ACCESS]})
+    listed = candidates_of([*CLIPS, bad_line(3)])
+    bench.run(candidates=listed)
+    ledger, asked = bench.ledger(), list(bench.host.requests)
+    bench.host.copies = {"clip-1", "clip-4"}
+    bench.run(candidates=listed, copies=["another"])
+    assert bench.host.looked_for == []
+    bench.events.clear()
+    books = bench.run(candidates=listed, copies=[DATASET])
+    assert bench.host.looked_for == ["clip-1", "clip-2", "clip-4", "clip-5"], "not what has a file, nor a bad line"
+    assert bench.host.requests == asked
+    assert bench.downloaded() == ["clip-0", "clip-1", "clip-3", "clip-4"]
+    assert (len(books.fetched), books.rows, books.failed) == (2, {"downloads": 2}, {})
+    assert bench.ledger() == ledger, "what no copy has stays what it was, and its tries are no more"
+    assert all(event.done <= event.total for event in bench.events)
+    new = candidates_of([clip(8)])
+    bench.run(candidates=new, copies=[DATASET])
+    assert "clip-8" not in bench.host.looked_for, "what is due is asked of all sources anyway"
 
 
 def test_a_bad_line_is_in_the_ledger_and_nobody_is_asked(bench: FetchBench) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from fetch_doubles import START, FakeClock
 
+from uniform_core.build import build_run
 from uniform_core.errors import StorageError
 from uniform_core.fetching.bucket import Rate
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.gate import asked
-from uniform_core.fetching.hosts import HostGates, HostRules
+from uniform_core.fetching.hosts import YOUTUBE, YOUTUBE_MEDIA, HostGates, HostRules
 from uniform_core.fetching.outcome import Deferred, Failed
 from uniform_core.fetching.policies import DAY_S
 
@@ -45,6 +46,20 @@ def test_all_below_a_name_share_its_rate() -> None:
         1.0,
         0.0,
     ]
+
+
+def test_a_rate_that_is_given_for_one_host_leaves_the_others_theirs() -> None:
+    """YouTube at the rate of any other host has a wall up within minutes; so have a typo in its name, and no names."""
+    for name in ("mirror.example", "youtube.con"):
+        config = build_run("nano", overrides=[f'fetch.hosts={{"rates":{{"{name}":{{"per_s":9}}}}}}'])
+        rules = config.fetch.hosts
+        assert (rules.rate_of(name).per_s, rules.rate_of("host.example")) == (9, HostRules().other_rate)
+        assert rules.rate_of("www.youtube.com") == rules.rate_of("youtube.com") == YOUTUBE
+        assert rules.key_of("rr3---sn-x.googlevideo.com") == "googlevideo.com"
+    slower = HostRules(rates={"youtube.com": Rate(per_s=0.01)})
+    assert (slower.rate_of("www.youtube.com").per_s, slower.rate_of("googlevideo.com")) == (0.01, YOUTUBE_MEDIA)
+    assert HostRules(rates={}).rate_of("youtube.com") == YOUTUBE
+    assert "fetch" not in build_run("nano").model_dump(), "what nobody has set is in no dump of a run"
 
 
 def test_a_turn_is_waited_for_by_its_taker_alone() -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from standin_host import Reply, running, video
 
 from tasks.context import RunContext
 from tasks.fetch import TABLE, _require_enough, run_fetch, sweep
+from tasks.fetch_driver import Time
 from tasks.fetch_gate import client_of
 from tasks.ingest import run_ingest
 from tasks.ray_session import RaySession, ray_session
 from tasks.stage import StageSummary
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
+from uniform_core.clock import utc_now
 from uniform_core.errors import WorkFailedError
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.outcome import Failed
@@ -118,9 +120,13 @@ def test_an_index_becomes_files_and_clips_and_what_is_lost_is_counted(tmp_path: 
             union.config.data.parts[1].name: (1, 1),
             union.config.instrument.name: (ingested.done - 3, ingested.done - 3),
         }
+        made = [row for row in context.catalog.read("clips").to_pylist() if row["dataset"] == "audioset"]
+        assert {row["source_id"] for row in made} == set(context.catalog.read("downloads")["source_id"].to_pylist())
+        write(own / f"{GONE}_0.mp4", duration_s=2.5)
+        for later in (run_fetch(context)[0], run_fetch(replace(context, ray=NoRay(context.settings)))[0]):
+            [row] = later.tables[TABLE]
+            assert (row["ok"], row.get("dead", 0)) == (4, 0), "a copy has what its host calls dead"
         assert host.count() == {f"/{SHARED}.mp4": 1, f"/{GONE}.mp4": 1}
-    made = [row for row in context.catalog.read("clips").to_pylist() if row["dataset"] == "audioset"]
-    assert {row["source_id"] for row in made} == set(context.catalog.read("downloads")["source_id"].to_pylist())
     assert ingested.tables == {}
     assert ingested.failed == 0, "what has no file is not ingest's failure"
     assert ray_running.is_running
@@ -158,16 +164,49 @@ def test_what_killed_workers_left_goes_and_what_others_are_at_stays(tmp_path: Pa
     sweep(tmp_path / "nothing")
 
 
-def test_two_runs_do_not_fetch_for_one_root_at_a_time(tmp_path: Path) -> None:
-    entered = threading.Event()
-    with try_lock(tmp_path / "lock") as first:
-        assert first
-        with try_lock(tmp_path / "lock") as second:
-            assert not second
-            entered.set()
-    with try_lock(tmp_path / "lock") as third:
-        assert third
-    assert entered.is_set()
+def test_a_run_waits_for_another_that_fetches_for_its_root_and_asks_nobody_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two gates would ask a host twice as often as it allows. Ray is what it begins to work with, once it is alone."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    with running() as host, ExitStack() as other_run:
+        sources = [HttpSource(url=f"{host.url('')}/{{video_id}}.mp4")]
+        index = short_index(tmp_path / "lists", [(GONE, 0, 2.5)], sources=sources)
+        words = [f"data.index={index.index}", f"data.sources=[{sources[0].model_dump_json()}]"]
+        context = context_of(tmp_path / "home", NoRay(Settings(home=tmp_path)), data="audioset:eval", overrides=words)
+        events: list[ProgressEvent] = []
+        assert other_run.enter_context(try_lock(context.settings.fetching_dir / "lock"))
+        slept: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == 3:
+                other_run.close()
+
+        with pytest.raises(AssertionError, match="Ray was started"):
+            run_fetch(replace(context, listener=events.append), time_of_run=Time(utc_now, sleep))
+        assert slept == [1.0] * 3
+        told = [event.note for event in events]
+        assert told[:3] == ["waiting for another run that fetches for this root"] * 3
+        assert told.count(told[0]) == 3
+        assert host.count() == {}
+        with try_lock(context.settings.fetching_dir / "lock") as is_free:
+            assert is_free, "also after a failure"
+
+
+def test_a_run_that_asks_no_host_waits_for_nobody(tmp_path: Path) -> None:
+    own = FolderSource(path=tmp_path)
+    index = short_index(tmp_path / "lists", [(GONE, 0, 2.5)], sources=[own])
+    words = [f"data.index={index.index}", f"data.sources=[{own.model_dump_json()}]"]
+    context = context_of(tmp_path / "home", NoRay(Settings(home=tmp_path)), data="audioset:eval", overrides=words)
+    with try_lock(context.settings.fetching_dir / "lock") as is_held:
+        assert is_held
+        with pytest.raises(AssertionError, match="Ray was started"):
+            run_fetch(context, time_of_run=Time(utc_now, _no_sleep))
+
+
+def _no_sleep(_seconds: float) -> None:
+    raise AssertionError("it waits")
 
 
 def summary_of(candidates: int) -> StageSummary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from fetch_doubles import NotingGate
 from fetch_index import short_index
 from media_files import write
 
-from tasks.fetch_results import Fetched, Nowhere
+from tasks.fetch_results import ONLY_COPIES, Fetched, Nowhere
 from tasks.fetch_worker import KEPT, TURNS, FetchWorker, OpenSource
 from uniform_core.corpus.fetching import fetch_key
 from uniform_core.corpus.items import item_json
@@ -55,10 +55,10 @@ class Worker(FetchWorker):
     """A worker with stand-ins for its sources, by their kinds; those of `copies` give what somebody has already."""
 
     standins: dict[str, StandinSource]
-    copies: int
+    copies: Collection[int]
 
     def _sources(self, index: int) -> list[OpenSource]:
-        return [OpenSource(kind, one, n < self.copies) for n, (kind, one) in enumerate(self.standins.items())]
+        return [OpenSource(kind, one, n in self.copies) for n, (kind, one) in enumerate(self.standins.items())]
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +82,20 @@ class Desk:
         self.scratch = next((self.media / "fetching" / "scratch").iterdir()) / "sources"
         self.scratch.mkdir()
 
-    def fetch(self, *answers: Answer, items: Sequence[SourceItem] | None = None, copies: int = 0) -> list[Any]:
-        """What comes of clips, of all where none are given, asked of sources of which the first so many are copies."""
+    def fetch(
+        self,
+        *answers: Answer,
+        items: Sequence[SourceItem] | None = None,
+        copies: Collection[int] = (),
+        only_copies: bool = False,
+        is_alone: bool = False,
+    ) -> list[Any]:
+        """What comes of clips, of all where none are given, asked of sources; the numbers in `copies` are copies."""
         self.worker.copies = copies
         self.worker.standins = {f"source{n}": StandinSource(a, self.scratch) for n, a in enumerate(answers)}
         chosen = self.items if items is None else items
-        rows = [
-            {"work_key": fetch_key(item), "dataset_index": 0, "source": json.dumps(item_json(item))} for item in chosen
-        ]
+        same = {"dataset_index": 0, "is_alone": is_alone} | ({ONLY_COPIES: True} if only_copies else {})
+        rows = [{"work_key": fetch_key(item), "source": json.dumps(item_json(item)), **same} for item in chosen]
         return self.worker.process(rows)
 
     def asked(self, number: int) -> list[list[str]]:
@@ -157,17 +163,70 @@ def test_a_copy_that_stays_with_its_owner_is_linked(desk: Desk, video: Path, tmp
     assert desk.index.fetch(desk.items[0], place.parent) == own.resolve()
 
 
-def test_sources_are_asked_in_their_order_until_one_is_not_without_the_clip(desk: Desk, video: Path) -> None:
+def test_sources_are_asked_in_their_order_until_one_has_the_clip(desk: Desk, video: Path) -> None:
+    """What a host says of a clip is no word about another source; it stands where none has the clip."""
     first, second = desk.items
+    dead, denied = Failed(FailureClass.DEAD, "removed"), Failed(FailureClass.DENIED, "not you")
+
+    def has_second(clip: WantedClip, scratch: Path) -> Outcome:
+        return dead if clip.source_id == first.source_id else whole(video)(clip, scratch)
+
+    results = desk.fetch(always(Absent()), has_second, always(denied), always(Absent()))
+    assert results[0] == dead, "the first host's word, not the last one's"
+    assert isinstance(results[1], Fetched)
+    both = [first.source_id, second.source_id]
+    assert [desk.asked(n) for n in range(4)] == [[both], [both], [[first.source_id]], [[first.source_id]]]
+    [found] = desk.fetch(always(dead), whole(video), items=[first])
+    assert isinstance(found, Fetched)
+    assert found.row["source"] == "source1"
+
+
+def test_behind_a_closed_host_copies_are_asked_and_no_other_host(desk: Desk, video: Path, tmp_path: Path) -> None:
+    """Else the host that comes last would have to carry all that the first one's wall keeps back."""
+    closed = Deferred("host", datetime(2026, 1, 1, tzinfo=UTC))
+    wall = Failed(FailureClass.BOTWALL, "not a bot?")
     dead = Failed(FailureClass.DEAD, "removed")
+    own = always(Found(write(tmp_path / "own.mp4", duration_s=1.0), "own.mp4", is_owned=False))
+    for blocked in (closed, wall):
+        assert desk.fetch(always(blocked), whole(video)) == [blocked, blocked]
+        assert desk.asked(1) == []
+        assert desk.fetch(always(dead), always(blocked)) == [blocked, blocked], "it may still have them"
+        [found] = desk.fetch(always(blocked), whole(video), own, items=desk.items[:1], copies=[2])
+        assert isinstance(found, Fetched), found
+        assert (found.row["source"], desk.asked(1)) == ("source2", [])
+        desk.place(desk.items[0]).unlink()
+
+
+def test_a_source_is_told_what_copies_call_a_clip(desk: Desk) -> None:
+    stems: list[tuple[str, ...]] = []
+
+    def noted(clip: WantedClip, _scratch: Path) -> Outcome:
+        stems.append(clip.stems)
+        return Absent()
+
+    for is_alone in (False, True):
+        desk.fetch(noted, items=desk.items[:1], is_alone=is_alone)
+    assert all(one[:2] == (f"{VIDEO}_0", f"{VIDEO}_0_1000") for one in stems)
+    assert [VIDEO in one for one in stems] == [False, True]
+
+
+def test_where_copies_alone_are_asked_no_host_is(desk: Desk, video: Path, tmp_path: Path) -> None:
+    own = write(tmp_path / "own.mp4", duration_s=1.0)
+    first = desk.items[0]
 
     def has_first(clip: WantedClip, _scratch: Path) -> Outcome:
-        return dead if clip.source_id == first.source_id else Absent()
+        return Found(own, "own.mp4", is_owned=False) if clip.source_id == first.source_id else Absent()
 
-    results = desk.fetch(always(Absent()), has_first, whole(video))
-    assert results[0] == dead
-    assert isinstance(results[1], Fetched)
-    assert (desk.asked(0), desk.asked(2)) == ([[first.source_id, second.source_id]], [[second.source_id]])
+    found, lost = desk.fetch(whole(video), has_first, copies=[1], only_copies=True)
+    assert isinstance(found, Fetched)
+    assert (found.row["source"], desk.asked(0)) == ("source1", [])
+    assert lost == Nowhere("a clip in one of the sources expected, none found in source1")
+
+
+def test_a_set_up_that_cannot_work_is_said_though_another_source_has_the_clip(desk: Desk, video: Path) -> None:
+    fault = Failed(FailureClass.CONFIG, "no JS runtime")
+    assert desk.fetch(always(fault), whole(video)) == [fault, fault]
+    assert desk.asked(1) == []
 
 
 def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(
@@ -175,11 +234,11 @@ def test_a_damaged_copy_of_somebodys_own_stands_in_no_other_sources_way(
 ) -> None:
     own = tmp_path / "own.mp4"
     own.write_bytes(b"not a video")
-    result = desk.fetch(always(Found(own, str(own), is_owned=False)), whole(video), items=desk.items[:1], copies=1)[0]
+    result = desk.fetch(always(Found(own, str(own), is_owned=False)), whole(video), items=desk.items[:1], copies=[0])[0]
     assert isinstance(result, Fetched)
     assert result.row["source"] == "source1"
     assert not desk.place(desk.items[0]).is_symlink()
-    alone = desk.fetch(always(Found(own, str(own), is_owned=False)), items=desk.items[1:], copies=1)[0]
+    alone = desk.fetch(always(Found(own, str(own), is_owned=False)), items=desk.items[1:], copies=[0])[0]
     assert isinstance(alone, Failed)
     assert (alone.failure, alone.is_final) == (FailureClass.BAD_MEDIA, True)
     assert own.read_bytes() == b"not a video", "it is its owner's"
@@ -196,15 +255,15 @@ def test_a_member_that_an_archive_gives_damaged_or_refuses_is_asked_of_the_next_
     def archive(clip: WantedClip, scratch: Path) -> Outcome:
         return damaged(clip, scratch) if clip.source_id == desk.items[0].source_id else refused
 
-    results = desk.fetch(archive, always(Absent()), whole(video), copies=1)
+    results = desk.fetch(archive, always(Absent()), whole(video), copies=[0])
     assert [type(result) for result in results] == [Fetched, Fetched]
     assert {result.row["source"] for result in results} == {"source2"}
     for item in desk.items:
         desk.place(item).unlink()
-    first, second = desk.fetch(archive, always(refused), copies=2)
+    first, second = desk.fetch(archive, always(refused), copies=[0, 1])
     assert (first.failure, second) == (FailureClass.BAD_MEDIA, refused), "where all copies are bad: what the first was"
     dead = Failed(FailureClass.DEAD, "removed")
-    assert desk.fetch(archive, always(dead), copies=1) == [dead, dead], "what may still come of it, its host says"
+    assert desk.fetch(archive, always(dead), copies=[0]) == [dead, dead], "what may still come of it, its host says"
     assert desk.left_over() == []
 
 
@@ -255,7 +314,7 @@ def test_a_name_that_is_no_text_is_written_as_text(desk: Desk, tmp_path: Path) -
     copies = FolderSource(path=tmp_path / "copies").open(Means(desk.scratch, NotingGate()))
     for source in ("source0", KEPT):
         [result] = desk.fetch(
-            lambda clip, _: copies.fetch(WantedVideo("d", VIDEO, (clip,)))[name], items=desk.items[:1], copies=1
+            lambda clip, _: copies.fetch(WantedVideo("d", VIDEO, (clip,)))[name], items=desk.items[:1], copies=[0]
         )
         assert isinstance(result, Fetched), result
         assert result.row["source"] == source

@@ -24,6 +24,8 @@ from index_files import (
 )
 from pydantic import ValidationError
 
+from uniform_core.build import build_run
+from uniform_core.corpus.leakage import guarded_videos
 from uniform_core.datasets import (
     AistppConfig,
     AudioSetConfig,
@@ -194,6 +196,33 @@ def test_landscape_has_its_nine_classes_and_says_what_is_wrong_with_a_line(tmp_p
     assert f"{ids[3]}_000180 of landscape.csv, line 5 found" in said[1]
     assert "'snowing' found" in said[2]
     assert "'dev' found" in said[3]
+
+
+def test_a_clip_with_lines_of_two_splits_is_scored_and_not_trained_on(tmp_path: Path):
+    """Whichever line comes first. A list of one split has it in either: the other's lines say nothing there."""
+    first, second, third = made_up_ids(3)
+    rows = [
+        (first, 0, "raining", "train"),
+        (second, 0, "thunder", "test"),
+        (first, 0, "raining", "test"),
+        (second, 0, "thunder", "train"),
+        (third, 0, "explosion", "train"),
+        (third, 0, "explosion", "train"),
+    ]
+    write_texts(tmp_path, {"landscape.csv": landscape_csv(rows)})
+    whole, test, train = (LandscapeConfig(index=tmp_path, split=split) for split in (None, "test", "train"))
+    one, two, three = (f"{video}_000000" for video in (first, second, third))
+    assert {name: item.split for name, item in clips_of(whole).items()} == {two: "test", one: "test", three: "train"}
+    assert reasons_of(whole) == [
+        f"landscape.csv, line 2: a clip of train alone expected, {one} found, in test by landscape.csv, line 4",
+        f"landscape.csv, line 5: a clip of train alone expected, {two} found, in test by landscape.csv, line 3",
+        f"landscape.csv, line 7: a clip that was not listed before expected, {three} of landscape.csv, line 6 found",
+    ]
+    assert (list(clips_of(test)), reasons_of(test)) == ([two, one], [])
+    assert (list(clips_of(train)), len(reasons_of(train))) == ([one, two, three], 1)
+    run = build_run("nano", data="landscape:train", overrides=[f"data.index={tmp_path}"])
+    guarded = run.model_copy(update={"guard_against": (test,)})
+    assert guarded_videos(guarded, train.items(run.spec)).keys() == {first, second}, "all that the split lists"
 
 
 def test_aistpp_is_one_camera_of_the_cross_modal_split_with_genres_spelled_out(folder: Path):

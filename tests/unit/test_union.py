@@ -201,6 +201,15 @@ def test_a_split_of_one_member_or_of_all_is_asked_for_by_its_name() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             build_run("nano", data=data, overrides=words)
+    for data, words in (
+        ("audioset:strong", ["evaluate.split=audioset:eval"]),
+        ("landscape+audioset:train", ["evaluate.split=audioset:eval"]),
+        ("landscape+audioset:eval", ["evaluate.reference_split=audioset:train"]),
+        ("landscape:train+audioset:train", ["evaluate.split=audioset:eval"]),
+    ):
+        with pytest.raises(ConfigError, match=f"'{words[0].partition('=')[2]}' must be one of"):
+            build_run("nano", data=data, overrides=words)
+    assert build_run("nano", data="landscape+audioset", overrides=["evaluate.split=audioset:eval"])
     name = SplitName.of("a:b:test")
     assert name.has("a:b", "test")
     assert not name.has("b", "test")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -80,20 +81,25 @@ def fetch_key(item: SourceItem) -> str:
 
 
 def fetch_candidates(config: RunConfig, listed: Iterable[ListedItem]) -> pa.Table:
-    """One row for each clip and each bad line of the run's indexes, with the whole item as JSON (`source`)."""
+    """One row for each clip and each bad line of the run's indexes, with the whole item as JSON (`source`).
+
+    `is_alone`: the clip's video has no other clip in these lists.
+    """
     indexes = index_datasets(config)
+    own = [one for one in listed if one.dataset_index in indexes]
+    clips = Counter((one.item.dataset, one.item.video_id) for one in own)
     rows = [
         {
             "work_key": fetch_key(one.item),
             "item": f"{one.item.dataset}/{one.item.source_id}",
             **{name: getattr(one.item, name) for name in ("dataset", "source_id", "split", "video_id")},
             "dataset_index": one.dataset_index,
+            "is_alone": clips[one.item.dataset, one.item.video_id] == 1,
             "source": json.dumps(item_json(one.item)),
         }
-        for one in listed
-        if one.dataset_index in indexes
+        for one in own
     ]
-    fields = [*((name, pa.string()) for name in _COLUMNS), ("dataset_index", pa.int64())]
+    fields = [*((name, pa.string()) for name in _COLUMNS), ("dataset_index", pa.int64()), ("is_alone", pa.bool_())]
     return pa.Table.from_pylist(rows, schema=pa.schema(fields))
 
 

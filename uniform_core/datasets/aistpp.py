@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-from uniform_core.datasets.index import IndexDataset, too_many
+from uniform_core.datasets.index import IndexDataset
 from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, shown
+from uniform_core.datasets.index_once import too_many
 from uniform_core.datasets.official import AIST_MEDIA, AIST_TERMS, AISTPP_IGNORED, AISTPP_LISTS, AISTPP_VIDEOS
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.indexes import IndexFile

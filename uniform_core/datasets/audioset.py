@@ -13,12 +13,13 @@ from typing import ClassVar, Final, Literal, Self, get_args
 from pydantic import Field
 from typing_extensions import override
 
-from uniform_core.datasets.index import MOST_CLIPS, IndexDataset, too_many
+from uniform_core.datasets.index import MOST_CLIPS, IndexDataset
 from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, shown
 from uniform_core.datasets.index_names import label_of, ms_name, seconds, span_of, split_ms, youtube_id
+from uniform_core.datasets.index_once import too_many
 from uniform_core.datasets.official import AUDIOSET_LABELS, AUDIOSET_LISTS, AUDIOSET_STRONG_LABELS
 from uniform_core.fetching.indexes import IndexFile
-from uniform_core.types import Window
+from uniform_core.types import SourceItem, Window
 
 Subset = Literal["balanced", "strong"]
 CLIP_S: Final = 10.0
@@ -63,6 +64,18 @@ class AudioSetConfig(IndexDataset):
     def companions(self) -> tuple[IndexFile, ...]:
         weak = (AUDIOSET_LABELS,) if set(self._parts) - {"strong"} else ()
         return (*weak, AUDIOSET_STRONG_LABELS) if "strong" in self._parts else weak
+
+    @override
+    def other_stems(self, item: SourceItem, *, is_alone: bool) -> tuple[str, ...]:
+        """Downloaders write the span in ms, in hundredths or in seconds; the video's name alone is its only clip's."""
+        assert item.span is not None  # every line has one
+        start_s, end_s = item.span.start_s, item.span.end_s
+        spans = [f"{round(start_s * n)}_{round(end_s * n)}" for n in (1000, 100)]
+        spans.append(f"{start_s:.3f}_{end_s:.3f}")
+        stems = [f"{item.video_id}_{span}" for span in spans]
+        if is_alone:
+            stems.append(f"{item.video_id}")
+        return (*stems, *(f"Y{stem}" for stem in (item.source_id, *stems)))  # no name may begin with a -: some have a Y
 
     @override
     def listed(self) -> Iterator[ListedClip | BadLine]:

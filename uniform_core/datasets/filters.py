@@ -23,7 +23,7 @@ class Filters(Frozen):
     drop_still: bool = False
     min_on_screen: Agreement | None = None
     max_offset_s: PositiveFloat | None = None  # of the sound against the picture, either way
-    screener: str = "tinysync"
+    screener: str = "tinysync"  # one of those that there are: the run's config looks
 
     @property
     def is_empty(self) -> bool:

@@ -7,7 +7,7 @@ that cannot be used is an item, too, so that it has its reason in the ledger, wi
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
@@ -16,9 +16,10 @@ from typing_extensions import override
 
 from uniform_core.datasets.base import DatasetConfig
 from uniform_core.datasets.index_lines import BadLine, BadValueError, Form, ListedClip, Row, read_rows
+from uniform_core.datasets.index_once import each_once
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fetching.entries import is_text
-from uniform_core.fetching.indexes import BY_HAND, IndexFile, ensure_index, pinned_path
+from uniform_core.fetching.indexes import IndexFile, ensure_index, pinned_path
 from uniform_core.fetching.sources import AnySource, SourceConfig, YoutubeSource
 from uniform_core.fetching.wanted import WantedClip, WantedVideo
 from uniform_core.pinned import sha256_of
@@ -104,6 +105,10 @@ class IndexDataset(DatasetConfig):
         """Where a video is, where the dataset itself says so."""
         return None
 
+    def other_stems(self, item: SourceItem, *, is_alone: bool) -> tuple[str, ...]:  # noqa: ARG002  (members use it)
+        """What copies call a clip otherwise; `is_alone`: its video has no other clip in the lists of the run."""
+        return ()
+
     def fingerprint_params(self) -> dict[str, Any]:
         """Places do not enter: the same clip is the same wherever its file and its list came from."""
         return {**self.model_dump(mode="json", exclude={"index", "sources"}), "version": VERSION}
@@ -181,12 +186,12 @@ class IndexDataset(DatasetConfig):
     def items(self, spec: AVSpec) -> Iterator[SourceItem]:
         """Every clip and every line that cannot be used, in the order of the lists. The network is not asked."""
         listed, bad, last = 0, 0, None
-        for line in self._each_once():
+        for line in each_once(self.listed, splits=self.splits, only=self.split, most=MOST_CLIPS):
             if isinstance(line, BadLine):
                 bad, last = bad + 1, line
                 if bad <= MOST_BAD_LINES:
                     yield self._bad_item(line, str(line.number), line.reason)
-            elif self.split in (None, line.split):
+            else:
                 listed += 1
                 yield self._item(line, spec)
                 if listed == self.limit:
@@ -209,12 +214,16 @@ class IndexDataset(DatasetConfig):
             return Rejection("not_fetched", f"a fetched file expected, {found} found", terminal=False)
         return path.resolve() if path.is_symlink() else path
 
-    def videos(self, items: Iterable[SourceItem]) -> Iterator[WantedVideo]:
-        """The videos of items with all their clips, in the order in which each is named first; no bad lines."""
+    def videos(self, items: Iterable[SourceItem], *, alone: Container[str] = ()) -> Iterator[WantedVideo]:
+        """The videos of items with all their clips, in the order in which each is named first; no bad lines.
+
+        `alone` are the ids of clips whose videos have no other clip in the run's lists.
+        """
         clips: dict[str, list[WantedClip]] = {}
         for item in items:
             if item.video_id is not None:
-                clips.setdefault(item.video_id, []).append(WantedClip(item.source_id, item.span))
+                stems = self.other_stems(item, is_alone=item.source_id in alone)
+                clips.setdefault(item.video_id, []).append(WantedClip(item.source_id, item.span, stems))
         for video_id, wanted in clips.items():
             yield WantedVideo(self.name, video_id, tuple(wanted), url=self.url_of(video_id))
 
@@ -275,25 +284,3 @@ class IndexDataset(DatasetConfig):
             split=self.split or self.splits[0],
             attributes={INDEX: line.file, BAD_LINE: f"{line.file}, line {line.number}: {reason}"},
         )
-
-    def _each_once(self) -> Iterator[ListedClip | BadLine]:
-        """The lines, where one that names a clip again is a bad one. Raises ConfigError for more than lists have."""
-        places: dict[str, str] = {}
-        for line in self.listed():
-            if isinstance(line, BadLine):
-                yield line
-            elif line.source_id in places:
-                reason = (
-                    f"a clip that was not listed before expected, {line.source_id} of {places[line.source_id]} found"
-                )
-                yield BadLine(line.file, line.number, reason)
-            elif len(places) == MOST_CLIPS:
-                raise too_many(line.file, MOST_CLIPS, "clips")
-            else:
-                places[line.source_id] = line.place
-                yield line
-
-
-def too_many(file: str, most: int, what: str) -> ConfigError:
-    """What is said of a file with more than any such list has."""
-    return ConfigError(file, expected=f"at most {most:,} {what}", found="more", fix=BY_HAND)

@@ -12,6 +12,8 @@ import os
 import ssl
 import urllib.request
 from collections.abc import Callable
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Final
 from urllib.error import HTTPError, URLError
@@ -25,6 +27,7 @@ from uniform_core.errors import UniformError
 from uniform_core.files import storage_error, write_text
 
 CHUNK: Final = 1 << 16
+SETTLED: Final = timedelta(minutes=1)  # who has not changed for so long, by the server's own clock, will be told apart
 MOST_DIGITS: Final = 18  # of a length in bytes
 _BUSY: Final = (408, 425, 429)  # and every 5xx: the same request may succeed later
 _LATER: Final = "Run the same command again: it goes on where it was."
@@ -85,7 +88,7 @@ def drop(part: Path) -> None:
 
 def _go_on(remote: Remote, part: Path, *, heard: Callable[[int], None], patience: Patience) -> None:
     """One connection: from where the partial file ends, or from the start."""
-    here, mark = _size_of(part), _mark_of(part)
+    here, mark, whole = _size_of(part), *_mark_of(part)
     if here == remote.size_bytes:
         return
     if here > (remote.size_bytes or remote.most_bytes) or (here and mark is None and remote.sha256 is None):
@@ -100,13 +103,13 @@ def _go_on(remote: Remote, part: Path, *, heard: Callable[[int], None], patience
         raise _Cut("what was here was not the beginning of it") from past
     with response:
         start = _start_of(remote, response, here=here)
-        if start and mark is not None and response.headers.get("ETag", mark) != mark:
+        total = _total_of(remote, response, start=start)
+        if start and (_is_other(response, mark) or (None not in (whole, total) and whole != total)):
             part.unlink()
             raise _Cut("the file has changed since it was begun")
-        total = _total_of(remote, response, start=start)
         require_room(part.parent, (total or 0) - start, item=remote.url, fix=remote.room)
         if start == 0:
-            _begin(part, response)
+            _begin(part, response, total=total)
         _copy(remote, response, part, start=start, total=total, heard=heard, patience=patience)
 
 
@@ -248,23 +251,49 @@ def _size_of(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
 
 
-def _mark_of(part: Path) -> str | None:
-    """What the server called the file when the partial one was begun."""
-    return _kept(part).read_text() if _kept(part).is_file() else None
+def _mark_of(part: Path) -> tuple[str | None, int | None]:
+    """What the server called the file when the partial one was begun, and how long it said that the whole is."""
+    if not _kept(part).is_file():
+        return None, None
+    mark, _, whole = _kept(part).read_text().partition("\n")
+    return mark, _number(whole)
+
+
+def _is_other(response: http.client.HTTPResponse, mark: str | None) -> bool:
+    """Whether the server calls the file something else than `mark` by now."""
+    if mark is None:
+        return False
+    return bool(response.headers.get("ETag" if mark.startswith('"') else "Last-Modified", mark) != mark)
 
 
 def _kept(part: Path) -> Path:
     return part.with_name(part.name + ".etag")
 
 
-def _begin(part: Path, response: http.client.HTTPResponse) -> None:
-    """Nothing is here but the server's strong mark of the file; a weak one does not tell bytes apart."""
-    mark = response.headers.get("ETag", "")
+def _begin(part: Path, response: http.client.HTTPResponse, *, total: int | None) -> None:
+    """Nothing is here but the server's mark of the file that tells its bytes apart, where it gave one."""
     drop(part)
-    if mark.startswith('"') and mark.isprintable():
-        write_text(_kept(part), mark)
+    mark = _strong_mark(response)
+    if mark is not None:
+        write_text(_kept(part), mark if total is None else f"{mark}\n{total}")
     else:
         part.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _strong_mark(response: http.client.HTTPResponse) -> str | None:
+    """The file's strong ETag; else when it was changed last, where that was so long ago that it is as good.
+
+    Within the clock's step a file may change twice. Source: RFC 9110, section 8.8.2.2.
+    """
+    mark = response.headers.get("ETag", "")
+    if mark.startswith('"') and mark.isprintable():
+        return mark
+    changed, now = response.headers.get("Last-Modified", ""), response.headers.get("Date", "")
+    try:
+        age = parsedate_to_datetime(now) - parsedate_to_datetime(changed)
+    except (TypeError, ValueError, OverflowError):  # missing, no date, or one with and one without a zone
+        return None
+    return changed if age >= SETTLED and changed.isprintable() else None
 
 
 def _number(text: str) -> int | None:

@@ -27,16 +27,19 @@ MOST_REASON: Final = 300
 # A guest may look at about 300 videos an hour. Source: yt-dlp's wiki, Extractors, "This content isn't available".
 YOUTUBE: Final = Rate(per_s=300 / HOUR_S)
 YOUTUBE_MEDIA: Final = Rate(per_s=2.0, burst=4)
+KNOWN_RATES: Final[Mapping[str, Rate]] = {"youtube.com": YOUTUBE, "googlevideo.com": YOUTUBE_MEDIA}
 
 
 class HostRules(Frozen):
     """How hosts are asked. A name in `rates` stands for the host and all below it, which then share one rate.
 
+    What `rates` does not name keeps its rate of `KNOWN_RATES`: who slows a mirror down does not let YouTube go.
+
     A bot wall closes a host for `botwall_pause_s` to twice that, a rate limit for `rate_limit_pause_s`, both doubled
     each time in a row up to `most_pause_s`; and never for less than the host asked for, up to a week.
     """
 
-    rates: Mapping[str, Rate] = {"youtube.com": YOUTUBE, "googlevideo.com": YOUTUBE_MEDIA}
+    rates: Mapping[str, Rate] = KNOWN_RATES
     other_rate: Rate = Rate(per_s=4.0, burst=4)
     botwall_pause_s: PositiveFloat = HOUR_S
     rate_limit_pause_s: PositiveFloat = HOUR_S
@@ -44,17 +47,21 @@ class HostRules(Frozen):
     probe_s: PositiveFloat = 900.0
 
     def key_of(self, host: str) -> str:
-        """The name under which a host is counted: the longest in `rates` that stands for it, else its own.
+        """The name under which a host is counted: the longest with a rate that stands for it, else its own.
 
         >>> HostRules().key_of("rr3---sn-x.GoogleVideo.com"), HostRules().key_of("host.example")
         ('googlevideo.com', 'host.example')
         """
         low = host.lower().rstrip(".")
-        fitting = [name for name in self.rates if low == name or low.endswith(f".{name}")]
+        fitting = [name for name in self._rates if low == name or low.endswith(f".{name}")]
         return max(fitting, key=len, default=low)
 
     def rate_of(self, host: str) -> Rate:
-        return self.rates.get(self.key_of(host), self.other_rate)
+        return self._rates.get(self.key_of(host), self.other_rate)
+
+    @property
+    def _rates(self) -> Mapping[str, Rate]:
+        return {**KNOWN_RATES, **self.rates}
 
 
 class HostGates:

@@ -36,10 +36,27 @@ class Absent:
 
 
 @dataclass(frozen=True)
+class Addresses:
+    """Where a source looks for all videos: what is the same of their addresses, up to `{video_id}`.
+
+    Where `most_missing` of them in a row are not there, and none ever was, it is the address that is wrong.
+    """
+
+    pattern: str
+    most_missing: int
+
+    @property
+    def prefix(self) -> str:
+        """How the address of every video begins."""
+        return self.pattern.partition("{video_id}")[0]
+
+
+@dataclass(frozen=True)
 class Failed:
     """The source failed at the clip. `retry_after_s` is what the host itself said.
 
-    `is_final`: another try would find the same bytes, whatever the policy of the class is.
+    `is_final`: another try would find the same bytes, whatever the policy of the class is. `nothing_at` is where the
+    host had no file for the video, which is the video's fault or the address's.
     """
 
     failure: FailureClass
@@ -47,6 +64,7 @@ class Failed:
     http_status: int | None = None
     retry_after_s: float | None = None
     is_final: bool = False
+    nothing_at: Addresses | None = None
 
 
 @dataclass(frozen=True)

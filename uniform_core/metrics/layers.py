@@ -37,6 +37,8 @@ ORIGINAL_LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
     "c3d_ucf101": ("log_probabilities", "rate_hz", "movement"),
 }
 
+SCREENERS: Final = ("tinysync",)  # by which a filter of clips can ask: `screening` has them
+
 _JUDGES: Final[Mapping[str, Modality]] = {
     "tinyvideo": Modality.VIDEO,
     "tinymel": Modality.AUDIO,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from uniform_core.config import RunConfig
-from uniform_core.data_words import lists_split
+from uniform_core.datasets.listed_splits import lists_split
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.paper_tables.values import METRICS, TABLES, UNIMODAL, PaperValue
 from uniform_core.types import Task

@@ -55,6 +55,11 @@ class SourceConfig(Member):
 
     is_copy: ClassVar[bool] = False
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where it looks on this machine, as the config says it."""
+        return ()
+
     @abstractmethod
     def open(self, means: Means) -> Source:
         """The source, ready. Raises ConfigError where its place or its tools are not there."""

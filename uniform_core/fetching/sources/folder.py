@@ -20,7 +20,10 @@ MEDIA: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv
 
 
 class FolderSource(SourceConfig):
-    """A folder; a clip is the file that is called `<source_id>.mp4`, or with another suffix of media."""
+    """A folder; a clip is the file that is called `<source_id>.mp4`, or with another suffix of media.
+
+    Where there is none, it is the file by the first other name that copies of the dataset have for it.
+    """
 
     is_copy: ClassVar[bool] = True
     kind: Literal["folder"] = "folder"
@@ -30,6 +33,11 @@ class FolderSource(SourceConfig):
     @classmethod
     def example(cls) -> FolderSource:
         return cls(path=Path("copies"))
+
+    @property
+    @override
+    def places(self) -> tuple[Path, ...]:
+        return (self.path,)
 
     @override
     def open(self, means: Means) -> OpenFolder:
@@ -71,7 +79,7 @@ class OpenFolder:
         """Nothing is held open."""
 
     def _outcome(self, clip: WantedClip) -> Outcome:
-        path = self._listed.get(clip.source_id)
+        path = next((self._listed[stem] for stem in clip.stems if stem in self._listed), None)
         if path is None:
             return Absent()
         problem = why_not(path, self._root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -16,7 +17,7 @@ from uniform_core.download import Patience, Remote, RemoteError, download, drop
 from uniform_core.errors import ConfigError
 from uniform_core.fetching.classes import FailureClass
 from uniform_core.fetching.gate import asked
-from uniform_core.fetching.outcome import Absent, Deferred, Failed, Found, FoundVideo, Outcome
+from uniform_core.fetching.outcome import Absent, Addresses, Deferred, Failed, Found, FoundVideo, Outcome
 from uniform_core.fetching.sources.base import Means, SourceConfig
 from uniform_core.fetching.statuses import of_download
 from uniform_core.fetching.wanted import WantedVideo
@@ -26,6 +27,7 @@ from uniform_core.settings import web_address_mistake
 from uniform_core.types import Count, PositiveFloat
 
 MOST_CONNECTIONS: Final = 50  # of one call; the next call goes on where the last of them was
+MOST_MISSING: Final = 20
 PAUSE_S: Final = 0.5  # before the next connection, doubled with each that brought nothing
 
 
@@ -33,7 +35,8 @@ class HttpSource(SourceConfig):
     """Videos at `url`, in which `{video_id}` stands for the id; without it each video's own address is used.
 
     Nothing is asked but `url`'s host and `hosts`, also where a server sends on to another. Where the owner has `terms`,
-    nothing is fetched until `accept_terms` says that a person has read them.
+    nothing is fetched until `accept_terms` says that a person has read them. Where `most_missing` videos in a row are
+    not there, and no file ever came from there, the run stops: the address is wrong.
     """
 
     kind: Literal["http"] = "http"
@@ -45,6 +48,7 @@ class HttpSource(SourceConfig):
     most_s: PositiveFloat = 1800.0
     silence_s: PositiveFloat = 30.0
     tries: Count = Field(default=4, le=20)  # connections in a row that brought nothing
+    most_missing: Count = Field(default=MOST_MISSING, exclude_if=lambda value: value == MOST_MISSING)
 
     @model_validator(mode="after")
     def _has_places(self) -> Self:
@@ -101,6 +105,9 @@ class OpenHttp:
             return {clip.source_id: failed for clip in video.clips}
         name = part_name(video.video_id, digest([video.dataset, url]))
         found = self._got(url, host, name)
+        if isinstance(found, Failed) and found.failure is FailureClass.DEAD:
+            pattern = self._config.url or f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/"
+            found = replace(found, nothing_at=Addresses(pattern, self._config.most_missing))
         if not isinstance(found, Path):
             return {clip.source_id: found for clip in video.clips}
         if len(video.clips) == 1 and video.clips[0].span is None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
@@ -28,8 +29,9 @@ LISTS: Final = "tars"  # the folder of listings, and of what was unpacked, in th
 
 
 class TarSource(SourceConfig):
-    """One or more archives, or folders of them; a clip is the member that is called `<source_id>.mp4`.
+    """One or more archives, or folders of them; a clip is the member that is called `<source_id>.mp4`, or otherwise.
 
+    The names that copies of the dataset have for it are looked for in their order, each in all archives.
     A compressed archive is unpacked once, into the cache: it takes as much room again.
     """
 
@@ -41,6 +43,11 @@ class TarSource(SourceConfig):
     @classmethod
     def example(cls) -> TarSource:
         return cls(paths=(Path("copies.tar"),))
+
+    @property
+    @override
+    def places(self) -> tuple[Path, ...]:
+        return self.paths
 
     @override
     def open(self, means: Means) -> OpenTars:
@@ -66,17 +73,17 @@ class OpenTars:
     def _outcome(self, clip: WantedClip) -> Outcome:
         """The clip from the first archive that has it; a failure only where none has it whole."""
         failed: Failed | None = None
-        for archive, listing in self._listed():
+        for stem, (archive, listing) in product(clip.stems, list(self._listed())):
             name = portable_path(archive.path)
-            listed = listing.clips.get(clip.source_id)
+            listed = listing.clips.get(stem)
             if listed is not None:
-                path = self._handed_out(archive, clip.source_id, listed, is_packed=listing.is_packed)
+                path = self._handed_out(archive, stem, listed, is_packed=listing.is_packed)
                 if path is not None:
-                    return Found(path, f"{name}#{clip.source_id}{listed.suffix}")
-                failed = Failed(FailureClass.BAD_MEDIA, f"{name}: {clip.source_id} cannot be read again")
-            elif failed is None and clip.source_id in listing.refused:
-                why = listing.refused[clip.source_id]
-                failed = Failed(why.failure, f"{name}, member {clip.source_id}: {why.message}", is_final=True)
+                    return Found(path, f"{name}#{stem}{listed.suffix}")
+                failed = Failed(FailureClass.BAD_MEDIA, f"{name}: {stem} cannot be read again")
+            elif failed is None and stem in listing.refused:
+                why = listing.refused[stem]
+                failed = Failed(why.failure, f"{name}, member {stem}: {why.message}", is_final=True)
         return failed or Absent()
 
     def _listed(self) -> Iterator[tuple[Archive, TarListing]]:
