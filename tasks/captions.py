@@ -88,10 +88,13 @@ def token_count(encoder: TextEncoderConfig) -> TokenCount:
 
 
 def run_captions(context: RunContext) -> list[StageSummary]:
-    """Let every captioner of the run caption the clips that it has not captioned yet; one summary each."""
+    """Let every captioner of the run caption the clips that it has not captioned yet; one summary each.
+
+    Raises StageFailedError, after all of them have worked, for the first that failed at every clip or at too many.
+    """
     clips, config = context.clips(), context.config
     uncounted = why_uncounted(config.text)
-    return [
+    summaries = [
         _with_quality(
             context,
             captioner,
@@ -107,6 +110,7 @@ def run_captions(context: RunContext) -> list[StageSummary]:
         )
         for captioner in config.captioners
     ]
+    return [summary.require_accepted(max_reject_fraction=config.reject_limit) for summary in summaries]
 
 
 def _stage(context: RunContext, captioner: CaptionerConfig, *, counts: bool) -> Stage:

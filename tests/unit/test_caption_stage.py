@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from scripted_captioner import ASKED, ScriptedConfig
 
 import tasks.caption_reader
 import tasks.captions
+from flows.cli import work
+from flows.cli.main import main
 from tasks.captions import run_captions
 from tasks.context import RunContext
-from tasks.stage import StageSummary
+from tasks.stage import StageFailedError, StageSummary
 from uniform_core.build import build_run
 from uniform_core.captioners import ClassLabelConfig
 from uniform_core.captions import cleaning
@@ -158,6 +160,33 @@ def test_a_rerun_does_only_what_can_be_tried_again(catalog):
     ASKED.clear()
     assert caption(catalog).done == 0
     assert ASKED == []
+
+
+def test_a_captioner_that_fails_at_every_clip_or_too_many_fails_the_stage_after_all_have_worked(catalog):
+    everyone = tuple(clip["clip_id"] for clip in CLIPS)
+    broken = ScriptedConfig(failing=everyone, asks="What is heard?")
+    context = context_of(catalog, broken, CLIPS)
+    both = context.config.model_copy(update={"captioners": (broken, ScriptedConfig())})
+    with pytest.raises(StageFailedError, match=r"a result for at least one of 4 items.*4 captioner_error") as failed:
+        run_captions(replace(context, config=both))
+    assert (failed.value.summary.failed, catalog.read("captions").num_rows) == (4, 4), "the other one has done its work"
+    bounded = context.config.model_copy(update={"max_reject_fraction": 0.5})
+    some = [ScriptedConfig(failing=everyone[:n], asks=f"Which {n}?") for n in (2, 3)]
+    run_captions(replace(context, config=bounded.model_copy(update={"captioners": (some[0],)})))
+    with pytest.raises(StageFailedError, match="at most 50% of 4 items rejected"):
+        run_captions(replace(context, config=bounded.model_copy(update={"captioners": (some[1],)})))
+
+
+def test_no_version_is_made_after_a_stage_that_failed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("UNIFORM_HOME", str(tmp_path / "home"))
+    catalog = open_catalog(tmp_path / "home")
+    catalog.insert("clips", [{name: clip[name] for name in clip_row(0)} for clip in CLIPS])
+    broken = ScriptedConfig(failing=tuple(clip["clip_id"] for clip in CLIPS))
+    monkeypatch.setattr(work, "_as_flows", lambda *_given: run_captions(context_of(catalog, broken, CLIPS)))
+    words = ["captions", "build", "--preset", "nano", "--corpus", "main", "--policy", "label", "--activate"]
+    assert main(words) == StageFailedError.exit_code
+    assert "a result for at least one of 4 items" in " ".join(capsys.readouterr().err.split())
+    assert (catalog.read("corpora").num_rows, catalog.read("corpus_events").num_rows) == (0, 0)
 
 
 def test_two_runs_at_once_commit_nothing_twice(catalog):
