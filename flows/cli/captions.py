@@ -14,6 +14,7 @@ from typing import Any
 from flows.cli.captions_words import HANDLERS
 from flows.cli.show import print_json, table
 from uniform_core.catalog import Catalog
+from uniform_core.corpus.caption_policy_check import require_captioners
 from uniform_core.corpus.caption_versions import corpus_versions
 from uniform_core.errors import ConfigError
 from uniform_core.settings import load_settings
@@ -50,6 +51,8 @@ def build(arguments: argparse.Namespace) -> int:
     wanted = wanted_of(arguments)
     if wanted is not None and wanted.select_only:
         return select_only(arguments, wanted)
+    if wanted is not None and wanted.policy is not None:  # a wrong name is told before hours of captioning
+        require_captioners(Catalog.open(load_settings()), wanted.policy)
     from flows.cli.work import stage
 
     # Captioning asks no corpus: one that is built for the first time may be named in the words of the run.

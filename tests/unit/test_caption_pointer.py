@@ -68,6 +68,15 @@ def test_what_is_not_there_cannot_be_activated_or_rolled_back(catalog, versions)
         rollback(catalog, "other", run_id="run")
 
 
+def test_a_version_without_captions_cannot_be_activated(catalog, versions):
+    activate(catalog, versions[0].name, run_id="run")
+    empty = build(catalog, policy({"captioner": "vlm", "statuses": ["refused"]}), days=5)
+    for word in (empty.name, "main"):
+        with pytest.raises(ConfigError, match=rf"{empty.name}: expected a version that has captions"):
+            activate(catalog, word, run_id="run")
+    assert active(catalog) == versions[0].version
+
+
 def test_of_many_at_once_each_has_its_own_place(catalog, versions):
     threads = [
         threading.Thread(target=activate, args=(catalog, one.name), kwargs={"run_id": "run"})

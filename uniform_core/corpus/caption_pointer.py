@@ -24,6 +24,13 @@ def activate(catalog: Catalog, word: str, *, run_id: str, clock: Clock = utc_now
     Raises ConfigError for a version that is not there.
     """
     wanted = _newest_of(catalog, word) if "@" not in word else corpus_version(catalog, word)
+    if not wanted.clips:
+        raise ConfigError(
+            f"corpus {wanted.name}",
+            expected="a version that has captions",
+            found="none of any clip",
+            fix="Caption first, or correct its policy: `uniform captions show --corpus` shows it.",
+        )
     for _ in range(_TRIES):
         events = pointer_events(catalog, wanted.corpus)
         if _stack_of(events)[-1:] == [wanted.version]:
