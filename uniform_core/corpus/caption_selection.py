@@ -33,10 +33,11 @@ class Relations:
 
 @dataclass(frozen=True)
 class Range:
-    """Clips from one id (not itself) until another; None for no end."""
+    """Clips from one id (not itself) until another; None for no end. With `ids` these alone, a page of them at most."""
 
     after: str | None = None
     until: str | None = None
+    ids: tuple[str, ...] | None = None
 
 
 NEWEST: Final = Relations()
@@ -150,6 +151,10 @@ def _within(among: Range, side: str, parameters: dict[str, Any]) -> str:
         if value is not None:
             parameters[f"{side}{name}"] = value
             conditions.append(f"c.clip_id {sign} ${side}{name}")
+    if among.ids is not None:
+        names = {f"{side}id{place}": clip_id for place, clip_id in enumerate(among.ids)}
+        parameters |= names
+        conditions.append(f"c.clip_id IN ({', '.join(f'${name}' for name in names)})" if names else "false")
     return " AND ".join(conditions) or "true"
 
 
