@@ -113,6 +113,20 @@ def test_a_text_of_many_clips_is_flagged_and_left_to_the_next_selector_where_tha
     assert version.by_selector == (1, 3)
 
 
+def test_a_class_that_many_clips_have_is_no_duplicate(catalog):
+    for n in range(3):
+        say(catalog, n, "dog", "class_label")
+        say(catalog, n + 3, "i see a video", "vlm")
+    both = build(catalog, policy({"captioner": "vlm"}, {"captioner": "class_label"}, duplicate_copies=3))
+    rows = corpus_captions(catalog, both, columns=["captioner", "copies", "flags"]).to_pylist()
+    assert (
+        rows
+        == [{"captioner": "class_label", "copies": 3, "flags": []}] * 3
+        + [{"captioner": "vlm", "copies": 3, "flags": ["duplicate"]}] * 3
+    )
+    assert both.flagged == 3
+
+
 def test_a_caption_of_frames_that_are_no_longer_the_clips_does_not_stand_for_it(catalog):
     say(catalog, 0, "the old film", "vlm", frame_indices=[0, 4])
     say(catalog, 0, "the class", "class_label")

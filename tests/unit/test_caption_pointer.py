@@ -102,6 +102,17 @@ def test_a_rollback_that_somebody_overtakes_is_not_done_twice(catalog, versions,
     assert active(catalog) == versions[0].version
 
 
+def test_an_activation_that_is_overtaken_every_time_says_so(catalog, versions, monkeypatch):
+    activate(catalog, versions[0].name, run_id="run")
+    tries = []
+    monkeypatch.setattr(caption_pointer, "_add", lambda *_given, **words: tries.append(words) or False)
+    with pytest.raises(WorkFailedError, match=rf"activate {versions[1].name}: .*moved meanwhile, 16 times"):
+        activate(catalog, versions[1].name, run_id="run")
+    assert len(tries) == 16
+    assert active(catalog) == versions[0].version
+    activate(catalog, versions[0].name, run_id="run")  # it is there already: nothing is to be moved
+
+
 def test_a_run_is_pinned_to_the_version_that_was_active_when_it_began(catalog, versions):
     activate(catalog, versions[0].name, run_id="run")
     config = pinned(catalog, build_run("nano", overrides=["corpus=main"]))

@@ -98,6 +98,7 @@ def test_a_sample_takes_the_classes_in_turn_and_the_seed_decides(catalog, capsys
         (["activate"], "one corpus"),
         (["rollback", "main"], "no corpus named 'main'"),
         (["sample", "main", "--count", "0"], "--count"),
+        (["browse", "main", "--port", "70000"], "--port: expected a whole number from 0 to 65535; found '70000'"),
         (["show", "aa", "--corpus", "main"], "a clip, or --corpus"),
         (["show", "--corpus", "main"], "no corpus named 'main'"),
         (["list", "--by-hash"], "--by-hash, which is of diff"),
