@@ -115,9 +115,11 @@ def run_captions(context: RunContext) -> list[StageSummary]:
 
 def _stage(context: RunContext, captioner: CaptionerConfig, *, counts: bool) -> Stage:
     """The stage of one captioner. Those that look at no frames cost less than a process, and work in the driver."""
-    config, settings, captioner_json = context.config, context.settings, captioner.model_dump_json()
+    config, settings = context.config, context.settings
     force = workforce(settings, captioner, chunk=READ_AT_ONCE) if captioner.frames else None
-    recycle_after = None if force is None or force.is_split else max(1, RECYCLE_AFTER_OPENS // captioner.batch_clips)
+    workers, part = captioner.shared(force.workers.most) if force else (0, captioner)
+    recycle_after = None if force is None or force.is_split else max(1, RECYCLE_AFTER_OPENS // part.batch_clips)
+    captioner_json = part.model_dump_json()
     return Stage(
         name="captions",
         table="captions",
@@ -130,9 +132,9 @@ def _stage(context: RunContext, captioner: CaptionerConfig, *, counts: bool) -> 
         },
         read_by=Part(CaptionReader, {"captioner_json": captioner_json, "media_dir": str(settings.media_dir)}),
         readers=force.readers if force else None,
-        workers=force.workers if force else 0,
+        workers=replace(force.workers, most=workers) if force else 0,
         resources=force.resources if force else Resources(),
-        batch=captioner.batch_clips,
+        batch=part.batch_clips,
         describe=item_name,
         # A large model may take minutes to come from a disk, and on a CPU as long for a clip.
         limits=PoolLimits(batch_limit_s=3600.0, load_limit_s=1800.0, recycle_after=recycle_after),

@@ -21,7 +21,7 @@ from tasks.captions import run_captions
 from tasks.context import RunContext
 from tasks.stage import StageFailedError, StageSummary
 from uniform_core.build import build_run
-from uniform_core.captioners import ClassLabelConfig
+from uniform_core.captioners import ClassLabelConfig, OpenAiHttpConfig
 from uniform_core.captions import cleaning
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
@@ -187,6 +187,19 @@ def test_no_version_is_made_after_a_stage_that_failed(tmp_path, monkeypatch, cap
     assert main(words) == StageFailedError.exit_code
     assert "a result for at least one of 4 items" in " ".join(capsys.readouterr().err.split())
     assert (catalog.read("corpora").num_rows, catalog.read("corpus_events").num_rows) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "concurrency", "processes", "each"), [(16, 8, 8, 1), (2, 8, 2, 4), (3, 8, 3, 2), (16, 1, 1, 1)]
+)
+def test_requests_to_a_server_are_bounded_over_all_processes(catalog, cpus, concurrency, processes, each):
+    captioner = OpenAiHttpConfig(concurrency=concurrency)
+    context = context_of(catalog, ScriptedConfig(), CLIPS)
+    context = replace(context, settings=context.settings.model_copy(update={"cpus": cpus}))
+    stage = tasks.captions._stage(context, captioner, counts=False)
+    part = OpenAiHttpConfig.model_validate_json(stage.setup["captioner_json"])
+    assert (stage.workers.most, part.concurrency, stage.batch) == (processes, each, 4 * each)
+    assert stage.stage_fp == captions_fingerprint(captioner) == captions_fingerprint(part)
 
 
 def test_two_runs_at_once_commit_nothing_twice(catalog):
