@@ -18,7 +18,7 @@ from uniform_core.captioners import AnyCaptioner, CaptionerConfig, CaptionInput
 from uniform_core.captions import cleaning
 from uniform_core.captions.asking import Answer, Asker, TokenCount, quality_columns
 from uniform_core.captions.quality import CaptionQuality
-from uniform_core.corpus.candidates import captions_candidates
+from uniform_core.corpus.candidates import CAPTIONED, captions_work
 from uniform_core.corpus.fingerprints import captions_fingerprint
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import canonical_json, text_digest
@@ -92,7 +92,7 @@ def run_captions(context: RunContext) -> list[StageSummary]:
 
     Raises StageFailedError, after all of them have worked, for the first that failed at every clip or at too many.
     """
-    clips, config = context.clips(), context.config
+    clips, config = context.clips(CAPTIONED), context.config
     uncounted = why_uncounted(config.text)
     summaries = [
         _with_quality(
@@ -100,7 +100,7 @@ def run_captions(context: RunContext) -> list[StageSummary]:
             captioner,
             run_stage(
                 _stage(context, captioner, counts=uncounted is None),
-                captions_candidates(captioner, clips),
+                captions_work(captioner, clips),
                 catalog=context.catalog,
                 ray=context.ray,
                 run_id=context.run_id,

@@ -14,6 +14,7 @@ from typing import Any
 from flows.cli.captions_words import HANDLERS
 from flows.cli.show import print_json, table
 from uniform_core.catalog import Catalog
+from uniform_core.catalog.memory import bound_memory
 from uniform_core.corpus.caption_policy_check import require_captioners
 from uniform_core.corpus.caption_versions import corpus_versions
 from uniform_core.errors import ConfigError
@@ -40,6 +41,8 @@ OF_CLIP = """
 
 def captions(arguments: argparse.Namespace) -> int:
     """Do what the action says. Raises ConfigError for names that are missing or wrong."""
+    if arguments.action != "build":
+        bound_memory()
     module, _, function = HANDLERS[arguments.action].partition(":")
     result: int = getattr(import_module(module), function)(arguments)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class OfClips(RunContext):
 
     given: pa.Table = None
 
-    def clips(self) -> pa.Table:
+    def clips(self, columns: Sequence[str] | None = None) -> pa.Table:
         return self.given
 
 
