@@ -24,9 +24,9 @@ from tasks.stage import StageFailedError, StageSummary
 from uniform_core.build import build_run
 from uniform_core.captioners import ClassLabelConfig, OpenAiHttpConfig
 from uniform_core.captions import cleaning
-from uniform_core.catalog import Catalog
+from uniform_core.catalog import Candidates, Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.candidates import captions_candidates, encode_candidates
+from uniform_core.corpus.candidates import CAPTIONED, captions_candidates, encode_candidates
 from uniform_core.corpus.fingerprints import captions_fingerprint
 from uniform_core.errors import ConfigError
 from uniform_core.fingerprint import text_digest
@@ -201,6 +201,20 @@ def test_requests_to_a_server_are_bounded_over_all_processes(catalog, cpus, conc
     part = OpenAiHttpConfig.model_validate_json(stage.setup["captioner_json"])
     assert (stage.workers.most, part.concurrency, stage.batch) == (processes, each, 4 * each)
     assert stage.stage_fp == captions_fingerprint(captioner) == captions_fingerprint(part)
+
+
+def test_the_stage_makes_no_table_of_all_its_clips_and_asks_for_what_it_reads(catalog, monkeypatch):
+    def never(_self: Candidates) -> pa.Table:
+        raise AssertionError("a table of every candidate")
+
+    monkeypatch.setattr(Candidates, "table", never)
+    asked: list[Sequence[str] | None] = []
+    clips = OfClips.clips
+    monkeypatch.setattr(OfClips, "clips", lambda self, columns=None: asked.append(columns) or clips(self))
+    first, again = caption(catalog), caption(catalog)
+    assert (first.done, first.already_done, again.done, again.already_done) == (4, 0, 0, 4)
+    assert asked == [CAPTIONED, CAPTIONED]
+    assert not {"picture_hash", "sound_print"} & set(CAPTIONED)
 
 
 def test_two_runs_at_once_commit_nothing_twice(catalog):
