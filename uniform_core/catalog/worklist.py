@@ -84,17 +84,14 @@ def outstanding_of(
     work = candidates if isinstance(candidates, Candidates) else given(table, candidates)
     buried = _BURIED[_takedown(work.column_names)]
     same = ", ".join(work.identity)
-    pieces = f"SELECT DISTINCT {same} FROM ({work.select(of=f'({work.rows})')}) k {buried}"
-    sql = f"SELECT count(*) AS candidates FROM ({pieces})"
-    total = store.rows(sql, tables=work.tables)[0]["candidates"]
-    if todo.num_rows == total:
-        return todo, Progress(candidates=total, done=0, outstanding=total)
     # By the values that a piece is known by, each compared with its own: pieces have them under other names by now.
     values = list(work.known_by or [KEY])
     known = ", ".join(f"{value} AS {name}" for value, name in zip(values, work.identity, strict=True))
-    results = f"SELECT {known} FROM {table_named(table).name} WHERE {_among(work.stage_fps)}"
-    sql = f"SELECT count(*) AS done FROM ({pieces}) SEMI JOIN ({results}) USING ({same})"
-    return todo, Progress(total, store.rows(sql, tables=work.tables)[0]["done"], todo.num_rows)
+    results = f"SELECT {known}, true AS is_done FROM {table_named(table).name} WHERE {_among(work.stage_fps)}"
+    pieces = f"SELECT DISTINCT {same} FROM ({work.select(of=f'({work.rows})')}) k {buried}"
+    counts = "count(*) AS candidates, count(is_done) AS done"  # a piece has one result at most: its key is decided
+    found = store.rows(f"SELECT {counts} FROM ({pieces}) LEFT JOIN ({results}) USING ({same})", tables=work.tables)[0]
+    return todo, Progress(**found, outstanding=todo.num_rows)
 
 
 def given(table: str, candidates: pa.Table) -> Candidates:
