@@ -18,7 +18,7 @@ from uniform_core.captioners import AnyCaptioner, CaptionerConfig, CaptionInput
 from uniform_core.captions import cleaning
 from uniform_core.captions.asking import Answer, Asker, TokenCount, quality_columns
 from uniform_core.captions.quality import CaptionQuality
-from uniform_core.corpus.candidates import captions_candidates
+from uniform_core.corpus.candidates import CAPTIONED, captions_work
 from uniform_core.corpus.fingerprints import captions_fingerprint
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import canonical_json, text_digest
@@ -88,16 +88,19 @@ def token_count(encoder: TextEncoderConfig) -> TokenCount:
 
 
 def run_captions(context: RunContext) -> list[StageSummary]:
-    """Let every captioner of the run caption the clips that it has not captioned yet; one summary each."""
-    clips, config = context.clips(), context.config
+    """Let every captioner of the run caption the clips that it has not captioned yet; one summary each.
+
+    Raises StageFailedError, after all of them have worked, for the first that failed at every clip or at too many.
+    """
+    clips, config = context.clips(CAPTIONED), context.config
     uncounted = why_uncounted(config.text)
-    return [
+    summaries = [
         _with_quality(
             context,
             captioner,
             run_stage(
                 _stage(context, captioner, counts=uncounted is None),
-                captions_candidates(captioner, clips),
+                captions_work(captioner, clips),
                 catalog=context.catalog,
                 ray=context.ray,
                 run_id=context.run_id,
@@ -107,13 +110,16 @@ def run_captions(context: RunContext) -> list[StageSummary]:
         )
         for captioner in config.captioners
     ]
+    return [summary.require_accepted(max_reject_fraction=config.reject_limit) for summary in summaries]
 
 
 def _stage(context: RunContext, captioner: CaptionerConfig, *, counts: bool) -> Stage:
     """The stage of one captioner. Those that look at no frames cost less than a process, and work in the driver."""
-    config, settings, captioner_json = context.config, context.settings, captioner.model_dump_json()
+    config, settings = context.config, context.settings
     force = workforce(settings, captioner, chunk=READ_AT_ONCE) if captioner.frames else None
-    recycle_after = None if force is None or force.is_split else max(1, RECYCLE_AFTER_OPENS // captioner.batch_clips)
+    workers, part = captioner.shared(force.workers.most) if force else (0, captioner)
+    recycle_after = None if force is None or force.is_split else max(1, RECYCLE_AFTER_OPENS // part.batch_clips)
+    captioner_json = part.model_dump_json()
     return Stage(
         name="captions",
         table="captions",
@@ -126,9 +132,9 @@ def _stage(context: RunContext, captioner: CaptionerConfig, *, counts: bool) -> 
         },
         read_by=Part(CaptionReader, {"captioner_json": captioner_json, "media_dir": str(settings.media_dir)}),
         readers=force.readers if force else None,
-        workers=force.workers if force else 0,
+        workers=replace(force.workers, most=workers) if force else 0,
         resources=force.resources if force else Resources(),
-        batch=captioner.batch_clips,
+        batch=part.batch_clips,
         describe=item_name,
         # A large model may take minutes to come from a disk, and on a CPU as long for a clip.
         limits=PoolLimits(batch_limit_s=3600.0, load_limit_s=1800.0, recycle_after=recycle_after),

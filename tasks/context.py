@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -37,9 +37,9 @@ class RunContext:
         """The items of the run, listed once: what comes to a folder in mid-run is for the next run."""
         return tuple(list_items(self.config))
 
-    def clips(self) -> pa.Table:
-        """The clips that these items have become so far (`current_clips`)."""
-        return current_clips(self.catalog, self.config, listed=self.listed)
+    def clips(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The clips that these items have become so far (`current_clips`), with these columns or all."""
+        return current_clips(self.catalog, self.config, listed=self.listed, columns=columns)
 
 
 @dataclass(frozen=True)

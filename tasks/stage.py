@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tasks.commits import CommitRule, Committer, ItemRows, PartFailure
 from tasks.pool import Part, PoolLimits, PoolSize, PoolSummary, Readers, Resources, Watch, Worker, run_here, run_pool
 from tasks.ray_session import RaySession
-from uniform_core.catalog import Catalog
+from uniform_core.catalog import Candidates, Catalog
 from uniform_core.errors import Rejection, WorkFailedError
 from uniform_core.progress import Listener, ProgressEvent, silent
 
@@ -146,7 +145,7 @@ def _rebuild(summary: StageSummary, expected: str, found: str, fix: str) -> Stag
 
 def run_stage(
     stage: Stage,
-    candidates: pa.Table,
+    candidates: pa.Table | Candidates,
     *,
     catalog: Catalog,
     ray: RaySession,
@@ -155,15 +154,13 @@ def run_stage(
 ) -> StageSummary:
     """What the stage did with its candidates: rows with a `work_key`, and `dataset` and `source_id` where there are.
 
-    Candidates of sources that were taken down are not counted. Rejections are recorded and counted, not raised: see
-    `StageSummary.require_accepted`. Where nothing is outstanding, Ray is not started. Raises what `run_pool` and
-    `Catalog.insert` raise; what came before that is committed.
+    Of `Candidates` only what is to be done gets a key and is read. Candidates of sources that were taken down are not
+    counted. Rejections are recorded and counted, not raised: see `StageSummary.require_accepted`. Where nothing is
+    outstanding, Ray is not started. Raises what `run_pool` and `Catalog.insert` raise; what came before that is
+    committed.
     """
     started_s, cpu_before_s = time.monotonic(), time.process_time()
-    wanted = still_wanted(catalog, candidates)
-    todo = catalog.outstanding(stage.table, wanted, stage=stage.name)
-    total = pc.count_distinct(wanted["work_key"]).as_py()
-    already_done = count_done(catalog, stage.table, wanted) if todo.num_rows < total else 0
+    todo, counts = catalog.outstanding_of(stage.table, candidates, stage=stage.name)
     committer = Committer(catalog, stage=stage.name, done_table=stage.table, run_id=run_id, rule=stage.commit)
     watch = Watch()
     tally = _Tally(stage, todo.num_rows, committer=committer, listener=listener, watch=watch)
@@ -171,11 +168,11 @@ def run_stage(
         pool = _work(stage, todo, ray=ray, tally=tally, committer=committer) if todo.num_rows else PoolSummary()
     return StageSummary(
         stage=stage.name,
-        candidates=total,
-        already_done=already_done,
+        candidates=counts.candidates,
+        already_done=counts.done,
         done=tally.done,
         failed=tally.failed,
-        waiting=total - todo.num_rows - already_done,
+        waiting=counts.waiting,
         wall_s=time.monotonic() - started_s,
         cpu_s=pool.cpu_s + time.process_time() - cpu_before_s,
         bytes=tally.bytes,

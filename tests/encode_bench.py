@@ -52,7 +52,7 @@ class ManyClips(RunContext):
 
     given: pa.Table = None
 
-    def clips(self) -> pa.Table:
+    def clips(self, columns: Sequence[str] | None = None) -> pa.Table:
         return self.given
 
 

@@ -13,11 +13,14 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from uniform_core.captioners import CaptionerConfig
 from uniform_core.config import RunConfig
 from uniform_core.corpus.parts import members_read, words_read
 from uniform_core.data_words import data_of, splits_for
+from uniform_core.devices import device_of
 from uniform_core.errors import ConfigError, ServiceError, UniformError, nearest
 from uniform_core.presets import PRESETS
+from uniform_core.settings import load_settings
 from uniform_core.weights import find_weights, weights_digest
 
 
@@ -89,6 +92,20 @@ def require_captioners(config: RunConfig) -> None:
     A single server that does not answer is a ServiceError.
     """
     _each(lambda captioner: captioner.require_ready(), config.captioners)
+
+
+def require_devices(config: RunConfig) -> None:
+    """There is a GPU for every captioner whose config names one. Raises ConfigError that lists those that lack it.
+
+    With `UNIFORM_GPU_SHARE` models run wherever Ray has a GPU: then none is asked for here.
+    """
+    if load_settings().gpu_share is None:
+        _each(_require_device, config.captioners)
+
+
+def _require_device(captioner: CaptionerConfig) -> None:
+    if getattr(captioner, "device", "cpu") == "cuda":
+        device_of("cuda", item=f"captioner {captioner.kind}, device")
 
 
 def _each(look: Callable[[Any], object], items: Iterable[Any]) -> None:

@@ -1,5 +1,6 @@
 """One page of a corpus, or of two side by side: twenty-odd clips, read by key, whatever the corpus holds."""
 
+# ruff: noqa: S608  (the kind of a join is ours)
 from __future__ import annotations
 
 import time
@@ -144,43 +145,65 @@ class Looker:
             after = last
 
     def _next(self, ask: Ask, sides: Sequence[CorpusVersion], after: str | None) -> tuple[pa.Table, str | None]:
-        """The next clips of the first corpus, with what the second says; and the last of them, None at the end."""
-        limit = LOOKED_AT if _is_asked(ask) else SHOWN + 1
-        until = None
+        """The next clips of the first corpus, with what the second says; and the last of them, None at the end.
+
+        Where differences are asked for, clips that the second corpus alone has are among them.
+        """
         if ask.is_select:
             ids = selected_ids(self._catalog, ask, after=after, limit=SHOWN + 1)
-            if not ids:
-                return self._joined(sides, after, "", ids=[]), None
-            until = ids[-1]
-            rows = self._joined(sides, after, until, ids=ids)
-            return rows, until if len(ids) > SHOWN else None
+            rows = self._between(ask, sides, after, ids[-1] if ids else "", ids=ids)
+            return rows, ids[-1] if len(ids) > SHOWN else None
+        limit = LOOKED_AT if _is_asked(ask) else SHOWN + 1
         first = corpus_captions(self._catalog, sides[0], columns=SAID, after=after, limit=limit)
-        if not first.num_rows:
-            return self._with_clips(first, sides, after, ""), None
-        until = first["clip_id"][-1].as_py()
-        return self._with_clips(first, sides, after, until), until if first.num_rows == limit else None
+        found = [first["clip_id"]]
+        if _of_both(ask):
+            other = corpus_captions(self._catalog, sides[1], columns=["clip_id"], after=after, limit=limit)
+            found.append(other["clip_id"])
+        full = [ids[-1].as_py() for ids in found if len(ids) == limit]  # further clips are known of no other
+        until = min(full) if full else max((ids[-1].as_py() for ids in found if len(ids)), default="")
+        first = first.filter(pc.less_equal(first["clip_id"], until))
+        return self._with_other(ask, first, sides, after, until), min(full) if full else None
 
-    def _joined(self, sides: Sequence[CorpusVersion], after: str | None, until: str, *, ids: Sequence[str]) -> pa.Table:
-        rows = corpus_captions(self._catalog, sides[0], columns=SAID, after=after, until=until)
-        chosen = rows.filter(pc.is_in(rows["clip_id"], value_set=pa.array(ids, pa.string())))
-        return self._with_clips(chosen, sides, after, until)
+    def _between(
+        self, ask: Ask, sides: Sequence[CorpusVersion], after: str | None, until: str, *, ids: Sequence[str]
+    ) -> pa.Table:
+        """The clips of these ids."""
+        rows = corpus_captions(self._catalog, sides[0], columns=SAID, after=after, until=until, ids=ids)
+        return self._with_other(ask, rows, sides, after, until, ids=ids)
 
-    def _with_clips(self, first: pa.Table, sides: Sequence[CorpusVersion], after: str | None, until: str) -> pa.Table:
+    def _with_other(
+        self,
+        ask: Ask,
+        first: pa.Table,
+        sides: Sequence[CorpusVersion],
+        after: str | None,
+        until: str,
+        *,
+        ids: Sequence[str] | None = None,
+    ) -> pa.Table:
         """The rows with their clips' columns, and with the second corpus's as `other_…` (null where there is none)."""
-        other = corpus_captions(self._catalog, sides[-1], columns=SAID, after=after, until=until)
-        if len(sides) == 1:
-            other = other.slice(0, 0)
+        other = first.slice(0, 0)
+        if len(sides) == 2:
+            other = corpus_captions(self._catalog, sides[1], columns=SAID, after=after, until=until, ids=ids)
         other = other.rename_columns(["clip_id", *(f"other_{name}" for name in SAID[1:])])
         both = self._catalog.query(
-            "SELECT f.*, o.* EXCLUDE (clip_id) FROM said f LEFT JOIN other o USING (clip_id) ORDER BY f.clip_id",
+            f"""
+            SELECT coalesce(f.clip_id, o.clip_id) AS clip_id, f.* EXCLUDE (clip_id), o.* EXCLUDE (clip_id)
+            FROM said f {"FULL" if _of_both(ask) else "LEFT"} JOIN other o ON o.clip_id = f.clip_id ORDER BY 1
+            """,
             tables={"said": first, "other": other},
         )
         return with_clips(self._catalog, both, after=after, until=until)
 
 
+def _of_both(ask: Ask) -> bool:
+    """Whether clips of either corpus are looked at, not of the first alone."""
+    return bool(ask.differ and ask.b)
+
+
 def _is_asked(ask: Ask) -> bool:
     """Whether clips have to be read that may not be shown."""
-    return bool(ask.flag or (ask.differ and ask.b) or ask.where)
+    return bool(ask.flag or _of_both(ask) or ask.where)
 
 
 def _count_words(version: CorpusVersion, found: Found, *, is_asked: bool) -> str:

@@ -14,15 +14,18 @@ from typing import Any
 from flows.cli.captions_words import HANDLERS
 from flows.cli.show import print_json, table
 from uniform_core.catalog import Catalog
+from uniform_core.catalog.memory import bound_memory
+from uniform_core.corpus.caption_policy_check import require_captioners
 from uniform_core.corpus.caption_versions import corpus_versions
 from uniform_core.errors import ConfigError
 from uniform_core.settings import load_settings
 
 CORPORA = """
-    SELECT captioner, captioner_revision, stage_fp, status, count(*) AS captions,
-           list(DISTINCT text_hash) FILTER (WHERE text_hash IS NOT NULL) AS texts,
+    SELECT captioner, captioner_revision, stage_fp, status, count(*) AS captions, count(DISTINCT text_hash) AS texts,
            strftime(max(created_at), '%Y-%m-%d %H:%M:%S') AS last_write
-    FROM captions GROUP BY ALL ORDER BY last_write, captioner, captioner_revision, stage_fp, status
+    FROM captions GROUP BY GROUPING SETS (
+        (captioner, captioner_revision, stage_fp), (captioner, captioner_revision, stage_fp, status)
+    ) ORDER BY last_write, captioner, captioner_revision, stage_fp, status
 """
 CLIPS = """
     SELECT DISTINCT clip_id, dataset, source_id, start_ms, end_ms, label FROM clips
@@ -38,6 +41,8 @@ OF_CLIP = """
 
 def captions(arguments: argparse.Namespace) -> int:
     """Do what the action says. Raises ConfigError for names that are missing or wrong."""
+    if arguments.action != "build":
+        bound_memory()
     module, _, function = HANDLERS[arguments.action].partition(":")
     result: int = getattr(import_module(module), function)(arguments)
     return result
@@ -50,6 +55,8 @@ def build(arguments: argparse.Namespace) -> int:
     wanted = wanted_of(arguments)
     if wanted is not None and wanted.select_only:
         return select_only(arguments, wanted)
+    if wanted is not None and wanted.policy is not None:  # a wrong name is told before hours of captioning
+        require_captioners(Catalog.open(load_settings()), wanted.policy)
     from flows.cli.work import stage
 
     # Captioning asks no corpus: one that is built for the first time may be named in the words of the run.
@@ -110,18 +117,20 @@ def corpora(catalog: Catalog) -> list[dict[str, Any]]:
     groups: defaultdict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in catalog.rows(CORPORA):
         groups[row["captioner"], row["captioner_revision"], row["stage_fp"]].append(row)
-    rows = [
-        {
-            "captioner": captioner,
-            "revision": revision,
-            "stage_fp": stage_fp,
-            "captions": sum(part["captions"] for part in parts),
-            "by_status": {part["status"]: part["captions"] for part in parts},
-            "distinct_texts": len({text for part in parts for text in part["texts"] or ()}),
-            "last_write": max(part["last_write"] for part in parts),
-        }
-        for (captioner, revision, stage_fp), parts in groups.items()
-    ]
+    rows = []
+    for (captioner, revision, stage_fp), parts in groups.items():
+        [whole] = (part for part in parts if part["status"] is None)  # of all statuses
+        rows.append(
+            {
+                "captioner": captioner,
+                "revision": revision,
+                "stage_fp": stage_fp,
+                "captions": whole["captions"],
+                "by_status": {part["status"]: part["captions"] for part in parts if part is not whole},
+                "distinct_texts": whole["texts"],
+                "last_write": whole["last_write"],
+            }
+        )
     return sorted(rows, key=lambda row: row["last_write"])
 
 

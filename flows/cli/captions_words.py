@@ -49,7 +49,7 @@ def add_captions_words(command: argparse.ArgumentParser, *, choice: Callable[...
     option(command, "--count", of=("sample",), help="captions to print (default: 10)", **many)
     option(command, "--seed", of=("sample",), type=number("--seed", int), default=0, help="which ones (default: 0)")
     option(command, "--page", of=("diff",), metavar="FILE", help="write it as an HTML page, with films, instead")
-    port = {"type": number("--port", int, least=0), "default": 0, "metavar": "N"}
+    port = {"type": number("--port", int, least=0, most=65_535), "default": 0, "metavar": "N"}
     option(
         command, "--port", of=("browse",), help="the page's port on this machine (default: any that is free)", **port
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flows.cli.show import print_json, row_limit, size, table
 from uniform_core.catalog import Catalog
 from uniform_core.catalog.catalog import query_names
+from uniform_core.catalog.memory import bound_memory
 from uniform_core.errors import CatalogError, ConfigError
 from uniform_core.settings import load_settings
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 def status(arguments: argparse.Namespace) -> int:
     """Print rows, bytes and failures of each table, and the models."""
+    bound_memory()
     settings = load_settings()
     catalog = Catalog.open(settings)
     found = {name: catalog.named_rows(query) for name, query in STATUS.items()}

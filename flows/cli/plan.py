@@ -12,6 +12,7 @@ from flows.cli.show import print_json, seconds, size, table
 from flows.pace import rates_of
 from uniform_core.build import build_run, require_items
 from uniform_core.catalog import Catalog
+from uniform_core.catalog.memory import bound_memory
 from uniform_core.corpus.model_plan import plan_model
 from uniform_core.corpus.plan import StagePlan, plan_stages
 from uniform_core.corpus.unlisted import MissingList, list_differences, missing_lists, refusals
@@ -24,6 +25,7 @@ def plan(arguments: argparse.Namespace) -> int:
     Of lists that are not here it says what they were published with, and how they come; of the others, where they have
     not as many clips or labels as were published.
     """
+    bound_memory()
     settings = load_settings()
     config = build_run(arguments.preset, overrides=arguments.overrides, data=arguments.data)
     missing = missing_lists(config)

@@ -30,11 +30,13 @@ def one_of(name: str, choices: Sequence[str]) -> Callable[[str], str | ConfigErr
 
 
 def number(
-    name: str, kind: type[int] | type[float], *, least: float = float("-inf")
+    name: str, kind: type[int] | type[float], *, least: float = float("-inf"), most: float | None = None
 ) -> Callable[[str], float | ConfigError]:
-    """What reads a finite number that is not below `least`."""
+    """What reads a finite number that is not below `least` nor above `most`."""
     what = "a whole number" if kind is int else "a number"
     expected = what if least == float("-inf") else f"{what} that is {least:g} or more"
+    if most is not None:
+        expected = f"{what} from {least:g} to {most:g}"
 
     def read(text: str) -> float | ConfigError:
         wrong = ConfigError(name, expected=expected, found=repr(text), fix="Correct it.")
@@ -42,7 +44,8 @@ def number(
             value = kind(text)
         except ValueError:
             return wrong
-        return value if least <= value < float("inf") else wrong
+        is_within = least <= value < float("inf") and (most is None or value <= most)
+        return value if is_within else wrong
 
     return read
 

@@ -21,24 +21,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scale_catalog import FRESH, LABELLED, NEW, NEW_FP, NO_CLIPS, OLD, OLD_FP, Scale, fill, over
+from scale_catalog import EVERY_CLIP, FRESH, LABELLED, NEW, NEW_FP, NO_CLIPS, OLD, OLD_FP, Scale, fill, over
 
 from flows.browse.asking import Ask
 from flows.browse.looking import Looker
 from flows.cli.main import main as command_line
 from flows.cli.show import table
 from uniform_core.catalog import Catalog
-from uniform_core.catalog.memory import memory_connection
-from uniform_core.corpus.candidates import captions_work
-from uniform_core.corpus.caption_corpora import build_corpus, corpus_captions, corpus_version, corpus_versions
-from uniform_core.corpus.caption_diff import KINDS, diff_corpora
+from uniform_core.catalog.memory import bound_memory
+from uniform_core.corpus.candidates import CAPTIONED, captions_work
+from uniform_core.corpus.caption_corpora import build_corpus, corpus_captions, corpus_versions
+from uniform_core.corpus.caption_diff import KINDS
 from uniform_core.corpus.caption_policy import CorpusPolicy
 from uniform_core.settings import Settings
 
 PAGE = 100  # captions
 MIDDLE = "8" * 32
 CORPORA = {"old": OLD_FP, "new": NEW_FP}
-MEMORY = "1200MiB"  # of DuckDB in the process of a look; with Python, Arrow and a result it is 2 GiB
 TABLES = ("sources", "clips", "captions", "caption_texts", "attempts", "tombstones")
 
 
@@ -50,19 +49,34 @@ class Look:
     bound_s: float | None
 
 
-def status(_catalog: Catalog) -> dict[str, Any]:
-    """What `uniform status` says, by its own command."""
+def said_by(*words: str) -> dict[str, Any]:
+    """What a command of `uniform` says as JSON, with its exit code."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        code = command_line(["status", "--json"])
-    tables = {row["table_name"]: row["rows"] for row in json.loads(said.getvalue())["tables"] if row["rows"]}
-    return {"code": code, **tables}
+        code = command_line([*words, "--json"])
+    return {**json.loads(said.getvalue()), "code": code}
+
+
+def status(_catalog: Catalog) -> dict[str, Any]:
+    """What `uniform status` says, by its own command."""
+    said = said_by("status")
+    tables = {row["table_name"]: row["rows"] for row in said["tables"] if row["rows"]}
+    return {"code": said["code"], **tables}
 
 
 def work_list(catalog: Catalog) -> dict[str, Any]:
-    """The clips that a captioner of frames has left, one in a hundred, with all that its worker needs."""
-    todo = catalog.outstanding("captions", over(captions_work(NEW, NO_CLIPS)), stage="captions")
-    return {"to_do": todo.num_rows, "first": todo["item"][0].as_py()}
+    """What the stage begins with, by its own call: the clips that a captioner of frames has left, one in a hundred,
+    with all that its worker needs, and how many there are and are done. Which clips a run has is not asked.
+    """
+    todo, counts = catalog.outstanding_of("captions", over(captions_work(NEW, NO_CLIPS)), stage="captions")
+    return {"to_do": todo.num_rows, "first": todo["item"][0].as_py(), **vars(counts)}
+
+
+def list_of_a_run(catalog: Catalog) -> dict[str, Any]:
+    """The same as a run has it, whose clips are a table in memory: the columns that its stage asks for."""
+    clips = catalog.query(f"SELECT {', '.join(CAPTIONED)} FROM ({EVERY_CLIP}) ORDER BY clip_id")
+    todo, counts = catalog.outstanding_of("captions", captions_work(NEW, clips), stage="captions")
+    return {"to_do": todo.num_rows, "first": todo["item"][0].as_py(), **vars(counts)}
 
 
 def fresh_prompt(catalog: Catalog) -> dict[str, Any]:
@@ -72,14 +86,14 @@ def fresh_prompt(catalog: Catalog) -> dict[str, Any]:
 
 def labels(catalog: Catalog) -> dict[str, Any]:
     """The work list of a captioner of words, whose keys have to be made to be compared."""
-    todo = catalog.outstanding("captions", over(captions_work(LABELLED, NO_CLIPS)), stage="captions")
-    return {"to_do": todo.num_rows}
+    todo, counts = catalog.outstanding_of("captions", over(captions_work(LABELLED, NO_CLIPS)), stage="captions")
+    return {"to_do": todo.num_rows, **vars(counts)}
 
 
-def diff(catalog: Catalog) -> dict[str, Any]:
-    """What became of the captions of the one corpus in the other, by hash: `uniform captions diff old new`."""
-    found = diff_corpora(catalog, corpus_version(catalog, "old"), corpus_version(catalog, "new"), by_hash=True)
-    return {kind: getattr(found, kind) for kind in KINDS}
+def diff(_catalog: Catalog) -> dict[str, Any]:
+    """What became of the captions of the one corpus in the other, by hash: `uniform captions diff`, with examples."""
+    said = said_by("captions", "diff", "--by-hash", "old", "new")
+    return {**{kind: said[kind] for kind in KINDS}, "examples": len(said["examples"])}
 
 
 def page(catalog: Catalog) -> dict[str, Any]:
@@ -98,6 +112,7 @@ LOOKS = {
     "status": Look(status, 5.0),
     "status again": Look(status, 5.0),
     "work list": Look(work_list, 5.0),
+    "list of a run": Look(list_of_a_run, None),
     "fresh prompt": Look(fresh_prompt, 5.0),
     "labels": Look(labels, None),
     "diff": Look(diff, 20.0),
@@ -109,8 +124,7 @@ LOOKS = {
 def look_once(name: str, home: Path) -> None:
     """Prints what one look found and took, as JSON."""
     catalog = Catalog.open(Settings(home=home))
-    with memory_connection() as con:  # a setting of the engine that all sessions of a process share
-        con.execute(f"SET memory_limit = '{MEMORY}'")
+    bound_memory()  # as commands that look do
     catalog.rows("SELECT 1")  # an engine that has started
     before, cpu_before = time.monotonic(), time.process_time()
     found = LOOKS[name].does(catalog)

@@ -5,7 +5,7 @@ processes. Ours ends when latents are in shards, with their hashes, and their ro
 files are written; Ray Data when `write_parquet` returns. Start-up is told apart. `of_pool` and `of_ray_data` are ratios
 of clips a second, medians of some rounds; `…_by_cpu` of clips for each second of CPU, of all processes together (Ray's
 own among them), which is the same where every core is busy with nothing else, and also holds where others work beside.
-`--memory` encodes 5,000 clips and prints the memory of driver and workers.
+`--memory` encodes 5,000 clips and prints the memory of driver and workers; it ends with 1 where that grew.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def ratio(ours: list[Cost], theirs: list[Cost], what: str) -> float:
     return round(statistics.median(each), 3)
 
 
-def memory(root: Path, *, clips: int, workers: int) -> dict[str, object]:
+def memory(root: Path, *, clips: int, workers: int) -> dict[str, Any]:
     """The memory of the driver and of the largest worker, MiB, at each tenth of a long run."""
     settings, config = Settings(home=root / "home", cpus=workers), bench_config()
     paths = render_files(config, settings.media_dir, root)
@@ -108,7 +108,17 @@ def memory(root: Path, *, clips: int, workers: int) -> dict[str, object]:
     return {"clips": clips, "driver_mib": [driver for driver, _ in seen], "worker_mib": [worker for _, worker in seen]}
 
 
-def main() -> None:
+GROWTH = 1.10  # of what was held at the third tenth, by when every process has imported and cached what it needs
+
+
+def has_grown(tenths_mib: list[int]) -> bool:
+    """Whether more is held at the last tenth of a run than a tenth above the third."""
+    assert len(tenths_mib) > 3, f"a run has ten tenths: {tenths_mib}"
+    return tenths_mib[-1] > GROWTH * tenths_mib[2]
+
+
+def main() -> int:
+    """1 where memory was looked at and grew."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -118,10 +128,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="uf-bench-") as folder:
         root = Path(folder)
         if chosen.memory:
-            print(json.dumps(memory(root, clips=5000, workers=chosen.workers)))
-        else:
-            print(json.dumps(compare(root, clips=chosen.clips, rounds=chosen.rounds, workers=chosen.workers)))
+            held = memory(root, clips=5000, workers=chosen.workers)
+            print(json.dumps(held))
+            return int(has_grown(held["driver_mib"]) or has_grown(held["worker_mib"]))
+        print(json.dumps(compare(root, clips=chosen.clips, rounds=chosen.rounds, workers=chosen.workers)))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

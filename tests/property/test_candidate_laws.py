@@ -219,6 +219,10 @@ def test_a_work_list_is_the_same_by_keys_and_by_columns(
             assert found.done == len({clip_row(n)["clip_id"] for n in done & there - buried})
             every = catalog.progress("captions", captions_candidates(captioner, clips), stage="captions")
             assert (every.candidates, every.done, every.outstanding) == (clips.num_rows, found.done, len(left))
+            for work in (captions_candidates(captioner, clips), captions_work(captioner, clips), twice):
+                todo, counts = catalog.outstanding_of("captions", work, stage="captions")
+                assert todo.equals(by_key)
+                assert counts == found, "what was taken down is no candidate of a stage"
 
 
 def test_latents_are_known_by_what_they_are_of(tmp_path: Path) -> None:

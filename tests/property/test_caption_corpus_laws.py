@@ -32,12 +32,12 @@ def test_selections_and_their_diff_are_as_python_says(first, second, labels, mos
     with tempfile.TemporaryDirectory() as folder:
         catalog = open_catalog(Path(folder))
         add_clips(catalog, ["dog"] * 8)
-        for captioner, said in (("one", first), ("two", second), ("class_label", labels)):
+        for captioner, said in (("sidecar", first), ("pllava", second), ("class_label", labels)):
             if said:
                 say_all(catalog, said, captioner)
-        strict = {"captioner": "one", "without": ["duplicate"]}
+        strict = {"captioner": "sidecar", "without": ["duplicate"]}
         a = build(catalog, policy(strict, {"captioner": "class_label"}, duplicate_copies=most), name="a")
-        b = build(catalog, policy({"captioner": "two"}, duplicate_copies=most), name="b")
+        b = build(catalog, policy({"captioner": "pllava"}, duplicate_copies=most), name="b")
         copies = Counter(first.values())
         kept = {n: text for n, text in first.items() if copies[text] < most}
         of_a = {CLIPS[n]: text for n, text in {**labels, **kept}.items()}

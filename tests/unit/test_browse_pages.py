@@ -103,6 +103,19 @@ def test_only_where_they_differ(catalog, label):
     assert others == [n for n in range(1, CLIPS + 1) if n not in tens]
 
 
+def test_differences_are_looked_for_among_the_clips_of_both(catalog, label, model, monkeypatch):
+    """The model said nothing of every tenth clip: whichever corpus is named first, these differ, too."""
+    everyone = list(range(1, CLIPS + 1))
+    assert every(catalog, Ask(label.name, model.name, differ=True)) == everyone
+    monkeypatch.setattr(looking, "LOOKED_AT", 7)  # so that ranges end at other clips in either corpus
+    assert every(catalog, Ask(model.name, label.name, differ=True)) == everyone
+    tenth = Looker(catalog).page(Ask(model.name, label.name, differ=True)).entries[9]
+    assert (tenth.source_id, tenth.sides[0], tenth.sides[1] is None) == ("source-10", None, False)
+    tens = f"SELECT clip_id FROM clips WHERE clip_id IN ('{clip_id(10)}', '{clip_id(11)}')"
+    assert shown(catalog, Ask(model.name, label.name, differ=True, where=tens)) == [10, 11]
+    assert shown(catalog, Ask(model.name, label.name, where=tens)) == [11]
+
+
 def test_flags_leave_their_clips(catalog, model, label):
     sevens = [n for n in range(1, CLIPS + 1) if n % 7 == 0 and n % 10]
     assert shown(catalog, Ask(model.name, flag="repetitive")) == sevens
@@ -202,12 +215,19 @@ def test_the_looking_ends_in_time_and_says_how_far_it_came(catalog, label, monke
     assert page.later == Ask(label.name, where="false", trail=(clip_id(20),)).address()
 
 
-def test_a_page_reads_its_own_clips_and_no_others(catalog, label, monkeypatch):
+def test_a_page_reads_its_own_clips_and_no_others(catalog, label, model, monkeypatch):
     read = []
     one = looking.corpus_captions
     monkeypatch.setattr(looking, "corpus_captions", lambda *a, **k: read.append(found := one(*a, **k)) or found)
     Looker(catalog).page(Ask(label.name, trail=(clip_id(20),)))
-    assert [table.num_rows for table in read] == [SHOWN + 1, SHOWN + 1]
+    assert [table.num_rows for table in read] == [SHOWN + 1]
+    read.clear()
+    ends = f"SELECT clip_id FROM clips WHERE clip_id IN ('{clip_id(1)}', '{clip_id(CLIPS)}')"
+    assert shown(catalog, Ask(label.name, where=ends)) == [1, CLIPS]
+    assert [table.num_rows for table in read] == [2], "not what lies between them"
+    read.clear()
+    assert shown(catalog, Ask(label.name, model.name, where=ends)) == [1, CLIPS]
+    assert [table.num_rows for table in read] == [2, 1]
 
 
 def film_reply(catalog, path: str):

@@ -79,7 +79,6 @@ def test_of_several_captions_of_one_selector_the_last_written_stands(catalog):
     ("selector", "said"),
     [
         ({"revision": "pllava-*13b"}, {0: "large"}),
-        ({"revision": "pllava-_13b"}, {}),
         ({"revision": "pllava-7b"}, {1: "small"}),
         ({"prompt": "ab12cd"}, {1: "small"}),
         ({"without": ["repetitive"]}, {0: "large"}),
@@ -112,6 +111,20 @@ def test_a_text_of_many_clips_is_flagged_and_left_to_the_next_selector_where_tha
     version = build(catalog, strict)
     assert texts_of(catalog, version) == {0: "class 0", 1: "class 1", 2: "class 2", 3: "a fox"}
     assert version.by_selector == (1, 3)
+
+
+def test_a_class_that_many_clips_have_is_no_duplicate(catalog):
+    for n in range(3):
+        say(catalog, n, "dog", "class_label")
+        say(catalog, n + 3, "i see a video", "vlm")
+    both = build(catalog, policy({"captioner": "vlm"}, {"captioner": "class_label"}, duplicate_copies=3))
+    rows = corpus_captions(catalog, both, columns=["captioner", "copies", "flags"]).to_pylist()
+    assert (
+        rows
+        == [{"captioner": "class_label", "copies": 3, "flags": []}] * 3
+        + [{"captioner": "vlm", "copies": 3, "flags": ["duplicate"]}] * 3
+    )
+    assert both.flagged == 3
 
 
 def test_a_caption_of_frames_that_are_no_longer_the_clips_does_not_stand_for_it(catalog):
@@ -207,10 +220,36 @@ def test_unknown_corpora_prompts_names_and_columns_are_said(catalog):
         corpus_captions(catalog, "main@zz")
     with pytest.raises(ConfigError, match=r"prompt hash of captions.*abcdef"):
         build(catalog, policy({"captioner": "vlm", "prompt": "abcdef"}))
+    with pytest.raises(ConfigError, match=r"stage fp of captions.*abcdef"):
+        build(catalog, policy({"captioner": "vlm", "stage_fp": "abcdef"}))
     with pytest.raises(ConfigError, match=r"letters, digits"):
         build(catalog, name="../main")
     with pytest.raises(ConfigError, match=r"columns of a caption corpus.*colour"):
         corpus_captions(catalog, build(catalog), columns=["colour"])
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        (
+            {"captioner": "clas_label"},
+            "a captioner: class_label, .*vlm; found 'clas_label'. Did you mean 'class_label'?",
+        ),
+        ({"captioner": "vlmm"}, "Did you mean 'vlm'?"),
+        (
+            {"captioner": "vlm", "revision": "pllava-_13b"},
+            "captioner revision of captions: pllava-x13b; found pllava-_",
+        ),
+        ({"captioner": "vlm", "revision": "pllava"}, "captioner revision of captions: pllava-x13b; found pllava"),
+        ({"captioner": "class_label", "revision": "*"}, "there are no captions of it yet"),
+    ],
+)
+def test_a_selector_that_nothing_can_fit_is_refused(catalog, selector, message):
+    say(catalog, 0, "said", "vlm", captioner_revision="pllava-x13b")
+    with pytest.raises(ConfigError, match=message):
+        build(catalog, policy({"captioner": "vlm"}, selector))
+    assert corpus_versions(catalog) == []
+    assert build(catalog, policy({"captioner": "vlm", "revision": "*x13*"}, {"captioner": "class_label"})).clips == 1
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,15 @@ def test_what_is_not_there_cannot_be_activated_or_rolled_back(catalog, versions)
         rollback(catalog, "other", run_id="run")
 
 
+def test_a_version_without_captions_cannot_be_activated(catalog, versions):
+    activate(catalog, versions[0].name, run_id="run")
+    empty = build(catalog, policy({"captioner": "vlm", "statuses": ["refused"]}), days=5)
+    for word in (empty.name, "main"):
+        with pytest.raises(ConfigError, match=rf"{empty.name}: expected a version that has captions"):
+            activate(catalog, word, run_id="run")
+    assert active(catalog) == versions[0].version
+
+
 def test_of_many_at_once_each_has_its_own_place(catalog, versions):
     threads = [
         threading.Thread(target=activate, args=(catalog, one.name), kwargs={"run_id": "run"})
@@ -91,6 +100,17 @@ def test_a_rollback_that_somebody_overtakes_is_not_done_twice(catalog, versions,
     with pytest.raises(WorkFailedError, match="moved meanwhile"):
         rollback(catalog, "main", run_id="run")
     assert active(catalog) == versions[0].version
+
+
+def test_an_activation_that_is_overtaken_every_time_says_so(catalog, versions, monkeypatch):
+    activate(catalog, versions[0].name, run_id="run")
+    tries = []
+    monkeypatch.setattr(caption_pointer, "_add", lambda *_given, **words: tries.append(words) or False)
+    with pytest.raises(WorkFailedError, match=rf"activate {versions[1].name}: .*moved meanwhile, 16 times"):
+        activate(catalog, versions[1].name, run_id="run")
+    assert len(tries) == 16
+    assert active(catalog) == versions[0].version
+    activate(catalog, versions[0].name, run_id="run")  # it is there already: nothing is to be moved
 
 
 def test_a_run_is_pinned_to_the_version_that_was_active_when_it_began(catalog, versions):

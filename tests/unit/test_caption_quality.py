@@ -116,11 +116,31 @@ def test_a_flagged_caption_is_asked_for_again_with_other_seeds_until_one_is_good
 
 
 def test_a_caption_that_stays_flagged_is_kept_and_is_the_best_of_them():
-    answer, seeds = asked(success("I cannot see it"), success("A dog"), success("Two dogs"), retries=2)
+    answer, seeds = asked(success("A dog"), success("Two dogs"), success("A cat"), retries=2)
     assert seeds == [0, 1, 2]
-    assert (answer.kept.text, answer.kept.flags, answer.tries) == ("I cannot see it", ("refusal",), 3)
-    worse, _ = asked(success("I cannot assist"), success("A dog"), min_words=9, retries=1)
-    assert (worse.kept.text, worse.kept.flags) == ("A dog", ("too_short",))
+    assert (answer.kept.text, answer.kept.flags, answer.tries) == ("A dog", ("too_short",), 3)
+
+
+NOTHING = CaptionResult("empty", message="?")
+REFUSAL = success("I'm sorry, but I can't see the video that is spoken of.")
+TWICE_WRONG = success("Собака лает")  # too short, and not English
+
+
+@pytest.mark.parametrize(
+    ("tries", "kept", "at_least"),
+    [
+        ((NOTHING, success("A dog")), "A dog", 1),
+        ((NOTHING, TWICE_WRONG), TWICE_WRONG.text, 2),
+        ((REFUSAL, TWICE_WRONG), TWICE_WRONG.text, 2),
+        ((REFUSAL, success("A dog")), "A dog", 1),
+        ((NOTHING, REFUSAL), REFUSAL.text, 1),
+    ],
+)
+def test_a_text_is_kept_before_a_refusal_and_that_before_nothing_whatever_their_flags(tries, kept, at_least):
+    for order in (tries, tries[::-1]):
+        answer, seeds = asked(*order, retries=1, min_words=9)
+        assert (answer.kept.text, seeds) == (kept, [0, 1])
+        assert len(answer.kept.flags) >= at_least
 
 
 @pytest.mark.parametrize("how", [{"varies": False}, {"retries": 0}])

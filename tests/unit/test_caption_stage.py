@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ from scripted_captioner import ASKED, ScriptedConfig
 
 import tasks.caption_reader
 import tasks.captions
+from flows.cli import work
+from flows.cli.main import main
 from tasks.captions import run_captions
 from tasks.context import RunContext
-from tasks.stage import StageSummary
+from tasks.stage import StageFailedError, StageSummary
 from uniform_core.build import build_run
-from uniform_core.captioners import ClassLabelConfig
+from uniform_core.captioners import ClassLabelConfig, OpenAiHttpConfig
 from uniform_core.captions import cleaning
-from uniform_core.catalog import Catalog
+from uniform_core.catalog import Candidates, Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.candidates import captions_candidates, encode_candidates
+from uniform_core.corpus.candidates import CAPTIONED, captions_candidates, encode_candidates
 from uniform_core.corpus.fingerprints import captions_fingerprint
 from uniform_core.errors import ConfigError
 from uniform_core.fingerprint import text_digest
@@ -39,7 +42,7 @@ class OfClips(RunContext):
 
     given: pa.Table = None
 
-    def clips(self) -> pa.Table:
+    def clips(self, columns: Sequence[str] | None = None) -> pa.Table:
         return self.given
 
 
@@ -158,6 +161,60 @@ def test_a_rerun_does_only_what_can_be_tried_again(catalog):
     ASKED.clear()
     assert caption(catalog).done == 0
     assert ASKED == []
+
+
+def test_a_captioner_that_fails_at_every_clip_or_too_many_fails_the_stage_after_all_have_worked(catalog):
+    everyone = tuple(clip["clip_id"] for clip in CLIPS)
+    broken = ScriptedConfig(failing=everyone, asks="What is heard?")
+    context = context_of(catalog, broken, CLIPS)
+    both = context.config.model_copy(update={"captioners": (broken, ScriptedConfig())})
+    with pytest.raises(StageFailedError, match=r"a result for at least one of 4 items.*4 captioner_error") as failed:
+        run_captions(replace(context, config=both))
+    assert (failed.value.summary.failed, catalog.read("captions").num_rows) == (4, 4), "the other one has done its work"
+    bounded = context.config.model_copy(update={"max_reject_fraction": 0.5})
+    some = [ScriptedConfig(failing=everyone[:n], asks=f"Which {n}?") for n in (2, 3)]
+    run_captions(replace(context, config=bounded.model_copy(update={"captioners": (some[0],)})))
+    with pytest.raises(StageFailedError, match="at most 50% of 4 items rejected"):
+        run_captions(replace(context, config=bounded.model_copy(update={"captioners": (some[1],)})))
+
+
+def test_no_version_is_made_after_a_stage_that_failed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("UNIFORM_HOME", str(tmp_path / "home"))
+    catalog = open_catalog(tmp_path / "home")
+    catalog.insert("clips", [{name: clip[name] for name in clip_row(0)} for clip in CLIPS])
+    broken = ScriptedConfig(failing=tuple(clip["clip_id"] for clip in CLIPS))
+    monkeypatch.setattr(work, "_as_flows", lambda *_given: run_captions(context_of(catalog, broken, CLIPS)))
+    words = ["captions", "build", "--preset", "nano", "--corpus", "main", "--policy", "label", "--activate"]
+    assert main(words) == StageFailedError.exit_code
+    assert "a result for at least one of 4 items" in " ".join(capsys.readouterr().err.split())
+    assert (catalog.read("corpora").num_rows, catalog.read("corpus_events").num_rows) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "concurrency", "processes", "each"), [(16, 8, 8, 1), (2, 8, 2, 4), (3, 8, 3, 2), (16, 1, 1, 1)]
+)
+def test_requests_to_a_server_are_bounded_over_all_processes(catalog, cpus, concurrency, processes, each):
+    captioner = OpenAiHttpConfig(concurrency=concurrency)
+    context = context_of(catalog, ScriptedConfig(), CLIPS)
+    context = replace(context, settings=context.settings.model_copy(update={"cpus": cpus}))
+    stage = tasks.captions._stage(context, captioner, counts=False)
+    part = OpenAiHttpConfig.model_validate_json(stage.setup["captioner_json"])
+    assert (stage.workers.most, part.concurrency, stage.batch) == (processes, each, 4 * each)
+    assert stage.stage_fp == captions_fingerprint(captioner) == captions_fingerprint(part)
+
+
+def test_the_stage_makes_no_table_of_all_its_clips_and_asks_for_what_it_reads(catalog, monkeypatch):
+    def never(_self: Candidates) -> pa.Table:
+        raise AssertionError("a table of every candidate")
+
+    monkeypatch.setattr(Candidates, "table", never)
+    asked: list[Sequence[str] | None] = []
+    clips = OfClips.clips
+    monkeypatch.setattr(OfClips, "clips", lambda self, columns=None: asked.append(columns) or clips(self))
+    first, again = caption(catalog), caption(catalog)
+    assert (first.done, first.already_done, again.done, again.already_done) == (4, 0, 0, 4)
+    assert asked == [CAPTIONED, CAPTIONED]
+    assert not {"picture_hash", "sound_print"} & set(CAPTIONED)
 
 
 def test_two_runs_at_once_commit_nothing_twice(catalog):

@@ -64,9 +64,12 @@ def test_the_work_list_is_that_of_a_loop(measured: tuple[Catalog, Looks]) -> Non
     failed = {row["item_key"] for row in rows_of(catalog, "attempts", "item_key")}
     left = set(keys) - done - failed
     assert failed & set(keys)
-    assert looks["work list"]["found"]["to_do"] == len(left) == CLIPS // 100 - len(failed & set(keys))
+    todo, one = (looks[name]["found"] for name in ("work list", "list of a run"))
+    assert todo == one, "whether SQL or a table in memory names the clips"
+    assert todo["to_do"] == todo["outstanding"] == len(left) == CLIPS // 100 - len(failed & set(keys))
+    assert (todo["candidates"], todo["done"]) == (len(clips), len(done & set(keys)))
     assert looks["fresh prompt"]["found"] == {"candidates": len(clips), "done": 0, "outstanding": len(clips)}
-    assert looks["labels"]["found"] == {"to_do": 0}
+    assert looks["labels"]["found"] == {"to_do": 0, "candidates": len(clips), "done": len(clips), "outstanding": 0}
 
 
 def test_the_diff_is_that_of_two_dicts(measured: tuple[Catalog, Looks]) -> None:
@@ -80,7 +83,7 @@ def test_the_diff_is_that_of_two_dicts(measured: tuple[Catalog, Looks]) -> None:
         "added": len(new.keys() - both),
         "removed": len(old.keys() - both),
     }
-    assert looks["diff"]["found"] == found
+    assert looks["diff"]["found"] == {**found, "examples": 5}
     assert found["changed"] == CLIPS // 10
 
 

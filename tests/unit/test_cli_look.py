@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from catalog_rows import clip_row, open_catalog, sha, source_row, stamp
@@ -14,6 +15,7 @@ from flows.cli.main import main
 from flows.pace import rates_of, record_pace
 from uniform_core.build import build_run
 from uniform_core.catalog import Failure
+from uniform_core.catalog.memory import LOOK_MEMORY, memory_connection
 from uniform_core.corpus.rates import DEFAULT_RATES
 from uniform_core.errors import ConfigError, Rejection
 from uniform_core.fingerprint import digest
@@ -221,3 +223,35 @@ def test_columns_of_one_name_are_told_apart_and_json_stays_json(home, capsys):
     code, text = said(["query", "SELECT 1 AS a, 2 AS a"], capsys)
     assert code == 0
     assert text.endswith("1 2")
+
+
+@pytest.mark.parametrize(
+    ("words", "is_bounded"),
+    [
+        (["status"], True),
+        (["plan", "text", "--preset", "nano"], True),
+        (["captions", "list"], True),
+        (["query", "SELECT 1"], False),
+    ],
+    ids=["status", "plan", "captions list", "query"],
+)
+def test_commands_that_look_hold_no_more_memory_than_the_bench_of_the_catalog_allows(
+    words: list[str], is_bounded: bool, home: Path
+) -> None:
+    open_catalog(home)
+    before = limit_of_memory("3GiB")
+    try:
+        assert main([*words, "--json"]) == 0
+        found = limit_of_memory()
+    finally:
+        bounded = limit_of_memory(LOOK_MEMORY)
+    assert found == (bounded if is_bounded else before)
+
+
+def limit_of_memory(limit: str | None = None) -> str:
+    """What DuckDB may hold in this process; from now on so much, where a limit is given."""
+    with memory_connection() as con:
+        if limit is not None:
+            con.execute(f"SET memory_limit = '{limit}'")
+        [(said,)] = con.execute("SELECT current_setting('memory_limit')").fetchall()
+        return str(said)

@@ -155,7 +155,10 @@ def test_a_copy_of_a_held_out_file_is_not_trained_on(tmp_path: Path) -> None:
     catalog = open_catalog(tmp_path / "home")
     for one in items:
         commit_item(catalog, config, one)
-    splits = facts_of(current_clips(catalog, config, listed=items), "split")
+    clips = current_clips(catalog, config, listed=items)
+    for columns in (["split", "clip_id"], ["label", "source_caption"]):
+        assert current_clips(catalog, config, listed=items, columns=columns).equals(clips.select(columns))
+    splits = facts_of(clips, "split")
     assert splits == {
         "train.mp4": ("copy_of_held_out",),
         "only_train.mp4": ("train",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from caption_table import add_clips, build, say_all
+from catalog_rows import open_catalog
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from tiny_vlm import clip_input, save_tiny_pllava, save_tiny_vlm, tiny_pllava
@@ -18,6 +21,8 @@ from torch import Tensor
 from uniform_core.captioners import PllavaConfig, TransformersVlmConfig
 from uniform_core.captioners.pllava_model import PllavaCaptioner
 from uniform_core.captioners.prompts import PROMPTS
+from uniform_core.corpus.caption_corpora import corpus_captions
+from uniform_core.corpus.caption_policy import POLICIES
 from uniform_core.errors import ConfigError
 
 CLIPS = [clip_input(n, size_HW=size) for n, size in enumerate([(64, 96), (96, 64), (56, 56), (64, 64)])]
@@ -205,3 +210,34 @@ def test_what_changes_words_is_fingerprinted_and_where_it_lies_is_not(folder: Pa
     assert (moved.fingerprint_params(), moved.revision) == (config.fingerprint_params(), config.revision)
     for change in ({"pooling": (4, 4, 4)}, {"lora_alpha": 32.0}, {"frames": 8}, {"prompt_name": "describe"}):
         assert tiny_pllava(folder, **change).fingerprint_params() != config.fingerprint_params()
+
+
+@pytest.mark.parametrize(("size", "takes"), [((5120, 40), "said of the frames"), ((4096, 32), None), (None, None)])
+def test_captions_of_a_folder_are_those_of_the_papers_policy_where_its_model_has_that_size(
+    size: tuple[int, int] | None, takes: str | None, folder: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(folder, tmp_path / "model")
+    if size is not None:
+        settings = json.loads((own / "config.json").read_text())
+        settings["text_config"] |= {"hidden_size": size[0], "num_hidden_layers": size[1]}
+        (own / "config.json").write_text(json.dumps(settings))
+    catalog = open_catalog(tmp_path / "home")
+    add_clips(catalog, ["dog"])
+    say_all(catalog, {0: "dog"}, "class_label")
+    say_all(catalog, {0: "said of the frames"}, "pllava", captioner_revision=tiny_pllava(own).revision)
+    if takes is None:
+        with pytest.raises(ConfigError, match=r"captioner revision of captions: pllava-1 pllava-(7b|32x2)@"):
+            build(catalog, POLICIES["paper-pllava-13b"])
+        return
+    version = build(catalog, POLICIES["paper-pllava-13b"])
+    assert corpus_captions(catalog, version, columns=["text"])["text"].to_pylist() == [takes]
+
+
+def test_captions_of_the_published_checkpoint_are_those_of_the_papers_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uniform_core.captioners.transformers_vlm.weights_digest", lambda _word: "ab" * 32)
+    catalog = open_catalog(tmp_path / "home")
+    add_clips(catalog, ["dog"])
+    say_all(catalog, {0: "said of the frames"}, "pllava", captioner_revision=PllavaConfig().revision)
+    assert build(catalog, POLICIES["paper-pllava-13b"]).by_selector == (1, 0)

@@ -25,6 +25,7 @@ from flows.pipeline import pipeline
 from tasks import train_worker
 from tasks.preflight import require_parts
 from uniform_core.build import build_run, require_weights
+from uniform_core.captioners import CaptionerConfig, PllavaConfig, TransformersVlmConfig
 from uniform_core.config import RunConfig
 from uniform_core.corpus.parts import weight_facts
 from uniform_core.errors import ConfigError
@@ -247,3 +248,23 @@ def test_generate_says_them_before_it_loads_anything(
     with pytest.raises(AssertionError, match="service"):
         _made(order, Settings(home=tmp_path), {"path": "m"})
     assert capsys.readouterr().err.count("NO COMMERCIAL USE") == 1
+
+
+@pytest.mark.parametrize("captioner", [TransformersVlmConfig(device="cuda"), PllavaConfig(device="cuda")])
+def test_a_captioner_that_needs_a_gpu_is_told_that_there_is_none_before_any_work(
+    captioner: CaptionerConfig, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = build_run("nano").model_copy(update={"captioners": (captioner,)})
+    ready: list[str] = []
+    monkeypatch.setattr(type(captioner), "require_ready", lambda self: ready.append(self.kind))
+    with pytest.raises(ConfigError, match=rf"captioner {captioner.kind}, device: expected a GPU that torch can use"):
+        require_parts(config, stages=["captions"])
+    require_parts(config, stages=["text"])
+    monkeypatch.setattr("tasks.preflight.require_weights", lambda *_given, **_words: None)
+    with pytest.raises(ConfigError, match="expected a GPU"):
+        require_parts(config)
+    assert ready == []
+    monkeypatch.setenv("UNIFORM_GPU_SHARE", "0.5")  # then it is wherever Ray has one
+    require_parts(config, stages=["captions"])
+    assert ready == [captioner.kind]

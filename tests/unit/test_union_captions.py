@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class OfClips(RunContext):
 
     given: pa.Table = None
 
-    def clips(self) -> pa.Table:
+    def clips(self, columns: Sequence[str] | None = None) -> pa.Table:
         return self.given
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import field_validator
@@ -117,6 +117,10 @@ class CaptionerConfig(Member):
     def batch_clips(self) -> int:
         """How many clips are best given at once."""
         return 64 if self.frames else 512
+
+    def shared(self, processes: int) -> tuple[int, Self]:
+        """How many of so many processes are of use at once, and the config of each of them: the same fingerprint."""
+        return processes, self
 
     def pick_frames(self, clip_frames: int) -> tuple[int, ...]:
         """The indices of the frames to look at, of a clip that has so many: never descending, some twice where it has

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -27,6 +27,7 @@ class OpenAiHttpConfig(PromptedConfig):
     No server says which weights it serves: `model_revision` does, and another one is another corpus. The key is read
     from the environment variable `api_key_env`; it is in no config, row or message. One request may last `timeout_s`
     and is tried `tries` times, where the server is busy, broken or silent, after `pause_s`, twice that, and so on.
+    `concurrency` requests are under way at once, from all processes of a stage together.
     """
 
     kind: Literal["openai_http"] = "openai_http"
@@ -85,6 +86,11 @@ class OpenAiHttpConfig(PromptedConfig):
     @property
     def batch_clips(self) -> int:
         return 4 * self.concurrency
+
+    def shared(self, processes: int) -> tuple[int, Self]:
+        """So many that each has a request of its own, and what each has of `concurrency`."""
+        used = min(processes, self.concurrency)
+        return used, self.model_copy(update={"concurrency": self.concurrency // used})
 
     def fingerprint_params(self) -> dict[str, Any]:
         """What decides the words, as far as anybody outside of the server knows; not where it runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 IMAGE: Final = "<image>"
 Side = Annotated[int, Field(strict=True, gt=0, le=64)]
+
+
+SIZES: Final[Mapping[str, str]] = {"4096x32": "7b", "5120x40": "13b", "7168x60": "34b"}
+"""The sizes that pLLaVA was published in, by the width and the layers of the language model."""
+
+
+def size_name(settings: Mapping[str, Any]) -> str:
+    """Which pLLaVA a `config.json` describes, as the published ones are named; another by its width and layers.
+
+    What a config leaves out is as the library has it: 4096 wide, 32 layers.
+
+    >>> size_name({"text_config": {"hidden_size": 5120, "num_hidden_layers": 40}})
+    'pllava-13b'
+    >>> size_name({"text_config": {"hidden_size": 64, "num_hidden_layers": 2}})
+    'pllava-64x2'
+    """
+    text = settings.get("text_config")
+    given = text if isinstance(text, Mapping) else {}
+    size = f"{given.get('hidden_size', 4096)}x{given.get('num_hidden_layers', 32)}"
+    return f"pllava-{SIZES.get(size, size)}"
 
 
 class PllavaConfig(PromptedConfig):
@@ -61,7 +82,7 @@ class PllavaConfig(PromptedConfig):
 
     @property
     def revision(self) -> str:
-        return f"pllava-{VERSION} {checkpoint_revision(self.weights)}"
+        return f"pllava-{VERSION} {checkpoint_revision(self.weights, named=size_name)}"
 
     @property
     def sampling(self) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -80,10 +81,17 @@ class TransformersVlmConfig(PromptedConfig):
         return VlmCaptioner.load(self)
 
 
-def checkpoint_revision(word: str) -> str:
-    """A checkpoint in words: its name where it has one, and the digest of its files; that it is absent where it is."""
+def _model_type(settings: Mapping[str, Any]) -> str:
+    return str(settings.get("model_type"))
+
+
+def checkpoint_revision(word: str, *, named: Callable[[Mapping[str, Any]], str] = _model_type) -> str:
+    """A checkpoint in words: its name where it has one, and the digest of its files; that it is absent where it is.
+
+    `named` makes a name of the `config.json` of a folder.
+    """
     found = weights_digest(word)
     if found is None:
         return f"absent: {word}"
-    name = read_json(find_weights(word).file("config.json")).get("model_type") if is_path(word) else word
+    name = named(read_json(find_weights(word).file("config.json"))) if is_path(word) else word
     return f"{name}@{found[:16]}"

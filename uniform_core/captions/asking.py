@@ -58,8 +58,9 @@ class Asker:
         self._retries = quality.retries if captioner.can_vary else 0
 
     def ask(self, inputs: Sequence[CaptionInput]) -> list[Answer]:
-        """One answer for each input, in order: of several tries the first of those with the fewest flags.
+        """One answer for each input, in order: of several tries the first of the best.
 
+        A text is better than none, one that is no refusal better than one that is, and then fewer flags than more.
         A try that failed is kept only where it was the first; the ledger has it tried again later.
         """
         said = [[one] for one in self._say(inputs, seed=0)]
@@ -130,5 +131,5 @@ def _is_worth_another(tries: Sequence[Try]) -> bool:
 
 def _best(tries: Sequence[Try]) -> Answer:
     whole = [one for one in tries if one.result.status != "error"] or [tries[0]]
-    kept = min(whole, key=lambda one: len(one.flags))
+    kept = min(whole, key=lambda one: (one.text is None, one.result.status == "refused", len(one.flags)))
     return Answer(kept, tuple(one for one in tries if one is not kept))

@@ -96,6 +96,12 @@ class Catalog(Store):
         """The candidates that are still to be done, in their order, each work_key once."""
         return worklist.outstanding(self, table, candidates, stage=stage, clock=clock)
 
+    def outstanding_of(
+        self, table: str, candidates: pa.Table | Candidates, *, stage: str, clock: Clock = utc_now
+    ) -> tuple[pa.Table, Progress]:
+        """`outstanding`, and how many candidates there are, are done, and are to be done."""
+        return worklist.outstanding_of(self, table, candidates, stage=stage, clock=clock)
+
     def progress(
         self, table: str, candidates: pa.Table | Candidates, *, stage: str, clock: Clock = utc_now
     ) -> Progress:

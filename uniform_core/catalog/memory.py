@@ -10,10 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import duckdb
+
+LOOK_MEMORY: Final = "1200MiB"
+"""What a command that only looks may take: with Python, Arrow and a result 2 GiB. What needs more goes to disk."""
+
+
+def bound_memory(limit: str = LOOK_MEMORY) -> None:
+    """From now on the sessions that this process shares hold no more than this, all together."""
+    with memory_connection() as con:
+        con.execute(f"SET memory_limit = '{limit}'")
 
 
 @contextmanager

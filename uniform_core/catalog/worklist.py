@@ -73,6 +73,27 @@ def progress(store: Store, table: str, candidates: pa.Table | Candidates, *, sta
     return Progress(**store.rows(f"SELECT {', '.join(counts)}", tables=tables)[0])
 
 
+def outstanding_of(
+    store: Store, table: str, candidates: pa.Table | Candidates, *, stage: str, clock: Clock
+) -> tuple[pa.Table, Progress]:
+    """`outstanding`, and how far the stage is: nothing is made of what is done but its number.
+
+    Candidates of sources that were taken down are not counted.
+    """
+    todo = outstanding(store, table, candidates, stage=stage, clock=clock)
+    work = candidates if isinstance(candidates, Candidates) else given(table, candidates)
+    buried = _BURIED[_takedown(work.column_names)]
+    same = ", ".join(work.identity)
+    # By the values that a piece is known by, each compared with its own: pieces have them under other names by now.
+    values = list(work.known_by or [KEY])
+    known = ", ".join(f"{value} AS {name}" for value, name in zip(values, work.identity, strict=True))
+    results = f"SELECT {known}, true AS is_done FROM {table_named(table).name} WHERE {_among(work.stage_fps)}"
+    pieces = f"SELECT DISTINCT {same} FROM ({work.select(of=f'({work.rows})')}) k {buried}"
+    counts = "count(*) AS candidates, count(is_done) AS done"  # a piece has one result at most: its key is decided
+    found = store.rows(f"SELECT {counts} FROM ({pieces}) LEFT JOIN ({results}) USING ({same})", tables=work.tables)[0]
+    return todo, Progress(**found, outstanding=todo.num_rows)
+
+
 def given(table: str, candidates: pa.Table) -> Candidates:
     """The same of a table that has the keys: each row's place is its number."""
     import numpy as np

@@ -23,6 +23,10 @@ NULL_TEXT = ""  # encoded in every run: what stands in where a text is dropped o
 
 _NAMES: Final = ("clip_id", "clip_sha256", "path", "dataset", "source_id", "start_ms", "end_ms", "split")
 
+_WORDS: Final = ("label", "source_caption", "video_id")
+CAPTIONED: Final = (*_NAMES, *_WORDS)
+"""The columns of clips that `captions_work` reads."""
+
 # A clip in words: where it comes from, and which part.
 _ITEM: Final = (
     "concat(dataset, '/', source_id, ' ', format('{:g}', start_ms / 1000), '-', format('{:g}', end_ms / 1000), ' s')"
@@ -82,7 +86,7 @@ def captions_work(captioner: CaptionerConfig, clips: pa.Table) -> Candidates:
     fp = captions_fingerprint(captioner)
     words = "concat(coalesce(label, 'None'), chr(10), coalesce(source_caption, 'None'))"
     seen = "clip_sha256" if captioner.frames else text_digest_sql(words)
-    source, tables = _source(clips, "label", "source_caption", "video_id")
+    source, tables = _source(clips, *_WORDS)
     return Candidates(
         rows=f"SELECT *, '{fp}' AS stage_fp FROM ({source}) WHERE {_OWN} AND {_UNFILTERED}",
         key=work_key_sql("clip_id", stage_fp="stage_fp", source_sha256=seen),
@@ -90,7 +94,7 @@ def captions_work(captioner: CaptionerConfig, clips: pa.Table) -> Candidates:
             "item": _ITEM,
             **{name: name for name in ("dataset", "stage_fp")},
             **_CLIP,
-            **{name: name for name in ("label", "source_caption", "source_id", "video_id")},
+            **{name: name for name in (*_WORDS[:2], "source_id", "video_id")},
             "start_ms": "start_ms::VARCHAR",
         },
         known_by=_CONTENT if captioner.frames else [],

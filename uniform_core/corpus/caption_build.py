@@ -12,8 +12,9 @@ from uniform_core.catalog import Catalog
 from uniform_core.catalog.content import LIMBS, as_digest, sum_of
 from uniform_core.catalog.store import Clock, utc_now
 from uniform_core.corpus.caption_policy import CorpusPolicy
+from uniform_core.corpus.caption_policy_check import require_fitting
 from uniform_core.corpus.caption_selection import READ, Relations, flags_sql, selection
-from uniform_core.corpus.caption_versions import SHORT, CorpusVersion, corpus_versions
+from uniform_core.corpus.caption_versions import CorpusVersion, corpus_versions
 from uniform_core.errors import ConfigError
 from uniform_core.fingerprint import digest
 
@@ -29,11 +30,11 @@ def build_corpus(
 ) -> CorpusVersion:
     """The version that a policy selects from the catalog as it is now; the one that is there where nothing changed.
 
-    Raises ConfigError for a name that is none, or a selector whose prompt or fingerprint no caption has.
+    Raises ConfigError for a name that is none, or a selector of which `require_fitting` says that it fits nothing.
     """
     require_name(corpus)
     versions = catalog.versions(READ)
-    _require_known(catalog, policy, versions)
+    require_fitting(catalog, policy, versions)
     copied = _count_copies(catalog, policy, versions)
     counts = _count(catalog, policy, versions, copied)
     content = {"policy": policy.model_dump(mode="json"), "content_digest": counts["content_digest"]}
@@ -100,21 +101,3 @@ def _count(catalog: Catalog, policy: CorpusPolicy, versions: Mapping[str, int], 
         **{name: total[name] for name in ("clips", "texts", "flagged")},
         "by_selector": [by_place.get(place, 0) for place in range(len(policy.selectors))],
     }
-
-
-def _require_known(catalog: Catalog, policy: CorpusPolicy, versions: Mapping[str, int]) -> None:
-    """Raises ConfigError for the beginning of a prompt's hash or a fingerprint that no caption has."""
-    for selector in policy.selectors:
-        for column, beginning in (("prompt_hash", selector.prompt), ("stage_fp", selector.stage_fp)):
-            if beginning is None:
-                continue
-            known = catalog.rows(f"SELECT DISTINCT {column} AS found FROM captions", versions=versions)
-            found = sorted(row["found"] for row in known if row["found"] is not None)
-            if not any(one.startswith(beginning) for one in found):
-                raise ConfigError(
-                    f"policy, selector of {selector.captioner}",
-                    expected=f"a {column.replace('_', ' ')} of captions: "
-                    + (", ".join(one[:SHORT] for one in found[:10]) or "there are no captions yet"),
-                    found=beginning,
-                    fix="Correct it (`uniform captions list`), or caption first: `uniform captions build`.",
-                )

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from uniform_core.catalog import Catalog
 
 _CLIPS: Final = """
-    SELECT clip_id, dataset, source_id, video_id, split, label, start_ms, end_ms, path, bytes, clip_sha256 FROM clips
-    WHERE clip_id > $after AND clip_id <= $until
+    SELECT clip_id, dataset, source_id, video_id, split, label, start_ms, end_ms, path, bytes, clip_sha256
+    FROM clips SEMI JOIN said USING (clip_id) WHERE clip_id > $after AND clip_id <= $until
     QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY created_at DESC, work_key) = 1
 """
 
@@ -22,7 +22,8 @@ def with_clips(catalog: Catalog, said: pa.Table, *, after: str | None, until: st
     All lie after `after` and until `until`. The new columns are null for a clip that was taken down since; `split` and
     `label` are those of the day on which the clip was cut.
     """
-    clips = catalog.query(_CLIPS, parameters={"after": after or "", "until": until})
+    ids = {"said": said.select(["clip_id"])}
+    clips = catalog.query(_CLIPS, parameters={"after": after or "", "until": until}, tables=ids)
     return catalog.query(
         "SELECT f.*, c.* EXCLUDE (clip_id) FROM said f LEFT JOIN shown c USING (clip_id) ORDER BY f.clip_id",
         tables={"said": said, "shown": clips},

@@ -61,17 +61,20 @@ def corpus_captions(
     after: str | None = None,
     until: str | None = None,
     limit: int | None = None,
+    ids: Sequence[str] | None = None,
 ) -> pa.Table:
     """The captions of a corpus, at most one for each clip, in the order of `clip_id`: the columns that are asked for.
 
     Only clips after `after` and until `until` are looked at, and of these the first `limit` that have a caption: a page
-    costs what its rows cost. `columns` are names of `COLUMNS`; texts are joined where they are asked for. Raises
-    ConfigError for an unknown corpus or column, CatalogError for a version whose files a vacuum took.
+    costs what its rows cost. With `ids`, some hundred at most, those clips alone are looked at. `columns` are names of
+    `COLUMNS`; texts are joined where they are asked for. Raises ConfigError for an unknown corpus or column,
+    CatalogError for a version whose files a vacuum took.
     """
     version = corpus if isinstance(corpus, CorpusVersion) else corpus_version(catalog, corpus)
     require_columns(columns)
-    if limit is None:
-        return _range(catalog, version, columns, Range(after, until))
+    if limit is None or ids is not None:
+        of_ids = _range(catalog, version, columns, Range(after, until, None if ids is None else tuple(ids)))
+        return of_ids.slice(0, limit)
     return _page(catalog, version, columns, Range(after, until), limit)
 
 

@@ -8,7 +8,7 @@ each range of clips: what a range takes of memory does not grow with the corpora
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -28,6 +28,7 @@ SIDES: Final = ("a", "b")
 TOP_WORDS: Final = 20
 MEASURED: Final = ("n_words", "agreement", "flags")
 RANGE_CLIPS: Final = 1_000_000
+FIRST_CLIPS: Final = 50_000  # of the first range that is looked at for the first rows of a diff
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,22 @@ def _ranges(clips: int) -> list[Range]:
     return [Range(after, until) for after, until in pairwise(ends)]
 
 
+def _widening(clips: int, among: Range) -> Iterator[Range]:
+    """The clips of a range in ranges: first few, for who wants few, then four times as many each, up to a million."""
+    ids = 1 << 32
+    step = max(1, FIRST_CLIPS * ids // max(clips, 1))
+    most = max(1, RANGE_CLIPS * ids // max(clips, 1))
+    after, end = among.after, int(among.after[:8], 16) if among.after else 0
+    while True:
+        end += step
+        until = f"{end:08x}" if end < ids else None
+        if until is None or (among.until is not None and until >= among.until):
+            yield Range(after, among.until)
+            return
+        yield Range(after, until)
+        after, step = until, min(4 * step, most)
+
+
 def diff_rows(
     catalog: Catalog,
     a: CorpusVersion,
@@ -113,11 +130,28 @@ def diff_rows(
     """The first `limit` clips of these kinds after `after` and until `until`, in the order of `clip_id`.
 
     Columns: `clip_id`, `kind`, and with `_a` and `_b` behind them `captioner`, `text`, `n_words`, `agreement`, `flags`,
-    null where that corpus has no caption. Raises ConfigError for an unknown kind.
+    null where that corpus has no caption. Ranges of clips are looked at until so many are found. Raises ConfigError
+    for an unknown kind.
     """
+    import pyarrow as pa
+
     if unknown := set(kinds) - set(KINDS):
         raise ConfigError("diff", expected=", ".join(KINDS), found=", ".join(sorted(unknown)), fix="Correct it.")
-    sql, words = _pairs(a, b, columns=("captioner", "n_words", "agreement", "flags"), among=Range(after, until))
+    found: list[pa.Table] = []
+    left = limit
+    for among in _widening(max(a.clips, b.clips), Range(after, until)):
+        found.append(_rows_among(catalog, a, b, kinds=kinds, limit=left, among=among))
+        left -= found[-1].num_rows
+        if left <= 0:
+            break
+    return pa.concat_tables(found)
+
+
+def _rows_among(
+    catalog: Catalog, a: CorpusVersion, b: CorpusVersion, *, kinds: Sequence[Kind], limit: int, among: Range
+) -> pa.Table:
+    """`diff_rows` of one range, read as a whole."""
+    sql, words = _pairs(a, b, columns=("captioner", "n_words", "agreement", "flags"), among=among)
     names = ("captioner", "text", "n_words", "agreement", "flags")
     said = ", ".join(
         f"{'t' if name == 'text' else 'p'}{_dot(name, side)} AS {name}_{side}" for name in names for side in SIDES

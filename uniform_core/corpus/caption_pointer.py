@@ -21,15 +21,30 @@ _TRIES: Final = 16
 def activate(catalog: Catalog, word: str, *, run_id: str, clock: Clock = utc_now) -> CorpusVersion:
     """The version that a word names, now the active one of its corpus; a name alone is its newest version.
 
-    Raises ConfigError for a version that is not there.
+    Raises ConfigError for a version that is not there or has no captions, WorkFailedError where somebody else moves the
+    pointer each time.
     """
     wanted = _newest_of(catalog, word) if "@" not in word else corpus_version(catalog, word)
+    if not wanted.clips:
+        raise ConfigError(
+            f"corpus {wanted.name}",
+            expected="a version that has captions",
+            found="none of any clip",
+            fix="Caption first, or correct its policy: `uniform captions show --corpus` shows it.",
+        )
     for _ in range(_TRIES):
         events = pointer_events(catalog, wanted.corpus)
         if _stack_of(events)[-1:] == [wanted.version]:
             break
         if _add(catalog, events, wanted.corpus, wanted.version, kind="activate", run_id=run_id, clock=clock):
             break
+    else:
+        raise WorkFailedError(
+            f"activate {wanted.name}",
+            expected="the pointer where it was a moment ago",
+            found=f"one that was moved meanwhile, {_TRIES} times",
+            fix="See who moves it: `uniform captions show --corpus`; then try again.",
+        )
     return corpus_version(catalog, f"{wanted.corpus}@{wanted.version}")
 
 

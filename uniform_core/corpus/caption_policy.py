@@ -75,7 +75,7 @@ POLICIES: Final[Mapping[str, CorpusPolicy]] = {
         selectors=(
             Selector(
                 captioner="pllava",
-                revision="*pllava-13b@*",
+                revision="*pllava-13b@*",  # of the manifest, or of a folder whose config has that size
                 without=("too_short", "repetitive", "prompt_echo", "refusal"),
             ),
             Selector(captioner="class_label"),

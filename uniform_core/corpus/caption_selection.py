@@ -12,10 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from uniform_core.captioners import MEMBERS, CaptionerConfig
 from uniform_core.captions.flags import DUPLICATE
 from uniform_core.corpus.caption_policy import CorpusPolicy, Selector
 
 READ: Final = ("clips", "captions", "caption_texts", "prompts")  # the tables whose versions make a corpus
+_EXAMPLES: Final = [member.example() for member in MEMBERS]
+BRIEF: Final = frozenset(one.kind for one in _EXAMPLES if isinstance(one, CaptionerConfig) and one.is_brief)
 ALWAYS: Final = ("clip_id", "work_key", "text_hash", "created_at")
 
 
@@ -33,10 +36,11 @@ class Relations:
 
 @dataclass(frozen=True)
 class Range:
-    """Clips from one id (not itself) until another; None for no end."""
+    """Clips from one id (not itself) until another; None for no end. With `ids` these alone, a page of them at most."""
 
     after: str | None = None
     until: str | None = None
+    ids: tuple[str, ...] | None = None
 
 
 NEWEST: Final = Relations()
@@ -102,9 +106,14 @@ def _strict(policy: CorpusPolicy) -> list[int]:
 
 
 def flags_sql(policy: CorpusPolicy, row: str) -> str:
-    """SQL of the flags of a selected row, that of a duplicate among them; null where it was never measured."""
+    """SQL of the flags of a selected row, that of a duplicate among them; null where it was never measured.
+
+    Clips of one class have one label: of captioners that are meant to be brief, no text is a duplicate.
+    """
+    brief = [str(place) for place, selector in enumerate(policy.selectors) if selector.captioner in BRIEF]
+    wordy = f" AND {row}.place NOT IN ({', '.join(brief)})" if brief else ""
     return (
-        f"CASE WHEN {row}.copies >= {policy.duplicate_copies}"
+        f"CASE WHEN {row}.copies >= {policy.duplicate_copies}{wordy}"
         f" THEN list_append(coalesce({row}.flags, []), '{DUPLICATE}') ELSE {row}.flags END"
     )
 
@@ -150,6 +159,10 @@ def _within(among: Range, side: str, parameters: dict[str, Any]) -> str:
         if value is not None:
             parameters[f"{side}{name}"] = value
             conditions.append(f"c.clip_id {sign} ${side}{name}")
+    if among.ids is not None:
+        names = {f"{side}id{place}": clip_id for place, clip_id in enumerate(among.ids)}
+        parameters |= names
+        conditions.append(f"c.clip_id IN ({', '.join(f'${name}' for name in names)})" if names else "false")
     return " AND ".join(conditions) or "true"
 
 

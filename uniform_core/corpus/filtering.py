@@ -13,6 +13,7 @@ from uniform_core.corpus.left_out import COPY_OF, FILTERED, TWIN_OF, VIDEO_OF
 from uniform_core.datasets.filters import Filters
 from uniform_core.splits import INSTRUMENT
 
+LOOKED_AT: Final = ("clip_id", "clip_sha256", "dataset", "split", "is_silent", "is_still", "motion")
 _LEFT: Final = " OR ".join(
     [f"c.split = '{INSTRUMENT}'", *(f"starts_with(c.split, '{way}')" for way in (COPY_OF, VIDEO_OF, TWIN_OF))]
 )
@@ -24,8 +25,7 @@ def filtered_splits(catalog: Catalog, filters: Filters, clips: pa.Table, *, data
     `clips` are rows of `clips`; the filters are those of one dataset. Clips of others stay as they are, and so do
     instrument clips and those that have left the run. Of what a screener has said of a clip, the newest word counts.
     """
-    names = ["clip_id", "clip_sha256", "dataset", "split", "is_silent", "is_still", "motion"]
-    numbered = clips.select(names).append_column("n", pa.array(np.arange(clips.num_rows)))
+    numbered = clips.select(LOOKED_AT).append_column("n", pa.array(np.arange(clips.num_rows)))
     reasons, parameters = _reasons(filters)
     cases = " ".join(f"WHEN {condition} THEN '{FILTERED}{name}'" for name, condition in reasons)
     return catalog.query(

@@ -3,6 +3,7 @@
 A source that the dataset no longer lists, or lists in another revision, stays in the catalog and leaves the run.
 """
 
+# ruff: noqa: S608  (names of columns come from this project's code; values are parameters)
 from __future__ import annotations
 
 import json
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 
 from uniform_core.catalog import Catalog
 from uniform_core.config import RunConfig
-from uniform_core.corpus.filtering import filtered_splits
+from uniform_core.corpus.filtering import LOOKED_AT, filtered_splits
 from uniform_core.corpus.fingerprints import ingest_fingerprint
 from uniform_core.corpus.items import item_json
 from uniform_core.corpus.leakage import guarded_videos, twins
@@ -30,6 +31,7 @@ from uniform_core.types import SourceItem
 
 TWINS_AT_ONCE: Final = 1 << 18
 """So many clips are compared with held-out ones at once, which bounds the memory."""
+PRINTS: Final = ("clip_id", "dataset", "split", "picture_hash", "sound_print")
 _NONE: Final = pc.scalar(False)  # the rows of no part of a run
 
 
@@ -106,9 +108,16 @@ def ingest_candidates(config: RunConfig, *, listed: Iterable[ListedItem] | None 
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[ListedItem] | None = None) -> pa.Table:
+def current_clips(
+    catalog: Catalog,
+    config: RunConfig,
+    *,
+    listed: Iterable[ListedItem] | None = None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
     """The clips of the run as it is listed now: rows of `clips`, one for each clip id, with `source_caption`.
 
+    With `columns` these alone; what is looked at besides (prints of clips, for one) is read and let go of.
     Pixels and sound are a clip's own; its split, label, attributes and event times are those that its source was last
     listed with, for a clip is decoded once and keeps the facts of that day in its row. Events end with the clip, which
     may be shorter than its window. What is known from a held-out split, and what a filter takes, is in no split of
@@ -117,13 +126,15 @@ def current_clips(catalog: Catalog, config: RunConfig, *, listed: Iterable[Liste
     items = list(list_items(config) if listed is None else listed)
     roles = Roles.of(config)
     videos = guarded_videos(config, (one.item for one in items))
-    clips = _listed_clips(catalog, config, items, videos=videos, roles=roles)
+    filtered = [part for part in config.data.parts if not part.filters.is_empty]
+    looked_at = [*(PRINTS if config.leakage == "exclude" else ()), *(LOOKED_AT if filtered else ())]
+    names = None if columns is None else dict.fromkeys([*columns, "split", *looked_at])
+    clips = _listed_clips(catalog, config, items, videos=videos, roles=roles, names=names)
     if config.leakage == "exclude":
         clips = _with_splits(clips, _without_twins(clips, roles))
-    for part in config.data.parts:
-        if not part.filters.is_empty:
-            clips = _with_splits(clips, filtered_splits(catalog, part.filters, clips, dataset=part.name))
-    return clips
+    for part in filtered:
+        clips = _with_splits(clips, filtered_splits(catalog, part.filters, clips, dataset=part.name))
+    return clips if columns is None else clips.select(list(columns))
 
 
 def _with_splits(clips: pa.Table, splits: pa.ChunkedArray) -> pa.Table:
@@ -141,7 +152,7 @@ def _without_twins(clips: pa.Table, roles: Roles) -> pa.ChunkedArray:
             held_out[name] |= of_pair
         elif roles.learns(dataset, split):
             learned |= of_pair
-    prints = clips.select(["clip_id", "dataset", "split", "picture_hash", "sound_print"])
+    prints = clips.select(PRINTS)
     others, splits = prints.filter(learned), clips["split"]
     for name, known in sorted(held_out.items(), reverse=True):  # of several names that a clip is like, the first stays
         alike = _alike(others, prints.filter(known))
@@ -159,9 +170,18 @@ def _alike(others: pa.Table, known: pa.Table) -> pa.Array:
 
 
 def _listed_clips(
-    catalog: Catalog, config: RunConfig, items: Sequence[ListedItem], *, videos: Mapping[str, str], roles: Roles
+    catalog: Catalog,
+    config: RunConfig,
+    items: Sequence[ListedItem],
+    *,
+    videos: Mapping[str, str],
+    roles: Roles,
+    names: Iterable[str] | None,
 ) -> pa.Table:
-    """The clips of the listed items, in no split of the run where a held-out clip has the same file or video."""
+    """The clips of the listed items, in no split of the run where a held-out clip has the same file or video.
+
+    `names` are columns; None for all.
+    """
     held_out = [roles.held_out(one.item.dataset, one.item.split) for one in items]
     learns = [roles.learns(one.item.dataset, one.item.split) for one in items]
     listed_keys = pa.table(
@@ -176,8 +196,8 @@ def _listed_clips(
         {"video_id": pa.array(videos, pa.string()), "split": pa.array(list(videos.values()), pa.string())}
     )
     return catalog.query(
-        """
-        WITH listed AS (
+        f"""
+        SELECT {"*" if names is None else ", ".join(names)} FROM (WITH listed AS (
             SELECT s.* EXCLUDE (work_key, clip_ids), k.place, k.held_out, k.learns, unnest(s.clip_ids) AS clip_id
             FROM sources s JOIN listed_keys k USING (work_key)
         ),
@@ -202,7 +222,7 @@ def _listed_clips(
         LEFT JOIN known f ON f.source_sha256 = c.source_sha256
         LEFT JOIN guarded_videos v ON v.video_id = l.video_id
         QUALIFY row_number() OVER (PARTITION BY c.clip_id ORDER BY l.place) = 1
-        ORDER BY c.clip_id
+        ) ORDER BY clip_id
         """,
         parameters={"copy": COPY_OF, "exclude": config.leakage == "exclude"},
         tables={"listed_keys": listed_keys, "guarded_videos": guarded},
