@@ -13,7 +13,6 @@ from command_line import short_home
 from deployments import Deployed
 from flow_runs import artifacts, artifacts_of, flows_on
 from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.newest import evaluate_newest
 from flows.server import PrefectServer
@@ -76,16 +75,11 @@ def test_the_newest_checkpoint_is_scored_as_a_run_on_the_server(first: tuple[Any
     newest = steps_in(home)[-1]
     assert model["steps"] == int(newest.name.removeprefix("step_")) < 8, "it was cut off"
     scores = catalog.rows("SELECT * FROM scores WHERE model_id = ?", parameters=[model["model_id"]])
-    assert len(scores) == counts(home)["scores"] - before["scores"]
+    assert 10 < len(scores) <= counts(home)["scores"] - before["scores"], "what is real is scored beside it"
     assert sum(row["value"] is not None for row in scores) > 10
     with get_client(sync_client=True) as client:
-        run_id = state.state_details.flow_run_id
-        run = client.read_flow_run(run_id)
-        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])))
-    assert run.state.is_completed()
-    assert [(one.name.rpartition("-")[0], one.state.is_completed()) for one in tasks] == [
-        ("score the newest checkpoint", True)
-    ]
+        run = client.read_flow_run(state.state_details.flow_run_id)
+    assert run.state.is_completed(), "the server has it"
     left = {artifact.key: artifact for artifact in artifacts(state)}
     assert f"the checkpoint of step {model['steps']}." in left["newest-summary"].description
     assert "not promoted" in left["promotion"].description

@@ -46,7 +46,7 @@ class Cloud:
     def only(self, kept_R: Bool[np.ndarray, " r"]) -> Cloud:
         """The rows of a mask, their clips numbered anew."""
         clips, clip_K = np.unique(self.clip_R[kept_R], return_inverse=True)
-        return Cloud([self.rows[place] for place in np.flatnonzero(kept_R)], clip_K, len(clips))
+        return Cloud([self.rows[place] for place in np.flatnonzero(kept_R).tolist()], clip_K, len(clips))
 
     def moments(self) -> Moments:
         """Those of `Moments.of` the rows, to the last digit: the blocks are the same."""
