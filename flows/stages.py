@@ -38,21 +38,28 @@ def _run(
     try:
         rows = _work(stage, work, words)
     except Exception as error:
-        create_markdown_artifact(
-            key=f"{stage}-summary",
-            markdown=f"**{type(error).__name__}** {error}",
-            description=f"Why the stage {stage} failed. What it had committed stays.",
-        )
+        why = f"Why the stage {stage} failed. What it had committed stays."
+        show_failure(f"{stage}-summary", error, description=why)
         if isinstance(error, StageFailedError):
             _show_tables(stage, [error.summary.as_dict()])
         raise
     create_table_artifact(
         key=f"{stage}-summary",
-        table=[{name: str(value) for name, value in row.items() if name != "tables"} for row in rows],
+        table=shown(rows),
         description=f"What the stage {stage} did.",
     )
     _show_tables(stage, rows)
     return rows
+
+
+def show_failure(key: str, error: Exception, *, description: str) -> None:
+    """Leave the reason of a failure as an artifact."""
+    create_markdown_artifact(key=key, markdown=f"**{type(error).__name__}** {error}", description=description)
+
+
+def shown(rows: Summaries) -> list[dict[str, str]]:
+    """Summaries as a table for people, without the tables that they have of their own."""
+    return [{name: str(value) for name, value in row.items() if name != "tables"} for row in rows]
 
 
 def _show_tables(stage: str, rows: Summaries) -> None:

@@ -25,7 +25,7 @@ from tasks.originals import (
 )
 from tasks.stage import StageSummary
 from uniform_core.catalog import Catalog
-from uniform_core.corpus.anybody.asked import NotMade, nearest_by
+from uniform_core.corpus.anybody.asked import NotMade, nearest_by, needs_reference
 from uniform_core.corpus.anybody.call import Call
 from uniform_core.corpus.anybody.sides import (
     ABSENT,
@@ -39,9 +39,10 @@ from uniform_core.corpus.anybody.sides import (
     says_something,
     shuffled,
 )
+from uniform_core.corpus.clip_scores import clip_rows
 from uniform_core.corpus.controls import Clips
-from uniform_core.fingerprint import canonical_json, digest
-from uniform_core.metrics.base import Lacking, MetricConfig, Need, Score, Side
+from uniform_core.fingerprint import canonical_json, digest, set_digest
+from uniform_core.metrics.base import ClipValues, Lacking, MetricConfig, Need, Score, Side
 from uniform_core.metrics.features import uneven
 from uniform_core.metrics.layers import modality_of
 from uniform_core.progress import ProgressEvent
@@ -49,6 +50,7 @@ from uniform_core.types import Modality
 
 VERSION: Final = 1  # of how rows are made from clips: bumped where numbers of the same clips change
 READ: Final = ("features", "clips", "generations")
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,16 @@ class Scored:
     warnings: Mapping[str, tuple[str, ...]]  # by work_key
     not_made: tuple[NotMade, ...]
     summaries: tuple[StageSummary, ...]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One number of a system's clips, what was measured of single ones, and which of them lack features."""
+
+    score: Score
+    lacking: Lacking
+    clips: Clips
+    values: tuple[ClipValues, ...]
 
 
 def score_clips(session: Session, call: Call) -> Scored:
@@ -197,9 +209,17 @@ class _Scoring:
         chosen = real_for(metric, system) if system.system == "real" else system
         return {Side.GENERATED: chosen.generated, Side.REFERENCE: chosen.real(metric)}
 
+    def _real(self, system: Judged, metric: MetricConfig) -> Clips:
+        """The real clips that a number stands on; none where it compares with none."""
+        return self._sides(system, metric)[Side.REFERENCE] if needs_reference(metric) else {}
+
     def _rows(
         self, session: Session, systems: Sequence[Judged], store: OriginalStore
-    ) -> tuple[list[dict[str, Any]], dict[str, tuple[str, ...]]]:
+    ) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
+        """The rows of `scores`, and their warnings by key; those of their single clips are written.
+
+        A score at a time, for there may be many clips, and before any score's own row: a kill repeats them.
+        """
         stamp = {
             "data_digest": self._catalog.content_digest(READ),
             "versions": json.dumps(self._catalog.versions(READ)),
@@ -207,28 +227,30 @@ class _Scoring:
             "created_at": datetime.now(UTC),
         }
         wanted = [(system, metric) for system in systems for metric in self._metrics_of(system)]
-        rows, warnings = [], {}
+        rows: list[Row] = []
+        warnings: dict[str, tuple[str, ...]] = {}
         for done, (system, metric) in enumerate(wanted, start=1):
-            score, lacking = self._score(store, system, metric)
-            row = self._row(score, system, metric, store, lacking) | stamp
+            found = self._measured(store, system, metric)
+            row = self._row(found.score, system, metric, store, found.lacking) | stamp
             rows.append(row)
-            warnings[row["work_key"]] = score.warnings
+            named = self._call.names.__getitem__
+            self._catalog.insert("clip_scores", list(clip_rows(found.values, found.clips, score=row, named=named)))
+            warnings[row["work_key"]] = found.score.warnings
             session.listener(ProgressEvent("evaluate", done, len(wanted), note=metric.name))
         return rows, warnings
 
-    def _score(self, store: OriginalStore, system: Judged, metric: MetricConfig) -> tuple[Score, Lacking]:
+    def _measured(self, store: OriginalStore, system: Judged, metric: MetricConfig) -> _Measured:
         sides = self._sides(system, metric)
         inputs, lacking = store.inputs(metric, sides)
-        if not lacking or not self._call.leave_out:
-            return metric.score(inputs, lacking), lacking
-        inputs, _ = store.inputs(metric, _without(sides, lacking, paired=metric.paired))
-        score = metric.score(inputs)
-        said = tuple(_left_out(side, extractor, why) for (side, extractor), why in sorted(lacking.items()))
-        return replace(score, warnings=(*said, *score.warnings)), lacking
+        said: tuple[str, ...] = ()
+        if lacking and self._call.leave_out:
+            inputs, _ = store.inputs(metric, _without(sides, lacking, paired=metric.paired))
+            said = tuple(_left_out(side, extractor, why) for (side, extractor), why in sorted(lacking.items()))
+        score = metric.score(inputs, {} if said else lacking)
+        values = () if score.value is None else metric.clip_measures(inputs)
+        return _Measured(replace(score, warnings=(*said, *score.warnings)), lacking, sides[Side.GENERATED], values)
 
-    def _row(
-        self, score: Score, system: Judged, metric: MetricConfig, store: OriginalStore, lacking: Lacking
-    ) -> dict[str, Any]:
+    def _row(self, score: Score, system: Judged, metric: MetricConfig, store: OriginalStore, lacking: Lacking) -> Row:
         loading = metric.protocol.loading
         assert loading is not None, "metrics of named protocols say how files are read"
         prints = {need.extractor: store.fingerprints[place_of(need, loading)] for need in metric.features}
@@ -247,6 +269,7 @@ class _Scoring:
             "work_key": digest(known),
             "stage_fp": stage_of(system, task),
             "extractors": canonical_json(dict(sorted(prints.items()))),
+            "clips_digest": set_digest(f"{clip.video}/{clip.audio}" for clip in self._real(system, metric).values()),
             "task": task,
             "system": system.system,
             "model_id": self._call.model_id if system.system == self._call.system else None,

@@ -124,7 +124,6 @@ class Evaluation:
         """The rows of `scores`."""
         catalog, clips = self._context.catalog, self._context.clips()
         stamp = {
-            **self._stamp,
             "clips_digest": known_digest(real_clips(self._config, clips)),
             "data_digest": catalog.content_digest(READ),
             "versions": json.dumps(caption_versions(catalog, self._config, catalog.versions(READ))),
@@ -133,16 +132,13 @@ class Evaluation:
             {
                 **scored.score.as_row(),
                 **stamp,
-                "work_key": scored.wanted.work_key,
+                **self._of_score(scored),
                 "extractors": canonical_json(
                     {
                         name: self._inputs.fingerprints[name]
                         for name in sorted({need.extractor for need in scored.wanted.metric.features})
                     }
                 ),
-                "task": scored.wanted.system.task_name,
-                "system": scored.wanted.system.name,
-                "model_id": self._model_of(scored.wanted.system),
             }
             for scored in scores
         ]
@@ -150,10 +146,20 @@ class Evaluation:
     def clip_rows(self, scores: Sequence[Scored]) -> list[dict[str, Any]]:
         """The rows of `clip_scores`."""
         return [
-            row
-            for scored in scores
-            for row in clip_rows(scored, {**self._stamp, "model_id": self._model_of(scored.wanted.system)})
+            row for scored in scores for row in clip_rows(scored.values, scored.clips, score=self._of_score(scored))
         ]
+
+    def _of_score(self, scored: Scored) -> dict[str, Any]:
+        """The columns that the row of a score and those of its clips have in common."""
+        system = scored.wanted.system
+        return {
+            **self._stamp,
+            "work_key": scored.wanted.work_key,
+            "task": system.task_name,
+            "system": system.name,
+            "model_id": self._model_of(system),
+            "protocol_hash": scored.score.protocol_hash,
+        }
 
     def _model_of(self, system: System) -> str | None:
         return self._model_id if system.name in ("uniform", "untrained") else None

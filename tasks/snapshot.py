@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +19,8 @@ from uniform_core.corpus.captions import caption_versions
 from uniform_core.corpus.fingerprints import train_fingerprint
 from uniform_core.corpus.parts import weight_facts
 from uniform_core.corpus.samples import is_trained, samples_digest
+from uniform_core.errors import IntegrityError
+from uniform_core.files import find_damage
 from uniform_core.fingerprint import digest, file_sha256
 from uniform_core.training.checkpoint import Checkpoint, CheckpointStore
 from uniform_core.training.export import WEIGHTS, export_model
@@ -26,30 +30,60 @@ KIND: Final = "checkpoint"  # of the row in `models`: nothing takes it for a fin
 TRIES: Final = 3  # a training that goes on may take a checkpoint away while it is read
 
 
-def newest_snapshot(context: RunContext) -> TrainedModel | None:
-    """The newest whole checkpoint of the training of this config, as a model with an id of its own; None without one.
+@dataclass(frozen=True)
+class Snapshot(TrainedModel):
+    """A checkpoint as a model; `notes` say which newer ones are damaged, and how."""
 
-    It is exported once, its row written last: a kill repeats it. The training may go on meanwhile. Raises ConfigError
-    for checkpoints of another training.
+    step: int
+    notes: tuple[str, ...]
+
+
+def newest_snapshot(context: RunContext) -> Snapshot | None:
+    """The newest whole checkpoint of the training of this config, as a model with an id of its own; None before there
+    is any.
+
+    It is exported once, its row written last: a kill repeats it, and an export that was damaged is made again. The
+    training may go on meanwhile. Raises ConfigError for checkpoints of another training, IntegrityError where every
+    one is damaged.
     """
     index, key = training_index(context)
-    checkpoint = _newest(context.settings.checkpoints_dir / key / "steps", key)
+    steps = context.settings.checkpoints_dir / key / "steps"
+    checkpoint, notes = _newest(steps, key)
     if checkpoint is None:
+        if notes:
+            raise _none_whole(steps, notes)
         return None
     model_id = digest([KIND, key, checkpoint.step])
     folder = context.settings.checkpoints_dir / model_id / "model"
-    if not is_trained(context.catalog, model_id):
+    is_known = is_trained(context.catalog, model_id)
+    if not is_known or find_damage(folder) is not None:
         _export(context, checkpoint, folder, model_id=model_id)
+    if not is_known:
         row = _row(context, index, folder, model_id=model_id, training=key, step=checkpoint.step)
         context.catalog.insert("models", [row])
-    return TrainedModel(model_id, folder)
+    return Snapshot(model_id, folder, checkpoint.step, notes)
 
 
-def _newest(folder: Path, key: str) -> Checkpoint | None:
+def _newest(steps: Path, key: str) -> tuple[Checkpoint | None, tuple[str, ...]]:
+    """The newest whole checkpoint, and what is wrong with newer ones.
+
+    One that is taken away while it is read vanishes, or looks damaged: then the folder is read again.
+    """
     for _ in range(TRIES - 1):
         with suppress(FileNotFoundError):
-            return CheckpointStore(folder, keep=1).latest(fingerprint=key)[0]
-    return CheckpointStore(folder, keep=1).latest(fingerprint=key)[0]
+            found, notes = CheckpointStore(steps, keep=1).latest(fingerprint=key)
+            if found is not None or not notes:
+                return found, notes
+    return CheckpointStore(steps, keep=1).latest(fingerprint=key)
+
+
+def _none_whole(steps: Path, notes: Sequence[str]) -> IntegrityError:
+    return IntegrityError(
+        f"checkpoints {steps}",
+        expected="at least one that is as it was written",
+        found="; ".join(notes),
+        fix="Run `uniform train` with the same preset, data and settings: it begins anew where none is whole.",
+    )
 
 
 def _export(context: RunContext, checkpoint: Checkpoint, folder: Path, *, model_id: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch  # noqa: F401  (before the lazy names, so that shapes in annotations can be enforced)
 from command_line import no_network, short_home, uniform
+from deployments import deployed as deployed
 from jaxtyping import install_import_hook
 from services import prefect_running as prefect_running
 from services import prefect_template as prefect_template

@@ -1,7 +1,13 @@
--- The model's clips of the newest evaluation, the worst first. `badness` is the mean over a clip's measures of the share
--- of clips that are better by it: 1 is the worst by each. Measures of which neither direction is better are left out.
-WITH newest AS (
-    SELECT stage_fp FROM clip_scores WHERE system = 'uniform' ORDER BY created_at DESC, stage_fp LIMIT 1
+-- The clips of the model that was measured last, of each task those of its newest evaluation, the worst first. `badness`
+-- is the mean over a clip's measures of the share of clips that are better by it: 1 is the worst by each. Measures of which
+-- neither direction is better are left out.
+WITH measured AS (
+    SELECT task, stage_fp, model_id, max(created_at) AS made FROM clip_scores WHERE system = 'uniform'
+    GROUP BY task, stage_fp, model_id
+), newest AS (
+    SELECT task, stage_fp FROM measured
+    WHERE model_id IS NOT DISTINCT FROM (SELECT model_id FROM measured ORDER BY made DESC, stage_fp LIMIT 1)
+    QUALIFY row_number() OVER (PARTITION BY task ORDER BY made DESC, stage_fp) = 1
 ), ranked AS (
     SELECT
         task,
@@ -12,7 +18,7 @@ WITH newest AS (
         percent_rank() OVER (
             PARTITION BY task, name, protocol_hash ORDER BY CASE WHEN starts_with(name, 'kl') THEN value ELSE -value END
         ) AS badness
-    FROM clip_scores SEMI JOIN newest USING (stage_fp)
+    FROM clip_scores SEMI JOIN newest USING (task, stage_fp)
     WHERE system = 'uniform'
         AND split_part(name, '.', 1) NOT IN ('av_align_chance', 'onset_count', 'motion_peak_count', 'nearest_trained')
 ), ordered AS (

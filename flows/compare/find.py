@@ -63,6 +63,7 @@ def _contender(settings: Settings, catalog: Catalog, word: str, known: Sequence[
         found = None if named is None else find_evaluation(named, known)
     if found is None:
         raise unknown_run(word, known)
+    system = system or found.main_system
     if system not in found.systems:
         raise ConfigError(
             f"run {word!r}",

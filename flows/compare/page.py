@@ -135,7 +135,7 @@ class Films:
         return ClipCard(
             change,
             label=((clip["label"] if clip else None) or "clip").replace("_", " "),
-            source=f"{clip['dataset']}/{clip['source_id']}" if clip else change.clip_id,
+            source=f"{clip['dataset']}/{clip['source_id']}" if clip else change.name or change.clip_id,
             views=tuple(views),
         )
 

@@ -137,7 +137,7 @@ def _clip_row(one: ClipChange, labels: Labels) -> dict[str, Any]:
     said = [f"{m.name.partition('.')[0]} {m.base:.3g} → {m.other:.3g}" for m in moved if better(m.name)]
     return {
         "task": one.task,
-        "clip": one.clip_id[:SHORT],
+        "clip": one.clip_id[:SHORT] if one.name is None else plain(one.name),
         "class": labels.get(one.clip_id) or None,
         "gain": one.gain,
         "measures": ", ".join(said),

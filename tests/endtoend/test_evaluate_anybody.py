@@ -12,6 +12,10 @@ from anybody_clips import write_sounds
 from command_line import no_network, short_home, uniform
 from published_weights import write_cnn14, write_vggish
 
+from uniform_core.catalog import Catalog
+from uniform_core.corpus.clip_scores import NO_FILE
+from uniform_core.settings import Settings
+
 PROTOCOL, SCORE = "tempotokens2025", "av_align.farneback.tempotokens2025"
 
 
@@ -39,6 +43,22 @@ def test_our_own_clips_are_scored_beside_their_baselines(home: Path) -> None:
     assert own["value"] == systems["uniform"]["value"]
 
 
+def check_clips(home: Path, scores: list[dict[str, Any]]) -> None:
+    """A divergence of pairs is the mean of its clips; a distance of sets has none, and both say which truth it was."""
+    kept = Catalog.open(Settings(home=home)).rows("SELECT * FROM clip_scores WHERE system = 'theirs'")
+    of_pairs = {row["work_key"]: row for row in scores if row["name"].startswith("kl")}
+    assert of_pairs
+    assert {row["score_key"] for row in kept} == of_pairs.keys()
+    for key, score in of_pairs.items():
+        values = {row["clip_name"]: row["value"] for row in kept if row["score_key"] == key}
+        assert values.keys() == {f"clip-{number:04d}" for number in range(3)}
+        assert sum(values.values()) / 3 == pytest.approx(score["value"], rel=1e-9, abs=1e-12)
+    assert {row["video_sha256"] for row in kept} == {NO_FILE}, "there are sounds alone on both sides"
+    real = {row["clips_digest"] for row in scores if row["name"].startswith(("fd", "fad", "kl"))}
+    assert len(real) == 1
+    assert real != {"0" * 64}
+
+
 def test_sounds_of_anybody_under_two_suites_with_nets(home: Path, tmp_path: Path) -> None:
     write_sounds(tmp_path / "theirs", range(3), shift=1)
     write_sounds(tmp_path / "real", range(3))
@@ -60,5 +80,6 @@ def test_sounds_of_anybody_under_two_suites_with_nets(home: Path, tmp_path: Path
         assert value[f"fad.vggish16k.{protocol}"] > 0
         assert value[f"fd.cnn14_16k.{protocol}"] > 0
         assert abs(value[f"kl.cnn14_16k.{protocol}"]) < 0.1  # rule-made weights hear all sounds as nearly one class
+    check_clips(home, done.json["scores"])
     told = {row["name"]: row["warnings"] for row in done.json["scores"]}
     assert any("3 rows" in warning or "3 items" in warning for warning in told["fd.cnn14_16k.audioldm_eval"])

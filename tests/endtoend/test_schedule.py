@@ -5,81 +5,26 @@ With some versions of the libraries a cron schedule silently never fires while a
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID
 
 import pytest
-from prefect import get_client
-from prefect.client.orchestration import SyncPrefectClient
+from deployments import PATIENCE_S, Deployed
 from prefect.client.schemas.actions import DeploymentUpdate
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.promote import rule_of
-from flows.server import PrefectServer
 from uniform_core.build import build_run
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.evaluation import metrics_for, systems_of
 from uniform_core.presets import EVALUATION_LISTS
 from uniform_core.settings import Settings
 
-ROOT = Path(__file__).parents[2]
 STAGES = ("fetch", "ingest", "encode", "captions", "text", "train", "sample", "evaluate")
-PATIENCE_S = 900.0  # only ends what hangs: a busy machine may take ten times as long
 Found = TypeVar("Found")
-
-
-class Deployed:
-    """The server's client, and the command line beside it."""
-
-    def __init__(self, server: PrefectServer, client: SyncPrefectClient, home: Path) -> None:
-        self.client, self.home = client, home
-        self._environment = {
-            **os.environ,
-            "PREFECT_API_URL": server.api_url,
-            "UNIFORM_HOME": str(home),
-            "PYTHONWARNINGS": "ignore",
-        }
-
-    def prefect(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", *words],
-            cwd=ROOT,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def deployment(self, name: str) -> Any:
-        return self.client.read_deployment_by_name(name)
-
-    def runs(self, deployment_id: UUID) -> list[Any]:
-        wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]))
-        return self.client.read_flow_runs(flow_run_filter=wanted, limit=50)
-
-
-@pytest.fixture(scope="module")
-def deployed(prefect_running: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """A server that everything in prefect.yaml has been deployed to."""
-    home = tmp_path_factory.mktemp("deployed")
-    settings = temporary_settings({PREFECT_API_URL: prefect_running.api_url})
-    with settings, get_client(sync_client=True) as client:
-        made = Deployed(prefect_running, client, home)
-        made.prefect("work-pool", "create", "uniform", "--type", "process")
-        made.prefect("deploy", "--all")
-        yield made
 
 
 def wait_for(what: str, look: Callable[[], Found | None]) -> Found:

@@ -39,6 +39,15 @@ def rows_in(home: Path) -> Rows:
     return {row["work_key"]: tuple(row.values()) for row in rows}
 
 
+def clips_in(home: Path) -> dict[str, tuple[Any, ...]]:
+    """What was measured of single clips, by key."""
+    rows = Catalog.open(Settings(home=home)).rows(
+        "SELECT work_key, score_key, name, clip_id, clip_name, value FROM clip_scores"
+    )
+    assert len({row["work_key"] for row in rows}) == len(rows)
+    return {row["work_key"]: tuple(row.values()) for row in rows}
+
+
 def killed(home: Path, root: Path, asked: Asked, *, more_than: int, within_s: float) -> Rows:
     """The rows that a driver leaves which is killed once it has committed more than so many."""
     driver = started(home, root, asked, pause_s=0.3)
@@ -66,6 +75,7 @@ def check(tmp_path: Path, root: Path, asked: Asked, monkeypatch: pytest.MonkeyPa
     assert first.items() <= second.items()
     said, _ = started(home, root, asked, pause_s=0.0).communicate()
     last = json.loads(said)
+    measured = clips_in(home)
     whole = rows_in(home)
     assert second.items() <= whole.items(), "what was committed stays as it is"
     assert last == {"done": len(whole) - len(second), "before": len(second), "failed": 0}
@@ -74,6 +84,7 @@ def check(tmp_path: Path, root: Path, asked: Asked, monkeypatch: pytest.MonkeyPa
     assert resumed.summaries[0].done == 0
     assert clean.summaries[0].done == len(whole)
     assert numbers(resumed) == numbers(clean)
+    assert clips_in(home) == measured == clips_in(tmp_path / "clean") != {}
     assert {key: row[1] for key, row in rows_in(tmp_path / "clean").items()} == {k: r[1] for k, r in whole.items()}
     assert sum(row["value"] is not None for row in clean.rows) >= 2
 

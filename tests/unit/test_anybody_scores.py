@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from anybody_calls import CHANCE, FREE, NAME, scored_in, session_in, words
 from anybody_clips import write_film, write_films, write_sounds
-from in_driver import NoRay, run_in_driver
+from in_driver import run_in_driver
 from services import seed_tracking
 
 import tasks.stage
@@ -23,16 +24,13 @@ from tasks.pool import run_pool
 from tasks.ray_session import RaySession
 from tasks.tracking import Tracker
 from uniform_core.catalog import Catalog
-from uniform_core.corpus.anybody.call import Call, Words, call_of
+from uniform_core.corpus.anybody.call import Call, call_of
 from uniform_core.corpus.anybody.sides import ABSENT, judged, real_halves, retrieved, shuffled
 from uniform_core.corpus.controls import Clip
 from uniform_core.errors import ConfigError
 from uniform_core.progress import silent
 from uniform_core.settings import Settings
 from uniform_core.types import Task
-
-FREE = ("tempotokens2025", "seeing_and_hearing")  # protocols that need no weights, and read files alike
-NAME, CHANCE = "av_align.farneback.tempotokens2025", "av_align_chance.farneback.tempotokens2025"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,21 +48,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_films(root / "generated", range(4), shift=1)
     write_films(root / "reference", range(6))
     return root
-
-
-def session_in(home: Path) -> Session:
-    settings = Settings(home=home, cpus=1)
-    return Session(settings, Catalog.open(settings), NoRay(settings), "a run", silent)
-
-
-def words(root: Path, *protocols: str, task: Task = Task.V2A, **more: Any) -> Words:
-    known = {"generated": root / "generated", "reference": str(root / "reference")}
-    return Words(task=task, protocols=protocols or FREE[:1], **{**known, **more})
-
-
-def scored_in(session: Session, asked: Words) -> tuple[Call, Scored]:
-    call = call_of(asked, settings=session.settings, catalog=session.catalog)
-    return call, score_clips(session, call)
 
 
 def numbers(scored: Scored) -> dict[tuple[str, str], tuple[Any, ...]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from catalog_rows import caption_row, clip_row, clock_at, open_catalog, score_row, source_row, text_row
 from deltalake import DeltaTable
+from scored_clips import KL, evaluation_rows
 
 from uniform_core.catalog import Catalog, formats
 from uniform_core.catalog.batch import checked_batch
@@ -22,8 +23,10 @@ NEW = {
     "sources": {"video_id"},
     "captions": set(CAPTION_COLUMNS),
     "scores": {"clips_digest"},
+    "clip_scores": {"clip_name"},
 }
 CAPTION = caption_row(clip_row(1), text_row(1)["text_hash"])
+[CLIP_SCORE] = evaluation_rows("a" * 32, name=KL, values=[1.0])[1]
 
 
 def catalog_of_format_1(home: Path) -> Path:
@@ -31,7 +34,7 @@ def catalog_of_format_1(home: Path) -> Path:
     root = home / "catalog"
     root.mkdir(parents=True)
     rows = {"clips": clip_row(1), "sources": source_row(1), "caption_texts": text_row(1), "captions": CAPTION}
-    rows["scores"] = score_row(1)
+    rows |= {"scores": score_row(1), "clip_scores": CLIP_SCORE}
     for name, row in rows.items():
         now = all_tables()[name]
         columns = tuple(column for column in now.columns if column.name not in NEW.get(name, ()))
@@ -51,7 +54,8 @@ def test_the_new_columns_are_there_and_null_and_the_old_rows_stay(tmp_path: Path
     root = catalog_of_format_1(tmp_path)
     assert not columns_on_disk(root, "clips") & NEW["clips"]
     catalog = open_catalog(tmp_path)
-    assert [step["format"] for step in json.loads((root / "format.json").read_text())["migrations"]] == [1, 2, 3, 4]
+    steps = json.loads((root / "format.json").read_text())["migrations"]
+    assert [step["format"] for step in steps] == list(range(1, formats.FORMAT + 1))
     for table, names in NEW.items():
         assert names <= columns_on_disk(root, table)
     [clip] = catalog.read("clips").to_pylist()
@@ -74,6 +78,8 @@ def test_the_new_columns_are_there_and_null_and_the_old_rows_stay(tmp_path: Path
     assert catalog.insert("captions", [{**CAPTION, **measured, "n_words": 3, "agreement": 0.5}]) == 1
     flags = {row["work_key"]: row["flags"] for row in catalog.read("captions").to_pylist()}
     assert flags == {CAPTION["work_key"]: None, digest("measured"): ["too_short"]}
+    [measured_clip] = catalog.read("clip_scores").to_pylist()
+    assert measured_clip == {**CLIP_SCORE, "clip_name": None}
     assert catalog.verify(deep=False) == [f for f in catalog.verify(deep=False) if f.check == "media"]
 
 
@@ -85,7 +91,7 @@ def test_a_migration_that_was_killed_before_its_record_runs_again(tmp_path: Path
     (root / "format.json").write_text(record)
     assert open_catalog(tmp_path).versions(NEW) == versions
     formats.ensure_format(root, clock_at(days=1))
-    assert len(json.loads((root / "format.json").read_text())["migrations"]) == 4
+    assert len(json.loads((root / "format.json").read_text())["migrations"]) == formats.FORMAT
 
 
 def test_a_root_without_tables_has_nothing_to_migrate(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_scores_of_an_older_program_are_given_their_clips_and_stay_as_they_are(c
 
 
 def filled(catalog: Catalog) -> None:
-    """An evaluation whose third clip is the worst by both measures, and an older one."""
+    """An evaluation whose third clip is the worst by both measures, an older one, and one of anybody's clips."""
     catalog.insert("clips", [clip_row(n, label="drip") for n in range(3)])
     for evaluation, name, values in (
         ("a" * 32, "synchrony.tinysync.uniform_tiny", [0.9, 0.8, 0.1]),
@@ -173,6 +173,8 @@ def filled(catalog: Catalog) -> None:
         score, clips = evaluation_rows(evaluation, name=name, values=values)
         catalog.insert("scores", [score])
         catalog.insert("clip_scores", clips)
+    _, theirs = evaluation_rows("c" * 32, name="kl.cnn14_16k.av_benchmark", values=[0.5, 0.1, 4.0], system="SYSTEM")
+    catalog.insert("clip_scores", theirs)
     older = clip_row(0)["created_at"].replace(year=2020)
     _, clips = evaluation_rows("b" * 32, name="kl.tinymel.uniform_tiny", values=[9.0] * 3, created_at=older)
     catalog.insert("clip_scores", clips)
@@ -189,6 +191,21 @@ def test_the_worst_clips_of_the_newest_evaluation(tmp_path: Path) -> None:
     assert {row["label"] for row in rows} == {"drip"}
     [measures] = [row for row in catalog.named_rows("clip_measures") if row["name"].startswith("synchrony")]
     assert (measures["clips"], measures["least"], measures["median"]) == (3, 0.1, 0.8)
+
+
+def test_a_later_evaluation_of_one_task_leaves_the_worst_clips_of_the_others(tmp_path: Path) -> None:
+    catalog, model_id = open_catalog(tmp_path), digest("one model")
+    later = clip_row(0)["created_at"].replace(year=2030)
+    for evaluation, task, values, when in (
+        ("a" * 32, "v2a", [9.0, 1.0, 1.0], {}),
+        ("a" * 32, "t2av", [1.0, 9.0, 1.0], {}),
+        ("d" * 32, "v2a", [1.0, 1.0, 9.0], {"created_at": later}),
+    ):
+        name = f"kl.tinymel.{evaluation[0]}"
+        _, clips = evaluation_rows(evaluation, name=name, values=values, task=task, model_id=model_id, **when)
+        catalog.insert("clip_scores", clips)
+    worst = {row["task"]: (row["clip_id"], row["worst_by"]) for row in catalog.named_rows("worst_clips")[::-1]}
+    assert worst == {"v2a": (clip_row(2)["clip_id"], "kl.tinymel.d"), "t2av": (clip_row(1)["clip_id"], "kl.tinymel.a")}
 
 
 @pytest.mark.parametrize("words", [shlex.split(command) for command in COMMANDS])

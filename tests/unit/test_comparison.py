@@ -185,9 +185,12 @@ def test_a_baseline_is_compared_with_the_model_of_its_evaluation(catalog: Catalo
     add(catalog, A, SYNC, [0.5, 0.5, 0.5], system="retrieval")
     known = evaluations(catalog)
     assert split_system(f"{A}/retrieval", known) == (A, "retrieval")
-    assert split_system("folder/retrieved", known) == ("folder/retrieved", "uniform")
+    assert split_system("folder/retrieved", known) == ("folder/retrieved", None)
     [score] = compared(catalog, b=A, system="retrieval").scores
     assert score.difference == pytest.approx(0.5 - 1 / 3)
+    assert known[0].main_system == "uniform"
+    add(catalog, B, SYNC, [0.5], system="theirs", model_id=None)
+    assert {one.main_system for one in evaluations(catalog)} == {"uniform", "theirs"}, "there is no other"
 
 
 def test_a_run_is_found_by_any_of_its_ids_or_their_beginnings(catalog: Catalog) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from tasks.context import RunContext
 from tasks.snapshot import newest_snapshot
 from tasks.telling import training_of
 from uniform_core.build import build_run
-from uniform_core.fingerprint import digest
+from uniform_core.errors import IntegrityError
+from uniform_core.fingerprint import digest, file_sha256
 from uniform_core.model import UniForm
 from uniform_core.progress import silent
 from uniform_core.settings import Settings
 from uniform_core.training.checkpoint import Checkpoint, CheckpointStore
-from uniform_core.training.export import load_exported
+from uniform_core.training.export import WEIGHTS, load_exported
 from uniform_core.training.scaling import LatentScale, ModalityScale
 
 CONFIG, KEY = build_run("nano"), digest("a training")
@@ -81,3 +83,32 @@ def test_one_that_vanishes_while_it_is_read_is_read_again(context: RunContext, m
     monkeypatch.setattr(CheckpointStore, "latest", vanishes)
     assert newest_snapshot(context) is not None
     assert tries == [KEY, KEY]
+
+
+def damage(context: RunContext, step: int) -> None:
+    folder = context.settings.checkpoints_dir / KEY / "steps" / f"step_{step:09d}"
+    (folder / "ema.safetensors").write_bytes(b"torn")
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_taken(context: RunContext) -> None:
+    save(context, 4, mean=0.25)
+    save(context, 6, mean=0.5)
+    damage(context, 6)
+    found = newest_snapshot(context)
+    assert found is not None
+    assert (found.step, len(found.notes)) == (4, 1)
+    assert found.notes[0].startswith("checkpoint step_000000006 skipped: ")
+    damage(context, 4)
+    with pytest.raises(IntegrityError, match=r"step_000000006 skipped: .*step_000000004 skipped: .*uniform train"):
+        newest_snapshot(context)
+
+
+def test_an_export_that_was_lost_is_made_again(context: RunContext) -> None:
+    save(context, 4, mean=0.25)
+    found = newest_snapshot(context)
+    assert found is not None
+    before = file_sha256(found.folder / WEIGHTS)
+    shutil.rmtree(found.folder)
+    assert newest_snapshot(context) == found
+    assert file_sha256(found.folder / WEIGHTS) == before
+    assert context.catalog.read("models").num_rows == 1

@@ -6,12 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
-from prefect import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from flow_runs import artifacts, flows_on
 
 from flows import newest, nightly, stages
 from flows.proof_of_seeds import proof_of_seeds
@@ -24,24 +21,14 @@ from uniform_core.settings import Settings
 
 
 @pytest.fixture(autouse=True)
-def served(prefect_running: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Flows of the test talk to the session's server, but for events: what sends them would wait at this process's
-    end for a server that is gone by then."""
-    monkeypatch.setattr("prefect.events.utilities.should_emit_events", lambda: False)
-    quiet = {PREFECT_LOGGING_LEVEL: "CRITICAL", PREFECT_LOGGING_TO_API_ENABLED: False}
-    with temporary_settings({PREFECT_API_URL: prefect_running.api_url, **quiet}):
+def served(prefect_running: PrefectServer) -> Iterator[None]:
+    """Flows of the test talk to the session's server."""
+    with flows_on(prefect_running):
         yield
 
 
 def summary(done: int = 0) -> StageSummary:
     return StageSummary("ingest", 3, 3 - done, done, failed=0, waiting=0, wall_s=1.0, cpu_s=1.0)
-
-
-def artifacts(state: Any) -> list[Any]:
-    """What a flow run has left for people on the server, which keeps the run's result beside it, without a key."""
-    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(str(state.state_details.flow_run_id))]))
-    with get_client(sync_client=True) as client:
-        return [artifact for artifact in client.read_artifacts(artifact_filter=wanted) if artifact.key]
 
 
 class Work:

@@ -72,11 +72,17 @@ def _scores_of_clips(root: Path) -> None:
     DeltaTables(root).add_columns(table_named("scores"), ("clips_digest",))
 
 
+def _names_of_clips(root: Path) -> None:
+    """Rows written before are all of clips that the catalog knows by their ids: they have no other name."""
+    DeltaTables(root).add_columns(table_named("clip_scores"), ("clip_name",))
+
+
 MIGRATIONS: Final = (
     Migration(1, "Delta Lake tables on work_key", _nothing),
     Migration(2, "prints of clips, and the videos that they are of", _prints_and_videos),
     Migration(3, "measures of captions, and named corpora of them", _measures_of_captions),
     Migration(4, "scores of single clips, and the real clips that scores stand on", _scores_of_clips),
+    Migration(5, "names of single clips that lie in folders", _names_of_clips),
 )
 FORMAT: Final = MIGRATIONS[-1].number
 

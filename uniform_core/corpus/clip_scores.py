@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -14,6 +14,17 @@ from uniform_core.corpus.controls import Clips
 from uniform_core.corpus.evaluation import WantedScore, kept_scores, wanted_scores
 from uniform_core.fingerprint import digest
 from uniform_core.metrics.base import ClipValues, Score
+
+NO_FILE: Final = "0" * 64  # in the place of a content, where no file has the stream
+OF_SCORE: Final = ("task", "system", "model_id", "protocol_hash", "stage_fp", "run_id", "created_at")
+
+
+@dataclass(frozen=True)
+class ClipName:
+    """Which clip a row is of; `name` is that of its file where the id does not lead to it."""
+
+    clip_id: str
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -26,24 +37,26 @@ class Scored:
     values: tuple[ClipValues, ...]
 
 
-def clip_rows(scored: Scored, stamp: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of `clip_scores` of one score; `stamp` are the columns that all rows of an evaluation have."""
-    wanted = scored.wanted
-    for measured in scored.values:
-        for clip_id, value in sorted(measured.values.items()):
-            clip = scored.clips[clip_id]
+def clip_rows(
+    values: Sequence[ClipValues], clips: Clips, *, score: Mapping[str, Any], named: Callable[[str], ClipName] = ClipName
+) -> Iterator[dict[str, Any]]:
+    """The rows of `clip_scores` of one score: its columns `work_key` and `OF_SCORE` are in `score`.
+
+    `clips` are those of its system by their keys; `named` says which clip a key means, else the key is the clip's id.
+    """
+    for measured in values:
+        for key, value in sorted(measured.values.items()):
+            clip, name = clips[key], named(key)
             yield {
-                **stamp,
-                "work_key": digest(["clip score", wanted.work_key, measured.name, clip_id]),
-                "score_key": wanted.work_key,
+                **{column: score[column] for column in OF_SCORE},
+                "work_key": digest(["clip score", score["work_key"], measured.name, name.clip_id]),
+                "score_key": score["work_key"],
                 "name": measured.name,
-                "task": wanted.system.task_name,
-                "system": wanted.system.name,
-                "clip_id": clip_id,
+                "clip_id": name.clip_id,
+                "clip_name": name.name,
                 "value": value,
-                "video_sha256": clip.video,
-                "audio_sha256": clip.audio,
-                "protocol_hash": scored.score.protocol_hash,
+                "video_sha256": clip.video or NO_FILE,
+                "audio_sha256": clip.audio or NO_FILE,
             }
 
 

@@ -68,7 +68,7 @@ class ClipMeasure:
 
 @dataclass(frozen=True)
 class ClipChange:
-    """A clip that both made: how much better the other's is.
+    """A clip that both made: how much better the other's is. `name` is that of its file, where the id does not tell it.
 
     `gain` is the mean over its measures of the difference in standard deviations of that measure's differences; above 0
     where the other's is better.
@@ -78,6 +78,7 @@ class ClipChange:
     clip_id: str
     gain: float
     measures: tuple[ClipMeasure, ...]
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _verdict(name: str, low: float | None, high: float | None) -> Verdict:
     return "better" if way > 0 else "worse" if way < 0 else ""
 
 
-Pairs = Mapping[Place, Sequence[Row]]  # rows with clip_id, base, other, in the order of clip ids
+Pairs = Mapping[Place, Sequence[Row]]  # rows with clip_id, clip_name, base, other, in the order of clip ids
 
 
 def _clip_pairs(catalog: Catalog, keys: Sequence[tuple[str, str]]) -> Pairs:
@@ -220,7 +221,8 @@ def _clip_pairs(catalog: Catalog, keys: Sequence[tuple[str, str]]) -> Pairs:
     })  # fmt: skip
     rows = catalog.rows(
         """
-        SELECT a.task, a.name, a.clip_id, a.value AS base, b.value AS other
+        SELECT a.task, a.name, a.clip_id, a.value AS base, b.value AS other,
+            coalesce(a.clip_name, b.clip_name) AS clip_name
         FROM pairs p
         JOIN clip_scores a ON a.score_key = p.base_key
         JOIN clip_scores b ON b.score_key = p.other_key AND b.name = a.name AND b.clip_id = a.clip_id
@@ -246,16 +248,18 @@ def _measure_change(place: Place, rows: Sequence[Row]) -> MeasureChange:
 def _clip_changes(pairs: Pairs) -> list[ClipChange]:
     gains: defaultdict[Place, list[float]] = defaultdict(list)
     measures: defaultdict[Place, list[ClipMeasure]] = defaultdict(list)
+    names: dict[Place, str | None] = {}
     for (task, name), rows in pairs.items():
         base_N, other_N = _columns(rows)
         deviation = float((other_N - base_N).std(ddof=1)) if len(rows) > 1 else 0.0
         for row in rows:
             clip = (task, row["clip_id"])
+            names[clip] = row["clip_name"]
             measures[clip].append(ClipMeasure(name, row["base"], row["other"]))
             if deviation > 0 and gain(name, 1.0):
                 gains[clip].append(gain(name, row["other"] - row["base"]) / deviation)
     changes = [
-        ClipChange(task, clip_id, float(np.mean(gains[task, clip_id] or [0.0])), tuple(found))
+        ClipChange(task, clip_id, float(np.mean(gains[task, clip_id] or [0.0])), tuple(found), names[task, clip_id])
         for (task, clip_id), found in measures.items()
     ]
     return sorted(changes, key=lambda change: (change.task, -change.gain, change.clip_id))

@@ -38,6 +38,11 @@ class Evaluation:
     clips_digest: str | None
     created_at: datetime
 
+    @property
+    def main_system(self) -> str:
+        """The system that an evaluation is of: the only one, as of anybody's clips, or the model's own."""
+        return self.systems[0] if len(self.systems) == 1 else MODEL
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -63,11 +68,11 @@ def evaluations(catalog: Catalog) -> tuple[Evaluation, ...]:
     )
 
 
-def split_system(word: str, known: Iterable[Evaluation]) -> tuple[str, str]:
-    """A run and one of its systems: `RUN/SYSTEM`; the model's own where none that is known is named."""
+def split_system(word: str, known: Iterable[Evaluation]) -> tuple[str, str | None]:
+    """A run and one of its systems, of `RUN/SYSTEM`; None where none that is known is named."""
     run, slash, system = word.rpartition("/")
     systems = {name for one in known for name in one.systems}
-    return (run, system) if slash and system in systems else (word, MODEL)
+    return (run, system) if slash and system in systems else (word, None)
 
 
 def find_evaluation(word: str, known: Sequence[Evaluation]) -> Evaluation | None:

@@ -15,15 +15,15 @@ Generated = Float64[np.ndarray, "N D"]
 Reference = Float64[np.ndarray, "M D"]
 
 
-class DistanceConfig(MetricConfig):
-    """A distance of generated from reference features of one layer. `word` is its name in the literature."""
+class OfTwoClouds(MetricConfig):
+    """A number of generated and reference features of one layer. `word` is its name in the literature."""
 
     min_items = 2
 
     word: str
 
     @classmethod
-    def example(cls) -> DistanceConfig:
+    def example(cls) -> OfTwoClouds:
         return cls.model_validate({"protocol": Protocol(name="example", extractor="example")})
 
     @property
@@ -33,6 +33,10 @@ class DistanceConfig(MetricConfig):
     @property
     def needs(self) -> tuple[Need, ...]:
         return tuple(Need(side, self.protocol.extractor, self.protocol.layer) for side in SIDES)
+
+
+class DistanceConfig(OfTwoClouds):
+    """A distance that is computed of both clouds as float64 matrices."""
 
     def measure(self, inputs: Inputs) -> Measured | str:
         generated, reference = (inputs[need] for need in self.needs[:2])

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float64
 from pydantic import Field
 
 from uniform_core.metrics.clouds import Cloud
 from uniform_core.seeds import numpy_rng
 from uniform_core.types import Count, Frozen, NonNegative
 
-Distance = Callable[[np.ndarray, np.ndarray], float]
+Distance = Callable[[Cloud, Cloud], float]
 
 
 class Extrapolation(Frozen):
@@ -29,8 +28,8 @@ class Extrapolation(Frozen):
 
     def why_not(self, first: Cloud, second: Cloud) -> str | None:
         """Why the clouds are too small for a line, in words; None where they are not."""
-        d = first.rows_RD.shape[1]
-        smallest = int(min(len(first.rows_RD), len(second.rows_RD)) * self.least_share)
+        d = first.width
+        smallest = int(min(len(first), len(second)) * self.least_share)
         if smallest > d:
             return None
         return f"{smallest} rows in the smallest share, where a line over 1 / n needs more than the {d} features"
@@ -57,6 +56,6 @@ def _order(side: Cloud, *, seed: tuple[int, int, str]) -> np.ndarray:
     return numpy_rng("metrics.extrapolation", *seed, side.clips).permutation(side.clips)
 
 
-def _share(side: Cloud, order: np.ndarray, share: float) -> Float64[np.ndarray, "k d"]:
+def _share(side: Cloud, order: np.ndarray, share: float) -> Cloud:
     """The rows of the first so many clips of an order."""
     return side.only(order[side.clip_R] < max(1, round(share * side.clips)))

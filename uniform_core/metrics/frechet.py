@@ -1,4 +1,4 @@
-"""Fréchet distance of two feature sets: FVD, FAD, FD, by the protocol's extractor. Axes: R, K rows, D features."""
+"""Fréchet distance of two feature sets: FVD, FAD, FD, by the protocol's extractor. Axes: G groups."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pydantic import Field
 
 from uniform_core.metrics.base import Inputs, Measured
 from uniform_core.metrics.clouds import Cloud, unpoolable
-from uniform_core.metrics.distance import DistanceConfig, Generated, Reference
+from uniform_core.metrics.distance import OfTwoClouds
 from uniform_core.metrics.extrapolation import Extrapolation
+from uniform_core.metrics.features import uneven
 from uniform_core.metrics.gaussian import frechet_float32_svd, frechet_from_features, frechet_from_moments
 from uniform_core.metrics.intervals import groups_of, two_sample_interval
-from uniform_core.metrics.moments import Moments, all_but_each
+from uniform_core.metrics.moments import of_all_but_each
 
 
-class FrechetConfig(DistanceConfig):
+class FrechetConfig(OfTwoClouds):
     """The Fréchet distance. Its expectation grows as n falls: compare equal n only.
 
     The interval is that of this expectation, of distances between samples of these sizes, not of the distance between
@@ -41,17 +42,13 @@ class FrechetConfig(DistanceConfig):
         return self.word if self.infinite is None else f"{self.word}_infinite"
 
     def measure(self, inputs: Inputs) -> Measured | str:
-        if not self.pooled:
-            return super().measure(inputs)
         sets = [inputs[need] for need in self.needs]
-        return unpoolable(*sets) or self._measured(*(Cloud.pooled(found) for found in sets))
-
-    def distance(self, generated_ND: Generated, reference_MD: Reference, inputs: Inputs) -> Measured | str:
-        del inputs
-        return self._measured(Cloud.of_rows(generated_ND), Cloud.of_rows(reference_MD))
+        if (problem := (unpoolable if self.pooled else uneven)(*sets)) is not None:
+            return problem
+        return self._measured(*(Cloud.pooled(found) if self.pooled else Cloud.of_items(found) for found in sets))
 
     def _measured(self, generated: Cloud, reference: Cloud) -> Measured | str:
-        rows, d = min(len(generated.rows_RD), len(reference.rows_RD)), generated.rows_RD.shape[1]
+        rows, d = min(len(generated), len(reference)), generated.width
         if self.infinite is not None and (problem := self.infinite.why_not(generated, reference)) is not None:
             return problem
         value = self._between(generated, reference)
@@ -63,12 +60,14 @@ class FrechetConfig(DistanceConfig):
     def _between(self, first: Cloud, second: Cloud) -> float:
         if self.infinite is not None:
             return self.infinite.value(first, second, self._distance)
-        return self._distance(first.rows_RD, second.rows_RD)
+        return self._distance(first, second)
 
-    def _distance(self, first_RD: np.ndarray, second_KD: np.ndarray) -> float:
+    def _distance(self, first: Cloud, second: Cloud) -> float:
         if self.protocol.precision == "float32_svd":
-            return frechet_float32_svd(first_RD, second_KD, ddof=self.ddof)
-        return frechet_from_features(first_RD, second_KD, ddof=self.ddof)
+            return frechet_float32_svd(first.matrix_RD(), second.matrix_RD(), ddof=self.ddof)
+        if min(len(first), len(second)) > first.width:
+            return frechet_from_moments(first.moments(), second.moments(), ddof=self.ddof)
+        return frechet_from_features(first.matrix_RD(), second.matrix_RD(), ddof=self.ddof)
 
     def _interval(self, value: float, generated: Cloud, reference: Cloud) -> tuple[float, float] | tuple[None, None]:
         """The delete-group jackknife of both sides; None where a side without a group has fewer than two items."""
@@ -84,17 +83,10 @@ class FrechetConfig(DistanceConfig):
         """The distance with each group of the clips of `varied` left out in turn."""
         groups = min(self.groups, varied.clips)
         group_R = groups_of(varied.clips, groups=groups)[varied.clip_R]
-        rows, d = varied.rows_RD.shape
-        fewest = rows - int(np.bincount(group_R, minlength=groups).max())
+        d, fewest = varied.width, len(varied) - int(np.bincount(group_R, minlength=groups).max())
         plain = self.infinite is None and self.protocol.precision == "float64"
-        if not plain or min(fewest - 1, len(fixed.rows_RD)) <= d:
-            return np.array([self._between(_without(varied, group_R == g), fixed) for g in range(groups)])
-        of_fixed = Moments.of(fixed.rows_RD)
-        parts = [Moments.of(varied.only(group_R == g)) for g in range(groups)]
-        return np.array([frechet_from_moments(rest, of_fixed, ddof=self.ddof) for rest in all_but_each(parts, width=d)])
-
-
-def _without(cloud: Cloud, left_R: np.ndarray) -> Cloud:
-    """A cloud without some of its clips, the others numbered anew."""
-    kept, clip_R = np.unique(cloud.clip_R[~left_R], return_inverse=True)
-    return Cloud(cloud.only(~left_R), clip_R, len(kept))
+        if not plain or min(fewest - 1, len(fixed)) <= d:
+            return np.array([self._between(varied.only(group_R != g), fixed) for g in range(groups)])
+        of_fixed = fixed.moments()
+        parts = [varied.only(group_R == g).moments() for g in range(groups)]
+        return of_all_but_each(parts, lambda rest: frechet_from_moments(rest, of_fixed, ddof=self.ddof), width=d)

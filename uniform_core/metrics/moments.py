@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,12 @@ class Moments:
     def of(cls, rows_ND: Float[np.ndarray, "n d"]) -> Moments:
         """The moments of rows, reduced in blocks of a fixed size."""
         blocks = (rows_ND[start : start + BLOCK_ROWS] for start in range(0, len(rows_ND), BLOCK_ROWS))
-        return merge_all((_of_block(block) for block in blocks), width=rows_ND.shape[1])
+        return cls.of_blocks(blocks, width=rows_ND.shape[1])
+
+    @classmethod
+    def of_blocks(cls, blocks: Iterable[np.ndarray], *, width: int) -> Moments:
+        """The moments of rows that come in blocks, which decide the last digit: `BLOCK_ROWS` each but for the last."""
+        return merge_all((_of_block(block_KD) for block_KD in blocks), width=width)
 
     def merge(self, other: Moments) -> Moments:
         """The moments of both sets of items. Source: Chan, Golub and LeVeque 1983, eq. 2.1."""
@@ -61,13 +66,21 @@ def merge_all(parts: Iterable[Moments], *, width: int) -> Moments:
     return total
 
 
-def all_but_each(parts: Sequence[Moments], *, width: int) -> list[Moments]:
-    """For each part in turn the moments of all others: two passes, not a merge of all for each."""
-    before, after = [Moments.empty(width)], [Moments.empty(width)]
-    for first, last in zip(parts[:-1], parts[:0:-1], strict=True):
-        before.append(before[-1].merge(first))
-        after.append(after[-1].merge(last))
-    return [left.merge(right) for left, right in zip(before, reversed(after), strict=True)]
+def of_all_but_each(
+    parts: Sequence[Moments], statistic: Callable[[Moments], float], *, width: int
+) -> Float64[np.ndarray, " g"]:
+    """For each part in turn a statistic of the moments of all others: two passes, not a merge of all for each.
+
+    Of what is merged only the passes' own moments are held: 20 of 2,048 features take 0.7 GB.
+    """
+    before = [Moments.empty(width)]
+    for part in parts[:-1]:
+        before.append(before[-1].merge(part))
+    after, found_G = Moments.empty(width), np.empty(len(parts))
+    for place in reversed(range(len(parts))):
+        found_G[place] = statistic(before.pop().merge(after))
+        after = after.merge(parts[place])
+    return found_G
 
 
 def _of_block(rows_ND: Float[np.ndarray, "n d"]) -> Moments:

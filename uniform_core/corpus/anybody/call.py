@@ -37,7 +37,9 @@ from uniform_core.corpus.anybody.contents import (
 )
 from uniform_core.corpus.anybody.found import found_in
 from uniform_core.corpus.anybody.matching import Sides, by_table, require_partners
+from uniform_core.corpus.anybody.names import clip_names
 from uniform_core.corpus.anybody.sides import Baseline
+from uniform_core.corpus.clip_scores import ClipName
 from uniform_core.corpus.controls import Clips
 from uniform_core.errors import ConfigError, WorkFailedError
 from uniform_core.files import expanded
@@ -77,8 +79,9 @@ class Words:
 class Call:
     """What is scored. `generated` and `reference` are contents by key, `path_of` says where each lies.
 
-    `protocols` are those that were named; `round_trip` are the reference's clips behind a codec, where there are some.
-    With `leave_out`, clips without features are left out of numbers, which say so; else such a number is null.
+    `names` says which clip each key means, `protocols` are those that were named. `round_trip` are the reference's
+    clips behind a codec, where there are some. With `leave_out`, clips without features are left out of numbers, which
+    say so; else such a number is null.
     """
 
     system: str
@@ -90,6 +93,7 @@ class Call:
     generated: Clips
     reference: Clips
     path_of: Mapping[str, Path]
+    names: Mapping[str, ClipName]
     baselines: tuple[Baseline, ...] = ()
     round_trip: Clips = field(default_factory=dict)
     model_id: str | None = None
@@ -109,7 +113,7 @@ def call_of(words: Words, *, settings: Settings, catalog: Catalog) -> Call:
     asked = asked_of(protocols, words.task, nets, has_reference=has_reference, wanted=wanted)
     nearest = nearest_by(protocols, words.task) if "retrieval" in words.baselines else None
     require_weights([*asked.metrics, *filter(None, [nearest])], nets)
-    sides, known = _sides(words, settings, catalog)
+    sides, known, clip_ids = _sides(words, settings, catalog)
     require_made(sides.generated, words.task)
     paired = [metric.name for metric in asked.metrics if metric.paired]
     if paired:
@@ -124,6 +128,7 @@ def call_of(words: Words, *, settings: Settings, catalog: Catalog) -> Call:
         facts = facts_of(films, workers=settings.worker_cpus)
         require_one_rate(sides, asked.metrics, facts)
     again = look_into(Sides(round_trip.files, {}), known=round_trip.sha256, workers=1)
+    real = real_clips(sides.reference, looked)
     return Call(
         system=system,
         task=words.task,
@@ -132,8 +137,15 @@ def call_of(words: Words, *, settings: Settings, catalog: Catalog) -> Call:
         nets=nets,
         sides=sides,
         generated=made_clips(sides, words.task, looked, facts),
-        reference=real_clips(sides.reference, looked),
+        reference=real,
         path_of={**again.path_of, **looked.path_of},
+        names=clip_names(
+            sides.generated,
+            sides.reference,
+            round_trip.files,
+            clip_ids={**clip_ids, **round_trip.clip_ids},
+            real=real,
+        ),
         baselines=words.baselines,
         round_trip=real_clips(round_trip.files, again),
         model_id=words.model_id,
@@ -157,8 +169,8 @@ def _system(words: Words) -> str:
     )
 
 
-def _sides(words: Words, settings: Settings, catalog: Catalog) -> tuple[Sides, Mapping[Path, str]]:
-    """The clips of both sides, and what the catalog knows of their contents."""
+def _sides(words: Words, settings: Settings, catalog: Catalog) -> tuple[Sides, Mapping[Path, str], Mapping[Path, str]]:
+    """The clips of both sides; by their films, what the catalog knows of their contents, and the ids of its clips."""
     made = _made(words, settings, catalog)
     real = _real(words, settings, catalog, list(made.files))
     sides = Sides(made.files, real.files)
@@ -168,13 +180,13 @@ def _sides(words: Words, settings: Settings, catalog: Catalog) -> tuple[Sides, M
                 "--match", expected="a --reference", found="none", fix="Say what the clips are matched to."
             )
         sides = by_table(words.match, sides)
-    return sides.first(words.limit), {**real.sha256, **made.sha256}
+    return sides.first(words.limit), {**real.sha256, **made.sha256}, {**real.clip_ids, **made.clip_ids}
 
 
 def _made(words: Words, settings: Settings, catalog: Catalog) -> Catalogued:
     if words.model_id is None:
         assert words.generated is not None, "words have a folder or a model"
-        return Catalogued(found_in(words.generated.absolute(), flag=words.flag), {})
+        return Catalogued(found_in(words.generated.absolute(), flag=words.flag))
     return clips_of_model(catalog, words.model_id, words.task, system="uniform", media_dir=settings.media_dir)
 
 
@@ -182,21 +194,21 @@ def _real(words: Words, settings: Settings, catalog: Catalog, keys: list[str]) -
     """The reference that was named; of a model's clips without one, the real clips that they were made from."""
     if words.reference is None:
         if words.model_id is None:
-            return Catalogued({}, {})
+            return Catalogued({})
         return real_of(catalog, keys, media_dir=settings.media_dir)
     folder = expanded(words.reference, item=f"--reference {words.reference}")
     if is_split(words.reference) and not folder.is_dir():
         return clips_of_split(catalog, words.reference, media_dir=settings.media_dir)
-    return Catalogued(found_in(folder.absolute(), flag="--reference"), {})
+    return Catalogued(found_in(folder.absolute(), flag="--reference"))
 
 
 def _round_trip(words: Words, settings: Settings, catalog: Catalog) -> Catalogued:
     """A model's evaluation has its reference clips behind its codecs, where it was asked for them."""
     if words.model_id is None or "codec_round_trip" not in words.baselines:
-        return Catalogued({}, {})
+        return Catalogued({})
     try:
         return clips_of_model(
             catalog, words.model_id, words.task, system="codec_round_trip", media_dir=settings.media_dir
         )
     except WorkFailedError:
-        return Catalogued({}, {})  # told as what was not made
+        return Catalogued({})  # told as what was not made

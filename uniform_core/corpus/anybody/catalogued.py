@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -20,10 +20,11 @@ _NEWEST: Final = "QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY creat
 
 @dataclass(frozen=True)
 class Catalogued:
-    """Clips with files of their own, by key, and what is in the files."""
+    """Clips with files of their own, by key, what is in the files, and of those of the catalog the clips' ids."""
 
     files: Mapping[str, MediaFiles]
-    sha256: Mapping[Path, str]
+    sha256: Mapping[Path, str] = field(default_factory=dict)
+    clip_ids: Mapping[Path, str] = field(default_factory=dict)
 
 
 def is_split(word: str) -> bool:
@@ -101,4 +102,5 @@ def _catalogued(rows: Sequence[tuple[str, Mapping[str, Any]]], media_dir: Path) 
     return Catalogued(
         {key: MediaFiles(media_dir / row["path"], None) for key, row in ordered},
         {media_dir / row["path"]: row["clip_sha256"] for _, row in ordered},
+        {media_dir / row["path"]: row["clip_id"] for _, row in ordered},
     )
