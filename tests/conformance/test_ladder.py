@@ -5,6 +5,7 @@ The whole ladder is measured by `python -m ladder` and stands in docs/ladder.jso
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 
@@ -21,47 +22,38 @@ from ladder.trends import holm, trend_of
 from uniform_core.metrics.base import MetricConfig
 from uniform_core.metrics.fitting import single_thread
 from uniform_core.metrics.onsets import onset_times
+from uniform_core.metrics.originals.wanted import PublishedNets
 from uniform_core.metrics.recipes import NetsConfig, NetTraining
 
 SHORT = NetsConfig(
-    video=NetTraining(steps=16, batch=6), mel=NetTraining(steps=40, batch=12), sync=NetTraining(steps=30, batch=12)
+    video=NetTraining(steps=16, batch=6),
+    mel=NetTraining(steps=40, batch=12),
+    sync=NetTraining(steps=30, batch=12, rate=3e-3),
 )
 OF_PICTURE, OF_SOUND = ("picture_blur", "picture_noise"), ("sound_noise", "sound_low_pass")
 OF_TIME = ("time_shift", "wrong_partner")
 ALPHA = 0.05
-# What four groups of six clips and three rungs are enough to see; the whole ladder sees more.
+# What three groups of six clips and three rungs are enough to see; the whole ladder sees more.
 SEEN = {
-    "fad.vggish16k.uniform": ("sound_noise",),
-    "fad.tinymel.uniform_tiny": OF_SOUND,
-    "kad.tinymel.uniform_tiny": OF_SOUND,
-    "is.tinymel.uniform_tiny": OF_SOUND,
-    "kl.tinymel.uniform_tiny": (*OF_SOUND, "wrong_partner"),
-    "class_accuracy.tinymel.uniform_tiny": ("sound_noise", "wrong_partner"),
+    "fad.tinymel.uniform_tiny": ("sound_noise",),
+    "kad.tinymel.uniform_tiny": ("sound_noise",),
+    "kl.tinymel.uniform_tiny": ("sound_noise", "wrong_partner"),
     "kl.tinyvideo.uniform_tiny": OF_PICTURE,
-    "kvd.tinyvideo.uniform_tiny": ("picture_blur",),
-    "synchrony.tinysync.uniform_tiny": OF_TIME,
-    "onset_f1_gain.librosa.uniform_tiny": OF_TIME,
+    "synchrony.tinysync.uniform_tiny": ("wrong_partner",),
+    "onset_f1_gain.librosa.uniform_tiny": ("wrong_partner",),
     "av_align.farneback.tempotokens2025_tiny": OF_TIME,
-    "av_align.farneback.seeing_and_hearing_tiny": OF_TIME,
 }
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cell, ...]:
-    """The short ladder: pictures for those that look, the rest for those that listen."""
-    few = list(groups(4, of_class=2, labels=DATA.labels[:3]))
-    thin = list(groups(4, of_class=1, labels=DATA.labels[:3]))
+def cells() -> tuple[Cell, ...]:
+    """The short ladder of the tiny metrics: pictures for those that look, the rest for those that listen."""
+    some = list(groups(3, of_class=2, labels=DATA.labels[:3]))
+    asked = [metric for metric in rows() if metric.name in SEEN]
+    looking = [metric for metric in asked if metric.protocol.extractor in ("tinyvideo", "tinymel")]
     with single_thread():
-        tiny = tiny_extractors(SHORT, of_class=4)
-        nets = published_nets(tmp_path_factory.mktemp("weights"), only=frozenset({"vggish"}))
-        by_tiny = [metric for metric in rows() if metric.protocol.loading is None]
-        looking = [m for m in by_tiny if m.protocol.extractor in ("tinyvideo", "tinymel")]
-        vggish = [m for m in rows() if m.name == "fad.vggish16k.uniform"]
-        values = {
-            **last(by_tiny, few, (*OF_SOUND, *OF_TIME), Gallery.of([], nets, tiny)),
-            **last(looking, few, OF_PICTURE, Gallery.of([], nets, tiny)),
-            **last(vggish, thin, ("picture_blur", "sound_noise", "wrong_partner"), Gallery.of(vggish, nets, {})),
-        }
+        gallery = Gallery.of([], PublishedNets(), tiny_extractors(SHORT, of_class=4))
+        values = last(asked, some, (*OF_SOUND, *OF_TIME), gallery) | last(looking, some, OF_PICTURE, gallery)
     return judged(values)
 
 
@@ -94,6 +86,20 @@ def test_blind_metrics_stay_where_they_are(cells: tuple[Cell, ...]) -> None:
     assert {cell.claim for cell in blind} == {Claim.SAME, Claim.LEVEL}
     for cell in blind:
         assert cell.holds, f"{cell.metric} on {cell.ladder}: p {cell.p:.3g}, {cell.values_GR}"
+
+
+def test_vggish_hears_noise_and_neither_a_picture_nor_a_partner(tmp_path: Path) -> None:
+    """By weights of the rule, through the file and the loading rule of the protocol."""
+    some = list(groups(3, of_class=1, labels=DATA.labels[:2]))
+    fad = [metric for metric in rows() if metric.name == "fad.vggish16k.uniform"]
+    gallery = Gallery.of(fad, published_nets(tmp_path, only=frozenset({"vggish"})), {})
+    with single_thread():
+        values = last(fad, some, ("picture_blur", "sound_noise", "wrong_partner"), gallery)
+    assert [(cell.claim, cell.holds) for cell in judged(values)] == [
+        (Claim.SAME, True),
+        (Claim.UP, True),
+        (Claim.SAME, True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,7 @@ def test_degradations_get_worse_from_rung_to_rung(clips: tuple[Clip, ...]) -> No
         rungs = [ladder.degraded(clips, strength) for strength in ladder.rungs]
         lost = [sum(map(changed, clips, degraded)) for degraded in rungs]
         assert lost[0] > 0, name
-        assert name == "time_shift" or lost == sorted(lost), name
+        assert name in OF_TIME or lost == sorted(lost), name
         assert [clip.key for clip in rungs[-1]] == [clip.key for clip in clips]
 
 
@@ -161,11 +167,14 @@ def test_noise_has_the_power_that_it_says(clips: tuple[Clip, ...]) -> None:
 
 def test_a_low_pass_takes_what_is_above_and_moves_nothing(clips: tuple[Clip, ...]) -> None:
     above = np.fft.rfftfreq(SPEC.samples, 1 / SPEC.audio_rate_hz) > 2 * 1000
+    hann_N = np.hanning(SPEC.samples)
     for clip, degraded in zip(clips, LADDERS["sound_low_pass"].degraded(clips, 1000.0), strict=True):
-        before, after = (np.abs(np.fft.rfft(c.waveform_N))[above].max() for c in (clip, degraded))
+        before, after = (np.abs(np.fft.rfft(hann_N * c.waveform_N))[above].max() for c in (clip, degraded))
         assert after < 1e-2 * before
-        spectra = [np.fft.rfft(c.waveform_N, 2 * SPEC.samples) for c in (clip, degraded)]
-        assert np.fft.irfft(spectra[1] * spectra[0].conj()).argmax() == 0, "together without a lag"
+    click_N = np.zeros(SPEC.samples, np.float32)
+    click_N[12_345] = 1.0
+    (heard,) = LADDERS["sound_low_pass"].degraded((replace(clips[0], waveform_N=click_N),), 1000.0)
+    assert heard.waveform_N.argmax() == 12_345
 
 
 def test_a_late_sound_is_the_same_take_later(clips: tuple[Clip, ...]) -> None:

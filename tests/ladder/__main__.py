@@ -32,7 +32,9 @@ def main() -> None:
             page.write({**page.read(chosen.values), **page.saved(values)}, chosen.values)
             print(f"{part}: {number} of {PARTS[part].groups} groups", file=sys.stderr, flush=True)
     found = page.read(chosen.values)
-    print(page.table(page.cells_of(found)) if len(found) == len(rows()) else f"{len(found)} of {len(rows())} metrics")
+    print(page.table(page.cells_of(found)))
+    lacking = [metric.name for metric in rows() if metric.name not in found]
+    print(f"not measured: {', '.join(lacking)}" if lacking else "every metric is measured", file=sys.stderr)
 
 
 def measured(part: str) -> Iterator[Values]:

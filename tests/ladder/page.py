@@ -50,7 +50,8 @@ def write(found: Mapping[str, dict[str, Any]], path: Path = FILE) -> None:
 
 def cells_of(found: Mapping[str, dict[str, Any]]) -> tuple[Cell, ...]:
     """The cells of what is saved, in the order of the table."""
-    return judged({(m.name, name): np.array(found[m.name]["values"][name]) for m in rows() for name in LADDERS})
+    known = [metric.name for metric in rows() if metric.name in found]
+    return judged({(metric, name): np.array(found[metric]["values"][name]) for metric in known for name in LADDERS})
 
 
 def table(cells: tuple[Cell, ...]) -> str:
