@@ -170,8 +170,8 @@ def move(path: Path, place: Path) -> None:
         raise storage_error(str(place), error) from error
 
 
-def _lock_file(path: Path) -> IO[bytes]:
-    """The file of a lock, made where there is none. Raises StorageError."""
+def lock_file(path: Path) -> IO[bytes]:
+    """The file of a lock, open, and made where there is none. Raises StorageError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _opened(path)
@@ -185,7 +185,7 @@ def lock(path: Path, *, shared: bool) -> Iterator[None]:
 
     Raises StorageError where the lock's file cannot be made.
     """
-    with _lock_file(path) as handle:
+    with lock_file(path) as handle:
         fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
 
@@ -196,7 +196,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 
     Raises StorageError where the lock's file cannot be made.
     """
-    with _lock_file(path) as handle:
+    with lock_file(path) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

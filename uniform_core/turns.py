@@ -6,14 +6,17 @@ Eight decoders on two cores take each other's caches: a clip costs a sixth more 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import IO
 
-from uniform_core.files import try_lock
+from uniform_core.files import lock_file
 
 POLL_S = 0.02  # several wait as a rule, so the first of them looks sooner
 
@@ -22,7 +25,7 @@ class Turns:
     """As many turns at a time as this process may use cores, shared by all processes that name the same folder.
 
     Each machine has its own in it, as locks, which the kernel frees when their process dies. A turn is a courtesy: who
-    has waited `patience_s` goes ahead without one, so that what hangs stops nobody.
+    has waited `patience_s` goes ahead without one, so that what hangs stops nobody. One thread takes one turn at a time.
     """
 
     def __init__(self, folder: Path, *, places: int | None = None, patience_s: float = 30.0) -> None:
@@ -34,11 +37,25 @@ class Turns:
     def one(self) -> Iterator[bool]:
         """Whether the block has a turn; it runs in any case. Raises StorageError where locks cannot be made."""
         ends_s = time.monotonic() + self._patience_s
-        with ExitStack() as held:
-            while not (has_turn := self._taken(held)) and time.monotonic() < ends_s:
-                held.close()
-                time.sleep(POLL_S)
-            yield has_turn
+        while (held := self._free()) is None and time.monotonic() < ends_s:
+            time.sleep(POLL_S)
+        try:
+            yield held is not None
+        finally:
+            if held is not None:
+                fcntl.flock(held, fcntl.LOCK_UN)
 
-    def _taken(self, held: ExitStack) -> bool:
-        return any(held.enter_context(try_lock(self._folder / str(place))) for place in range(self._places))
+    @cached_property
+    def _locks(self) -> list[IO[bytes]]:
+        """Open as long as these turns are there: opening them at every look took a process 4 % of a clip's CPU."""
+        return [lock_file(self._folder / str(place)) for place in range(self._places)]
+
+    def _free(self) -> IO[bytes] | None:
+        """A lock that is ours now; None where others have all of them."""
+        for handle in self._locks:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            return handle
+        return None
