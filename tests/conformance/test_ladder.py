@@ -90,7 +90,7 @@ def test_blind_metrics_stay_where_they_are(cells: tuple[Cell, ...]) -> None:
 
 def test_vggish_hears_noise_and_neither_a_picture_nor_a_partner(tmp_path: Path) -> None:
     """By weights of the rule, through the file and the loading rule of the protocol."""
-    some = list(groups(3, of_class=1, labels=DATA.labels[:2]))
+    some = list(groups(4, of_class=1, labels=DATA.labels[:3]))
     fad = [metric for metric in rows() if metric.name == "fad.vggish16k.uniform"]
     gallery = Gallery.of(fad, published_nets(tmp_path, only=frozenset({"vggish"})), {})
     with single_thread():
@@ -212,7 +212,7 @@ def test_exchanged_sounds_are_those_of_the_group(clips: tuple[Clip, ...]) -> Non
 
 
 def test_groups_share_no_clip() -> None:
-    some = list(groups(3, of_class=1, labels=DATA.labels[:2]))
+    some = list(groups(4, of_class=1, labels=DATA.labels[:3]))
     keys = [clip.key for group in some for clip in (*group.clips, *group.reference)]
     assert len(set(keys)) == len(keys) == 12
     assert len({clip.picture for group in some for clip in (*group.clips, *group.reference)}) == 12
