@@ -92,6 +92,7 @@ class FetchWorker:
             one.source.close()
         self._open.clear()
         self._sandbox.close()
+        self._turns.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     # -- sources ----------------------------------------------------------------------------------------------------

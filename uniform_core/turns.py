@@ -12,7 +12,6 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +31,7 @@ class Turns:
         self._folder = folder / platform.node()
         self._places = places or len(os.sched_getaffinity(0))
         self._patience_s = patience_s
+        self._locks: list[IO[bytes]] = []
 
     @contextmanager
     def one(self) -> Iterator[bool]:
@@ -45,13 +45,16 @@ class Turns:
             if held is not None:
                 fcntl.flock(held, fcntl.LOCK_UN)
 
-    @cached_property
-    def _locks(self) -> list[IO[bytes]]:
-        """Open as long as these turns are there: opening them at every look took a process 4 % of a clip's CPU."""
-        return [lock_file(self._folder / str(place)) for place in range(self._places)]
+    def close(self) -> None:
+        """Close the locks; no block has a turn then."""
+        for handle in self._locks:
+            handle.close()
+        self._locks.clear()
 
     def _free(self) -> IO[bytes] | None:
-        """A lock that is ours now; None where others have all of them."""
+        """A lock that is ours now; None where others have all of them. Opened once: looking is two calls then."""
+        if not self._locks:
+            self._locks += [lock_file(self._folder / str(place)) for place in range(self._places)]
         for handle in self._locks:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

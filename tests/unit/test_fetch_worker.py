@@ -363,13 +363,14 @@ def test_a_clip_is_cut_and_validated_with_a_turn_at_the_cores(
 ) -> None:
     folder = desk.media / "fetching" / TURNS
     desk.worker._turns = Turns(folder, places=1)
+    others = Turns(folder, places=1, patience_s=0.0)
     is_free: list[bool] = []
 
     def looked(name: str) -> None:
         does = getattr(Sandbox, name)
 
         def look(*given: Any, **named: Any) -> Any:
-            with Turns(folder, places=1, patience_s=0.0).one() as has_turn:
+            with others.one() as has_turn:
                 is_free.append(has_turn)
             return does(*given, **named)
 
@@ -379,5 +380,6 @@ def test_a_clip_is_cut_and_validated_with_a_turn_at_the_cores(
     looked("measure")
     assert all(isinstance(result, Fetched) for result in desk.fetch(whole(video)))
     assert is_free == [False] * 3, "cut in one pass, and measured each"
-    with Turns(folder, places=1, patience_s=0.0).one() as has_turn:
+    with others.one() as has_turn:
         assert has_turn, "given back"
+    others.close()

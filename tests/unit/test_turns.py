@@ -1,7 +1,10 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from uniform_core.turns import Turns
 
@@ -33,9 +36,22 @@ class Holder:
         self.process.communicate()
 
 
-def test_as_many_turns_at_a_time_as_places(tmp_path: Path) -> None:
+@pytest.fixture
+def turns(tmp_path: Path) -> Iterator[Callable[..., Turns]]:
+    made: list[Turns] = []
+
+    def make(*, places: int, patience_s: float) -> Turns:
+        made.append(Turns(tmp_path, places=places, patience_s=patience_s))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_as_many_turns_at_a_time_as_places(turns: Callable[..., Turns], tmp_path: Path) -> None:
     holders = [Holder(tmp_path), Holder(tmp_path)]
-    third = Turns(tmp_path, places=2, patience_s=0.1)
+    third = turns(places=2, patience_s=0.1)
     started_s = time.monotonic()
     with third.one() as has_turn:
         assert not has_turn  # and the block runs all the same
@@ -46,18 +62,26 @@ def test_as_many_turns_at_a_time_as_places(tmp_path: Path) -> None:
     holders[0].end()
 
 
-def test_the_dead_hold_no_turn(tmp_path: Path) -> None:
+def test_the_dead_hold_no_turn(turns: Callable[..., Turns], tmp_path: Path) -> None:
     holders = [Holder(tmp_path), Holder(tmp_path)]
     holders[0].kill()
-    with Turns(tmp_path, places=2, patience_s=5.0).one() as has_turn:
+    with turns(places=2, patience_s=5.0).one() as has_turn:
         assert has_turn
     holders[1].end()
 
 
-def test_a_turn_is_given_back_before_the_next_is_taken(tmp_path: Path) -> None:
-    turns, others = (Turns(tmp_path, places=1, patience_s=0.0) for _ in range(2))
+def test_a_turn_is_given_back_before_the_next_is_taken(turns: Callable[..., Turns]) -> None:
+    first, second = turns(places=1, patience_s=0.0), turns(places=1, patience_s=0.0)
     for _ in range(3):
-        with turns.one() as has_turn:
+        with first.one() as has_turn:
             assert has_turn
-            with others.one() as has_another:
+            with second.one() as has_another:
                 assert not has_another
+
+
+def test_who_has_closed_may_take_turns_again(turns: Callable[..., Turns]) -> None:
+    one = turns(places=1, patience_s=0.0)
+    for _ in range(2):
+        with one.one() as has_turn:
+            assert has_turn
+        one.close()
