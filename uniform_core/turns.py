@@ -24,7 +24,7 @@ class Turns:
     """As many turns at a time as this process may use cores, shared by all processes that name the same folder.
 
     Each machine has its own in it, as locks, which the kernel frees when their process dies. A turn is a courtesy: who
-    has waited `patience_s` goes ahead without one, so that what hangs stops nobody. One thread takes one turn at a time.
+    has waited `patience_s` goes ahead without one, so that what hangs stops nobody. A thread takes one at a time.
     """
 
     def __init__(self, folder: Path, *, places: int | None = None, patience_s: float = 30.0) -> None:
