@@ -1,7 +1,7 @@
 """Turns at the cores of a machine, for processes that mostly wait for something else and are more than the cores.
 
 Eight decoders on two cores take each other's caches: a clip costs a sixth more CPU than where two decode at a time
-(docs/experiments.md, "Fetching").
+(docs/experiments.md, "Decoding by turns").
 """
 
 from __future__ import annotations
