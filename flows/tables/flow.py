@@ -59,8 +59,9 @@ def paper_table(
         others = ExternalTables(
             context.settings, context.catalog, ExternalWords(tuple(external), tuple(weights), allow_code)
         )
-        rows = [row for run in reader.table(number).runs if not run.is_done for row in _made(context, run, words)]
-        others.make(_session(context), reader.table(number))
+        before = reader.table(number)
+        rows = [row for run in before.runs if not run.is_done for row in _made(context, run, words)]
+        others.make(_session(context), before)
         state = others.beside(reader.table(number))
         if not was_told(context.settings, state):
             tell_table(context.settings, state, words)

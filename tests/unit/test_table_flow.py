@@ -14,6 +14,7 @@ from table_states import state_of
 from flows.tables import flow
 from flows.tables.state import TableState
 from uniform_core.corpus.unimodal import unimodal_words
+from uniform_core.progress import silent
 from uniform_core.types import Modality
 
 Called = list[tuple[str, list[str]]]
@@ -31,7 +32,8 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 
         @contextlib.contextmanager
         def context(*_words: Any) -> Iterator[Any]:
-            yield SimpleNamespace(catalog=None, settings=None, ray=ray, config=SimpleNamespace(corpus=corpus))
+            config = SimpleNamespace(corpus=corpus)
+            yield SimpleNamespace(catalog=None, settings=None, ray=ray, config=config, run_id="local", listener=silent)
 
         def stage(name: str) -> Callable[..., list[Any]]:
             return lambda _preset, overrides, _data: called.append((name, overrides)) or [{"stage": name}]
