@@ -21,6 +21,7 @@ from tasks.originals import (
     Wanted,
     original_candidates,
     place_of,
+    prints_of,
     run_originals,
 )
 from tasks.stage import StageSummary
@@ -251,9 +252,7 @@ class _Scoring:
         return _Measured(replace(score, warnings=(*said, *score.warnings)), lacking, sides[Side.GENERATED], values)
 
     def _row(self, score: Score, system: Judged, metric: MetricConfig, store: OriginalStore, lacking: Lacking) -> Row:
-        loading = metric.protocol.loading
-        assert loading is not None, "metrics of named protocols say how files are read"
-        prints = {need.extractor: store.fingerprints[place_of(need, loading)] for need in metric.features}
+        prints = prints_of(metric, store.fingerprints)
         of_task = system.system not in ("real", "codec_round_trip")
         task = str(self._call.task) if of_task else "all"
         failed = [[str(side), name, sorted(why)] for (side, name), why in sorted(lacking.items())]
@@ -268,7 +267,7 @@ class _Scoring:
             **score.as_row(),
             "work_key": digest(known),
             "stage_fp": stage_of(system, task),
-            "extractors": canonical_json(dict(sorted(prints.items()))),
+            "extractors": canonical_json(prints),
             "clips_digest": set_digest(f"{clip.video}/{clip.audio}" for clip in self._real(system, metric).values()),
             "task": task,
             "system": system.system,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.anybody import stage_of
-from tasks.originals import Wanted, place_of
+from tasks.originals import Wanted, prints_of
 from uniform_core.catalog import Catalog
 from uniform_core.corpus.anybody.call import Call
 from uniform_core.corpus.anybody.sides import judged
@@ -23,12 +23,9 @@ def kept_rows(catalog: Catalog, call: Call) -> list[tuple[MetricConfig, dict[str
     own = judged(call.system, call.generated, call.reference)
     rows = catalog.rows(_NEWEST, parameters=[call.system, stage_of(own, str(call.task))])
     by_kind = {(row["name"], row["protocol_hash"], row["extractors"]): row for row in rows}
-    looks = Wanted.by(call.asked.metrics, call.nets).looks
-    kept = []
-    for metric in call.asked.metrics:
-        loading = metric.protocol.loading
-        assert loading is not None, "metrics of named protocols say how files are read"
-        prints = {need.extractor: looks[place_of(need, loading)].extractor.fingerprint for need in metric.features}
-        kind = (metric.name, metric.protocol_hash, canonical_json(dict(sorted(prints.items()))))
-        kept.append((metric, by_kind.get(kind)))
-    return kept
+    fingerprints = Wanted.by(call.asked.metrics, call.nets).fingerprints
+    kinds = (
+        (metric, (metric.name, metric.protocol_hash, canonical_json(prints_of(metric, fingerprints))))
+        for metric in call.asked.metrics
+    )
+    return [(metric, by_kind.get(kind)) for metric, kind in kinds]

@@ -28,7 +28,7 @@ class OriginalStore:
 
     def __init__(self, session: Session, files: Sequence[Original], wanted: Wanted) -> None:
         self._session, self._files, self._wanted = session, files, wanted
-        self.fingerprints = {place: look.extractor.fingerprint for place, look in wanted.looks.items()}
+        self.fingerprints = wanted.fingerprints
         self._held: OrderedDict[tuple[Place, str], Contents] = OrderedDict()
         self._reasons: dict[Place, dict[str, str]] = {}
 

@@ -47,6 +47,13 @@ def place_of(need: Need, loading: Loading) -> Place:
     return need.extractor, loading.only(modality_of(need)).part_hash
 
 
+def prints_of(metric: MetricConfig, fingerprints: Mapping[Place, str]) -> dict[str, str]:
+    """The fingerprint of each extractor that a metric of a named protocol stands on, in the order of their names."""
+    loading = metric.protocol.loading
+    assert loading is not None, "metrics of named protocols say how files are read"
+    return dict(sorted((need.extractor, fingerprints[place_of(need, loading)]) for need in metric.features))
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is wanted of original files: the looks by their place, and the layers of each."""
@@ -68,6 +75,11 @@ class Wanted:
             if need.layer not in layers.setdefault(place, []):
                 layers[place].append(need.layer)
         return cls(looks, {place: tuple(names) for place, names in layers.items()})
+
+    @property
+    def fingerprints(self) -> dict[Place, str]:
+        """Those of the extractors, by place. Reads the sha256 of their weights."""
+        return {place: look.extractor.fingerprint for place, look in self.looks.items()}
 
     @property
     def widest(self) -> int:
@@ -204,7 +216,7 @@ def run_originals(session: Session, files: Sequence[Original], wanted: Wanted) -
 
 def original_candidates(files: Sequence[Original], wanted: Wanted) -> pa.Table:
     """One row for each content, extractor, rule and layer; the rows of a file stand together."""
-    prints = {place: look.extractor.fingerprint for place, look in wanted.looks.items()}  # reads the weights' sha256
+    prints = wanted.fingerprints
     stages = {place: originals_fingerprint(look.loading) for place, look in wanted.looks.items()}
     rows = [
         {

@@ -208,7 +208,7 @@ def test_clips_that_cannot_be_anybodys_are_refused_before_anything_is_made(
         ("Theirs", "expected NAME=DIR"),
         (f"Theirs={tmp_path / 'nowhere'}", "expected a folder; found nothing there"),
         (f"Theirs={tmp_path}", "expected media files"),
-        (f"uniform={tmp_path}", "of no system of ours"),
+        (f"uniform={tmp_path}", "--external uniform: expected up to 60 letters"),
     ):
         code, said_words = said([*words, given], capsys)
         assert (code, told in said_words) == (2, True), said_words

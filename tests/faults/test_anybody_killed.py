@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from anybody_clips import write_films, write_sounds
 from anybody_driver import Asked, score_in
-from in_driver import run_in_driver
+from in_driver import without_ray
 from published_weights import write_cnn14, write_vggish
 
-import tasks.stage
 from tasks.anybody import Scored
 from uniform_core.catalog import Catalog
 from uniform_core.settings import Settings
@@ -79,7 +78,7 @@ def check(tmp_path: Path, root: Path, asked: Asked, monkeypatch: pytest.MonkeyPa
     whole = rows_in(home)
     assert second.items() <= whole.items(), "what was committed stays as it is"
     assert last == {"done": len(whole) - len(second), "before": len(second), "failed": 0}
-    monkeypatch.setattr(tasks.stage, "run_pool", run_in_driver)
+    without_ray(monkeypatch)
     resumed, clean = (score_in(place, root, asked, run_id="clean") for place in (home, tmp_path / "clean"))
     assert resumed.summaries[0].done == 0
     assert clean.summaries[0].done == len(whole)

@@ -13,9 +13,8 @@ import pytest
 from anybody_calls import CHANCE, NAME, scored_in, session_in, words
 from anybody_clips import write_film, write_films
 from catalog_rows import clip_row, sha
-from in_driver import run_in_driver
+from in_driver import without_ray
 
-import tasks.stage
 from flows.cli.main import main
 from flows.compare.find import contenders
 from tasks.anybody import Scored, score_clips
@@ -38,7 +37,7 @@ Rows = list[dict[str, Any]]
 def in_driver() -> Iterator[None]:
     """Every stage in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks.stage, "run_pool", run_in_driver)
+        without_ray(patch)
         yield
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from anybody_calls import CHANCE, FREE, NAME, scored_in, session_in, words
 from anybody_clips import write_film, write_films, write_sounds
-from in_driver import run_in_driver
+from in_driver import without_ray
 from services import seed_tracking
 
 import tasks.stage
@@ -37,7 +37,7 @@ from uniform_core.types import Task
 def in_driver() -> Iterator[None]:
     """Every stage in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks.stage, "run_pool", run_in_driver)
+        without_ray(patch)
         yield
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from anybody_clips import write_films
 from command_line import said
-from in_driver import NoRay, run_in_driver
+from in_driver import NoRay, without_ray
 from services import seed_tracking
 
-import tasks.stage
 from uniform_core.catalog import Catalog
 from uniform_core.settings import Settings
 
@@ -31,7 +30,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scoring(home: Path, tracking_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home in which scoring needs no Ray."""
     seed_tracking(tracking_template, home)
-    monkeypatch.setattr(tasks.stage, "run_pool", run_in_driver)
+    without_ray(monkeypatch)
     monkeypatch.setattr("tasks.ray_session.RaySession", NoRay)
     return home
 

@@ -161,11 +161,12 @@ def _system(words: Words) -> str:
     name = words.system or words.generated.resolve().name
     if NAME.fullmatch(name) and name not in OURS:
         return name
+    is_named = words.flag == "--generated"
     raise ConfigError(
-        "--name",
+        "--name" if is_named else words.flag,
         expected=f"up to 60 letters, digits and _ - . of no system of ours ({', '.join(sorted(OURS))})",
         found=ascii(name),
-        fix="Name the system that made the clips with --name.",
+        fix="Name the system that made the clips with --name." if is_named else "Give the system another name.",
     )
 
 
